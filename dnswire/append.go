@@ -1,0 +1,159 @@
+package dnswire
+
+import "encoding/binary"
+
+// AppendReply appends the start of an answer to q: a header with its ID, opcode
+// and RD and CD bits, QR set and every other bit zero (CD is copied by RFC 4035
+// section 3.1.6), and its question byte for byte. The counts are zero but for
+// QDCOUNT, which is 1 unless q has no question that could be read.
+//
+// The message starts at len(dst), so dst[len(dst):] of the result is what
+// SetFlags, SetRCode and AddCounts take. A query with StatusDrop has no answer.
+func (q *Query) AppendReply(dst []byte) []byte {
+	flags := FlagQR | q.Flags&(opcodeMask|FlagRD|FlagCD)
+	if q.QuestionEnd <= HeaderLen {
+		return append(dst,
+			byte(q.ID>>8), byte(q.ID), byte(flags>>8), byte(flags),
+			0, 0, 0, 0, 0, 0, 0, 0)
+	}
+	dst = append(dst,
+		byte(q.ID>>8), byte(q.ID), byte(flags>>8), byte(flags),
+		0, 1, 0, 0, 0, 0, 0, 0)
+	return append(dst, q.Msg[HeaderLen:q.QuestionEnd]...)
+}
+
+// Limit is the length in bytes of the largest answer that the client takes:
+// 512 over UDP without EDNS (RFC 1035 section 4.2.1), and with it what the
+// client stated, but not below 512 (RFC 6891 section 6.2.3) nor above MaxUDP.
+func (q *Query) Limit() int {
+	switch {
+	case q.Transport == TCP:
+		return MaxTCP
+	case !q.EDNS:
+		return minUDP
+	}
+	return max(minUDP, min(int(q.UDPSize), MaxUDP))
+}
+
+// SetFlags sets the given Flag bits in the header of msg, a whole message, and
+// leaves the others as they are.
+func SetFlags(msg []byte, bits uint16) {
+	binary.BigEndian.PutUint16(msg[2:], binary.BigEndian.Uint16(msg[2:])|bits)
+}
+
+// SetRCode puts the low four bits of rc in the header of msg, a whole message.
+// The upper bits go in the OPT record.
+func SetRCode(msg []byte, rc RCode) {
+	msg[3] = msg[3]&0xf0 | byte(rc&0xf)
+}
+
+// AddCounts adds to ANCOUNT, NSCOUNT and ARCOUNT in the header of msg, a whole
+// message. Negative numbers take records away.
+func AddCounts(msg []byte, an, ns, ar int) {
+	for i, n := range [3]int{an, ns, ar} {
+		count := msg[6+2*i : 8+2*i]
+		binary.BigEndian.PutUint16(count, binary.BigEndian.Uint16(count)+uint16(n))
+	}
+}
+
+// EDE is an extended DNS error's info code (RFC 8914 section 4).
+type EDE uint16
+
+// The extended errors that say something about an authoritative answer.
+const (
+	EDEOther                EDE = 0
+	EDEStaleAnswer          EDE = 3
+	EDEForgedAnswer         EDE = 4
+	EDENotReady             EDE = 14
+	EDEBlocked              EDE = 15
+	EDECensored             EDE = 16
+	EDEFiltered             EDE = 17
+	EDEProhibited           EDE = 18
+	EDENotAuthoritative     EDE = 20
+	EDENotSupported         EDE = 21
+	EDENoReachableAuthority EDE = 22
+	EDENetworkError         EDE = 23
+	EDEInvalidData          EDE = 24
+	EDESynthesized          EDE = 29
+	EDEInvalidQueryType     EDE = 30 // RFC 9824 section 3.5, for NXNAME
+	EDERateLimited          EDE = 31
+	EDEOverQuota            EDE = 32
+)
+
+// OPT is the content of an answer's OPT record (RFC 6891 section 6.1.2). The
+// zero value is an OPT record without options.
+type OPT struct {
+	RCode RCode // the whole code; the record carries what is above the low four bits
+	DO    bool  // as in the query (RFC 3225 section 3)
+
+	// NSID is the server's identity, raw bytes; empty for no option.
+	NSID string
+
+	// ECS is the query's option, which goes back with Scope in it, the number of
+	// bits of the address that the answer is for. Nil or not Present for no
+	// option.
+	ECS   *ECS
+	Scope uint8
+
+	// EDE and EDEText (UTF-8) are an extended error. There is no option when
+	// both are zero: code 0 is "other error", which says nothing without a text.
+	EDE     EDE
+	EDEText string
+}
+
+// optFixed is the length of an OPT record without options: the root, type,
+// class, TTL and data length.
+const optFixed = 1 + rrFixed
+
+// Len is the length in bytes of the record that AppendOPT appends.
+func (o *OPT) Len() int {
+	n := optFixed
+	if o.NSID != "" {
+		n += 4 + len(o.NSID)
+	}
+	if o.hasECS() {
+		n += 4 + 4 + addrLen(o.ECS.SourceBits)
+	}
+	if o.hasEDE() {
+		n += 4 + 2 + len(o.EDEText)
+	}
+	return n
+}
+
+func (o *OPT) hasECS() bool { return o.ECS != nil && o.ECS.Present }
+
+func (o *OPT) hasEDE() bool { return o.EDE != EDEOther || o.EDEText != "" }
+
+// AppendOPT appends an OPT record with version 0 that advertises MaxUDP. It is
+// for the caller to see that the record fits, with Len, and to count it. NSID
+// and EDEText are short enough for a message, and ECS is as Parse made it.
+func AppendOPT(dst []byte, o *OPT) []byte {
+	var do byte
+	if o.DO {
+		do = 0x80
+	}
+	size := o.Len() - optFixed
+	dst = append(dst, 0, 0, byte(TypeOPT), MaxUDP>>8, MaxUDP&0xff,
+		byte(o.RCode>>4), 0, do, 0, byte(size>>8), byte(size))
+	if o.NSID != "" {
+		dst = appendOption(dst, optNSID, len(o.NSID))
+		dst = append(dst, o.NSID...)
+	}
+	if o.hasECS() {
+		e := o.ECS
+		addr := e.Addr[:addrLen(e.SourceBits)]
+		dst = appendOption(dst, optECS, 4+len(addr))
+		dst = append(dst, byte(e.Family>>8), byte(e.Family), e.SourceBits, o.Scope)
+		dst = append(dst, addr...)
+	}
+	if o.hasEDE() {
+		dst = appendOption(dst, optEDE, 2+len(o.EDEText))
+		dst = append(dst, byte(o.EDE>>8), byte(o.EDE))
+		dst = append(dst, o.EDEText...)
+	}
+	return dst
+}
+
+func appendOption(dst []byte, code uint16, size int) []byte {
+	return append(dst, byte(code>>8), byte(code), byte(size>>8), byte(size))
+}

@@ -1,0 +1,200 @@
+package dnswire_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/miekg/dns"
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+func parsed(t testing.TB, msg []byte) *dnswire.Query {
+	t.Helper()
+	q := new(dnswire.Query)
+	q.Parse(msg)
+	return q
+}
+
+func TestAppendReply(t *testing.T) {
+	tests := []struct {
+		name string
+		msg  []byte
+		want []byte
+	}{
+		{"question in its case", find(t, "mixed-case"), cat(head(0x8000, 1, 0, 0, 0), question(wire("wWw", "EXAMPLE", "cOm"), 1))},
+		{"RD and CD copied, the rest not", cat(head(0x07ff, 1, 0, 0, 0), askA), cat(head(0x8110, 1, 0, 0, 0), askA)},
+		{"no RD, no CD", cat(head(0x06ef, 1, 0, 0, 0), askA), cat(head(0x8000, 1, 0, 0, 0), askA)},
+		{"records left out", find(t, "tsig"), cat(head(0x8000, 1, 0, 0, 0), askA)},
+		{"question before an error", find(t, "trailing-byte"), cat(head(0x8000, 1, 0, 0, 0), askA)},
+		{"no question", find(t, "name-cut"), head(0x8000, 0, 0, 0, 0)},
+		{"two questions", find(t, "two-questions"), head(0x8000, 0, 0, 0, 0)},
+		{"opcode copied", cat(head(5<<11|0x100, 1, 0, 0, 0), askA), head(0x8000|5<<11|0x100, 0, 0, 0, 0)},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			q := parsed(t, tt.msg)
+			for _, before := range []string{"", "xy"} { // over TCP a length stands before
+				out := q.AppendReply([]byte(before))
+				if want := before + string(tt.want); string(out) != want {
+					t.Errorf("got  %x\nwant %x", out, want)
+				}
+			}
+		})
+	}
+}
+
+func TestLimit(t *testing.T) {
+	sized := func(size int) []byte { return withOPT(opt(size, 0, 0)) }
+	tests := []struct {
+		msg       []byte
+		transport dnswire.Transport
+		want      int
+	}{
+		{find(t, "plain"), dnswire.UDP, 512},
+		{find(t, "plain"), dnswire.TCP, 65535},
+		{sized(0), dnswire.UDP, 512},
+		{sized(511), dnswire.UDP, 512},
+		{sized(513), dnswire.UDP, 513},
+		{sized(1231), dnswire.UDP, 1231},
+		{sized(1233), dnswire.UDP, 1232},
+		{sized(65535), dnswire.UDP, 1232},
+		{sized(600), dnswire.TCP, 65535},
+		{find(t, "opcode-notify"), dnswire.UDP, 512},
+	}
+	for _, tt := range tests {
+		q := parsed(t, tt.msg)
+		q.Transport = tt.transport
+		if got := q.Limit(); got != tt.want {
+			t.Errorf("EDNS %v size %d over %d: %d, want %d", q.EDNS, q.UDPSize, tt.transport, got, tt.want)
+		}
+	}
+}
+
+func TestSetHeader(t *testing.T) {
+	msg := head(0x8110, 1, 0, 0, 0)
+	dnswire.SetFlags(msg, dnswire.FlagAA)
+	dnswire.SetFlags(msg, dnswire.FlagTC|dnswire.FlagAA)
+	if want := head(0x8710, 1, 0, 0, 0); !bytes.Equal(msg, want) {
+		t.Errorf("flags: %x, want %x", msg, want)
+	}
+	dnswire.SetRCode(msg, dnswire.Refused)
+	dnswire.SetRCode(msg, 0x123) // replaces, and leaves the upper bits to the OPT record
+	if want := head(0x8713, 1, 0, 0, 0); !bytes.Equal(msg, want) {
+		t.Errorf("rcode: %x, want %x", msg, want)
+	}
+	dnswire.AddCounts(msg, 300, 2, 1)
+	dnswire.AddCounts(msg, 1, 0, 255)
+	dnswire.AddCounts(msg, -1, 0, 0)
+	if want := head(0x8713, 1, 300, 2, 256); !bytes.Equal(msg, want) {
+		t.Errorf("counts: %x, want %x", msg, want)
+	}
+}
+
+func TestAppendOPT(t *testing.T) {
+	v6 := dnswire.ECS{Present: true, Family: 2, SourceBits: 49, Addr: [16]byte{0x20, 1, 0xd, 0xb8, 1, 2, 0x80}}
+	v4 := dnswire.ECS{Present: true, Family: 1, SourceBits: 24, Addr: [16]byte{192, 0, 2}}
+	tests := []struct {
+		name string
+		opt  dnswire.OPT
+		want []byte
+	}{
+		{"zero", dnswire.OPT{}, opt(1232, 0, 0)},
+		{"DO", dnswire.OPT{DO: true}, opt(1232, 0, 0x8000)},
+		{"low rcode", dnswire.OPT{RCode: dnswire.Refused}, opt(1232, 0, 0)},
+		{"BADVERS", dnswire.OPT{RCode: dnswire.BadVers}, opt(1232, 0x0100, 0)},
+		{"BADCOOKIE", dnswire.OPT{RCode: 0xff7}, opt(1232, 0xff00, 0)},
+		{"NSID", dnswire.OPT{NSID: "fra\x00\xff"}, opt(1232, 0, 0, option(3, 'f', 'r', 'a', 0, 0xff))},
+		{"ECS v4", dnswire.OPT{ECS: &v4, Scope: 22}, opt(1232, 0, 0, ecs(1, 24, 22, 192, 0, 2))},
+		{"ECS v6", dnswire.OPT{ECS: &v6, Scope: 56}, opt(1232, 0, 0, ecs(2, 49, 56, 0x20, 1, 0xd, 0xb8, 1, 2, 0x80))},
+		{"ECS family 0", dnswire.OPT{ECS: &dnswire.ECS{Present: true}}, opt(1232, 0, 0, ecs(0, 0, 0))},
+		{"ECS not sent", dnswire.OPT{ECS: &dnswire.ECS{}, Scope: 24}, opt(1232, 0, 0)},
+		{"EDE", dnswire.OPT{EDE: dnswire.EDEProhibited}, opt(1232, 0, 0, option(15, 0, 18))},
+		{"EDE with text", dnswire.OPT{EDE: 0x1234, EDEText: "why"}, opt(1232, 0, 0, option(15, 0x12, 0x34, 'w', 'h', 'y'))},
+		{"EDE other with text", dnswire.OPT{EDEText: "why"}, opt(1232, 0, 0, option(15, 0, 0, 'w', 'h', 'y'))},
+		{
+			"all",
+			dnswire.OPT{RCode: dnswire.BadVers, DO: true, NSID: "a", ECS: &v4, Scope: 24, EDE: dnswire.EDEOther, EDEText: "b"},
+			opt(1232, 0x0100, 0x8000, option(3, 'a'), ecs(1, 24, 24, 192, 0, 2), option(15, 0, 0, 'b')),
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := dnswire.AppendOPT([]byte("xy"), &tt.opt)
+			if want := append([]byte("xy"), tt.want...); !bytes.Equal(got, want) {
+				t.Errorf("got  %x\nwant %x", got, want)
+			}
+			if tt.opt.Len() != len(tt.want) {
+				t.Errorf("Len %d, want %d", tt.opt.Len(), len(tt.want))
+			}
+		})
+	}
+}
+
+// checkReply builds an answer to q with every option in it, and has miekg/dns
+// read it.
+func checkReply(t *testing.T, q *dnswire.Query) {
+	t.Helper()
+	out := q.AppendReply(nil)
+	dnswire.SetFlags(out, dnswire.FlagAA)
+	dnswire.SetRCode(out, dnswire.BadVers)
+	o := dnswire.OPT{
+		RCode: dnswire.BadVers, DO: q.DO, NSID: "site-1", ECS: &q.ECS, Scope: q.ECS.SourceBits,
+		EDE: dnswire.EDEProhibited, EDEText: "no",
+	}
+	out = dnswire.AppendOPT(out, &o)
+	dnswire.AddCounts(out, 0, 0, 1)
+
+	var m dns.Msg
+	if err := m.Unpack(out); err != nil {
+		t.Fatalf("reply %x: %v", out, err)
+	}
+	if m.Id != q.ID || !m.Response || !m.Authoritative || m.Opcode != int(q.Flags>>11&0xf) ||
+		m.RecursionDesired != (q.Flags&dnswire.FlagRD != 0) || m.CheckingDisabled != (q.Flags&dnswire.FlagCD != 0) ||
+		m.Truncated || m.RecursionAvailable || m.AuthenticatedData || m.Zero || m.Rcode != dns.RcodeBadVers {
+		t.Errorf("reply header %+v to flags %#x", m.MsgHdr, q.Flags)
+	}
+	if wantQuestion := q.QuestionEnd > dnswire.HeaderLen; wantQuestion != (len(m.Question) == 1) {
+		t.Errorf("reply has %d questions", len(m.Question))
+	}
+	if len(m.Question) == 1 && !bytes.Equal(out[dnswire.HeaderLen:q.QuestionEnd], q.Msg[dnswire.HeaderLen:q.QuestionEnd]) {
+		t.Error("reply has another question")
+	}
+	edns := m.IsEdns0()
+	if edns == nil || edns.Do() != q.DO || edns.UDPSize() != dnswire.MaxUDP || edns.Version() != 0 {
+		t.Fatalf("reply OPT %v", edns)
+	}
+	want := 2
+	if q.ECS.Present {
+		want = 3
+	}
+	if len(edns.Option) != want {
+		t.Errorf("reply has %d options, want %d", len(edns.Option), want)
+	}
+	for _, option := range edns.Option {
+		if subnet, ok := option.(*dns.EDNS0_SUBNET); ok {
+			checkECS(t, q, subnet, q.ECS.SourceBits)
+		}
+	}
+}
+
+// checkECS compares the option of q with what miekg/dns read.
+func checkECS(t *testing.T, q *dnswire.Query, s *dns.EDNS0_SUBNET, scope uint8) {
+	t.Helper()
+	addr := s.Address.To16()
+	if s.Family != 2 {
+		addr = append(s.Address.To4(), make([]byte, 12)...)
+	}
+	if !q.ECS.Present || s.Family != q.ECS.Family || s.SourceNetmask != q.ECS.SourceBits ||
+		s.SourceScope != scope || !bytes.Equal(addr, q.ECS.Addr[:]) {
+		t.Errorf("miekg/dns has ECS %+v, we have %+v", s, q.ECS)
+	}
+}
+
+func TestReplyUnpacks(t *testing.T) {
+	for _, p := range packets() {
+		if p.status == dnswire.StatusDrop {
+			continue
+		}
+		t.Run(p.name, func(t *testing.T) { checkReply(t, parsed(t, p.msg)) })
+	}
+}
