@@ -1,0 +1,181 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// network is the way out of this machine. Probers hold one so that tests can
+// put another in its place.
+type network struct {
+	dial   func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+var system = network{dial: dialSystem, lookup: lookupSystem}
+
+// A probe is over long before the first keep-alive would be sent, and setting
+// them up costs four system calls for each connection.
+var dialer = net.Dialer{KeepAlive: -1}
+
+// dialSystem formats the address only to have it parsed again: DialTCP would
+// take it as it is, but binds the socket to 0.0.0.0:0 first. A bound socket
+// holds its local port against every destination, so that at thousands of
+// probes a second the ports run out; without bind the kernel chooses the port
+// for each destination.
+func dialSystem(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	return dialer.DialContext(ctx, "tcp", to.String())
+}
+
+func lookupSystem(ctx context.Context, host string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// connect opens a connection to the target. The connection it returns dies
+// with ctx: every read and write on it fails from then on. The caller calls
+// release, once, when it is done; it closes the connection.
+func (n *network) connect(ctx context.Context, t Target) (c net.Conn, release func(), f failure) {
+	switch {
+	case t.Port == 0:
+		return nil, nil, fail(ClassError, "target has no port")
+	case t.Addr.IsValid():
+		c, f = n.try(ctx, t.Addr, t.Port)
+	case t.Host != "":
+		c, f = n.connectHost(ctx, t)
+	default:
+		return nil, nil, fail(ClassError, "target has neither an address nor a host name")
+	}
+	if f.failed() {
+		return nil, nil, f
+	}
+	// One mechanism for deadline and cancellation, and no goroutine until it
+	// is needed.
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(longAgo) })
+	return c, func() {
+		stop()
+		_ = c.Close()
+	}, failure{}
+}
+
+// longAgo is any time in the past that is not the zero time, which would mean
+// no deadline.
+var longAgo = time.Unix(1, 0)
+
+func (n *network) try(ctx context.Context, a netip.Addr, port uint16) (net.Conn, failure) {
+	// The dialer looks at the context too late for a connection that the
+	// kernel makes at once.
+	if err := ctx.Err(); err != nil {
+		return nil, classify(ctx, err, connecting)
+	}
+	c, err := n.dial(ctx, netip.AddrPortFrom(a.Unmap(), port))
+	if err != nil {
+		return nil, classify(ctx, err, connecting)
+	}
+	return c, failure{}
+}
+
+func (n *network) connectHost(ctx context.Context, t Target) (net.Conn, failure) {
+	addrs, err := n.lookup(ctx, t.Host)
+	if err != nil {
+		return nil, classify(ctx, err, resolving)
+	}
+	if len(addrs) == 0 {
+		return nil, fail(ClassDNS, "host name has no address")
+	}
+	var first failure
+	for i, a := range addrs {
+		c, f := n.tryShare(ctx, a, t.Port, len(addrs)-i)
+		if !f.failed() {
+			return c, f
+		}
+		if i == 0 {
+			// The first is the one the resolver prefers, so its failure is
+			// the one to report.
+			first = f
+		}
+		if f.class == ClassCanceled || ctx.Err() != nil {
+			break
+		}
+	}
+	if len(addrs) > 1 {
+		first.detail += " (" + addrs[0].Unmap().String() + ", first of " + strconv.Itoa(len(addrs)) + " addresses)"
+	}
+	return nil, first
+}
+
+// tryShare gives an address its even share of the time that is left, so that
+// one black hole does not use up what belongs to the others.
+func (n *network) tryShare(ctx context.Context, a netip.Addr, port uint16, left int) (net.Conn, failure) {
+	deadline, ok := ctx.Deadline()
+	if !ok || left == 1 {
+		return n.try(ctx, a, port)
+	}
+	sub, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+	defer cancel()
+	return n.try(sub, a, port)
+}
+
+// resolvable is the target that a name or an address in text stands for.
+func resolvable(name string, port uint16) Target {
+	if a, err := netip.ParseAddr(name); err == nil {
+		return Target{Addr: a, Port: port}
+	}
+	return Target{Host: name, Port: port}
+}
+
+// joinPort is net.JoinHostPort for a numeric port.
+func joinPort(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}
+
+// splitAuthority takes "name", "name:port", "192.0.2.1", "2001:db8::1" or
+// "[2001:db8::1]:port" apart. port is 0 when there is none; an address comes back
+// in its canonical text, without brackets.
+func splitAuthority(s string) (name string, port uint16, ok bool) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		// A zone means nothing to the peer.
+		return a.String(), 0, a.Zone() == ""
+	}
+	name = s
+	if i := strings.LastIndexByte(s, ':'); i >= 0 && !strings.HasSuffix(s, "]") {
+		p, err := strconv.ParseUint(s[i+1:], 10, 16)
+		if err != nil || p == 0 {
+			return "", 0, false
+		}
+		name, port = s[:i], uint16(p)
+	}
+	if inner, found := strings.CutPrefix(name, "["); found {
+		inner, found = strings.CutSuffix(inner, "]")
+		a, err := netip.ParseAddr(inner)
+		return a.String(), port, found && err == nil && a.Is6() && a.Zone() == ""
+	}
+	return name, port, validName(name)
+}
+
+// validName accepts what can stand in a Host header as a host name: letters,
+// digits, hyphen, underscore (which DNS and many an internal service allow)
+// and dots between labels. A name in another script has to come as its
+// A-label, as it would in DNS.
+func validName(s string) bool {
+	if s == "" || len(s) > 254 {
+		return false
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(s, "."), ".") {
+		if label == "" || len(label) > 63 {
+			return false
+		}
+		for i := range len(label) {
+			c := label[i]
+			switch {
+			case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
+			default:
+				return false
+			}
+		}
+	}
+	return true
+}

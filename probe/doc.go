@@ -1,0 +1,32 @@
+// Package probe runs one health probe against one endpoint and says what came
+// of it. There is one file per check type:
+//
+//	tcp.go    connects
+//	tls.go    connects, makes the TLS handshake, verifies the certificate
+//	http.go   connects, (TLS,) one HTTP/1.1 request, judges status and body
+//
+// They share one road:
+//
+//	Target --resolve--> address --connect--> conn --handshake--> --exchange--> Result
+//	             \_________ every step ends when the context ends _________/
+//
+// What it guarantees:
+//
+//   - The context is the only clock. When it ends, the probe ends, in whatever
+//     step it is: a peer that accepts and says nothing, that sends a byte now
+//     and then for ever, or whose process is stopped cannot hold it.
+//   - Every probe makes a connection of its own, through no proxy, and closes it
+//     before Probe returns. No goroutine of a probe outlives it, except the
+//     system's own resolver call where the platform cannot interrupt it.
+//   - What is read from a peer is bounded: 32 KiB of header, 64 KiB of body and
+//     no body at all unless one is judged.
+//   - Result.Detail is one line of at most 200 bytes of ASCII. It never holds a
+//     request header, a path or a query, and of the peer's words nothing but the
+//     names in a certificate and the host of a redirect, so no secret gets out
+//     by way of a log or an API, not even when a server echoes it.
+//   - A Prober is safe for concurrent use and keeps nothing between probes: no
+//     idle connection, no cookie, no TLS session.
+//
+// What it never does: retry, schedule, count to a threshold or judge health.
+// That is for whoever calls it.
+package probe

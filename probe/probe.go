@@ -1,0 +1,126 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// Target is what a probe is aimed at.
+type Target struct {
+	// Addr is the address to connect to. While it is not valid, Host is
+	// resolved instead.
+	Addr netip.Addr
+	// Host is the host name of an endpoint without a fixed address. The
+	// system's resolver is asked at each probe, and the addresses it gives are
+	// tried in its order until one accepts a connection.
+	Host string
+	// Port is the TCP port; 0 is an error.
+	Port uint16
+}
+
+// String gives the target as host:port, an IPv6 address in brackets.
+func (t Target) String() string {
+	return joinPort(t.name(), t.Port)
+}
+
+// name is the address, or the host name where there is no address.
+func (t Target) name() string {
+	if t.Addr.IsValid() {
+		// A zone means something on this machine only; it has no place in a
+		// Host header (RFC 6874 section 1) or a certificate.
+		return t.Addr.Unmap().WithZone("").String()
+	}
+	return t.Host
+}
+
+// Class says in one word how a probe failed, for metrics and for rules. The
+// set is closed: it can be a metric's label.
+type Class string
+
+const (
+	ClassNone        Class = ""            // the probe succeeded
+	ClassTimeout     Class = "timeout"     // the context's deadline passed, or the kernel gave up connecting
+	ClassRefused     Class = "refused"     // nothing listens on the port
+	ClassReset       Class = "reset"       // the peer hung up before it had answered
+	ClassUnreachable Class = "unreachable" // no route to the host or the network
+	ClassDNS         Class = "dns"         // the host name did not resolve
+	ClassTLS         Class = "tls"         // the handshake or the certificate
+	ClassStatus      Class = "status"      // an HTTP status that was not expected
+	ClassBody        Class = "body"        // a body that does not match
+	ClassProtocol    Class = "protocol"    // an answer that is not HTTP, or too long, or redirects without end
+	ClassCanceled    Class = "canceled"    // the context was canceled: no verdict on the endpoint
+	ClassError       Class = "error"       // everything else, such as no file descriptors left on this machine
+)
+
+// Result is what one probe found out.
+type Result struct {
+	OK    bool
+	Class Class
+	// Detail is for people: one line, without secrets. It is empty after a
+	// success.
+	Detail string
+	// RTT is the time from the start of the probe to its verdict.
+	RTT time.Duration
+}
+
+// Prober probes one target once. Implementations are safe for concurrent use
+// and hold no state between probes.
+//
+// The context's deadline is the probe's timeout. Without a deadline a probe
+// takes as long as the peer likes.
+type Prober interface {
+	Probe(ctx context.Context, t Target) Result
+}
+
+// failure is a verdict on its way up; its zero value is success. It is not an
+// error, so that no path can return one without having chosen its class.
+type failure struct {
+	class  Class
+	detail string
+}
+
+func (f failure) failed() bool { return f.class != ClassNone }
+
+func fail(c Class, format string, args ...any) failure {
+	return failure{class: c, detail: fmt.Sprintf(format, args...)}
+}
+
+// result ends a probe that began at start.
+func (f failure) result(start time.Time) Result {
+	return Result{
+		OK:     !f.failed(),
+		Class:  f.class,
+		Detail: oneLine(f.detail, maxDetail),
+		RTT:    time.Since(start),
+	}
+}
+
+// maxDetail is enough for a sentence with two host names in it; a peer's
+// certificate can hold thousands of names.
+const maxDetail = 200
+
+// oneLine makes printable ASCII of s and cuts it to limit bytes. Names in a
+// certificate or a redirect are the peer's words: they must not write lines
+// of their own, or escape sequences, into an operator's terminal.
+func oneLine(s string, limit int) string {
+	clean := len(s) <= limit
+	for i := 0; clean && i < len(s); i++ {
+		clean = s[i] >= ' ' && s[i] < 0x7f
+	}
+	if clean {
+		return s
+	}
+	const dots = "..."
+	b := []byte(s)
+	if len(b) > limit {
+		b = append(b[:limit-len(dots)], dots...)
+	}
+	for i, c := range b {
+		if c < ' ' || c >= 0x7f {
+			b[i] = '?'
+		}
+	}
+	return string(b)
+}

@@ -1,0 +1,563 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// patience is the deadline of probes that are expected to end before it.
+const patience = 30 * time.Second
+
+func ctxFor(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// families are the loopback addresses of this machine.
+func families(t *testing.T) []string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Log("no ::1 here: ", err)
+		return []string{"127.0.0.1"}
+	}
+	ln.Close()
+	return []string{"127.0.0.1", "::1"}
+}
+
+// serve runs a server that hands each connection to handle and then reads
+// until the peer is gone. The test does not end before every connection was
+// closed by its prober, so a leaked one hangs it.
+func serve(t *testing.T, addr string, handle func(net.Conn)) Target {
+	t.Helper()
+	ln, err := net.Listen("tcp", net.JoinHostPort(addr, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				handle(c)
+				_, _ = io.Copy(io.Discard, c)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		ln.Close()
+		wg.Wait()
+	})
+	return targetOf(ln.Addr())
+}
+
+func targetOf(a net.Addr) Target {
+	ap := a.(*net.TCPAddr).AddrPort()
+	return Target{Addr: ap.Addr(), Port: ap.Port()}
+}
+
+// closedPort is one that nothing listens on.
+func closedPort(t *testing.T, addr string) Target {
+	t.Helper()
+	ln, err := net.Listen("tcp", net.JoinHostPort(addr, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return targetOf(ln.Addr())
+}
+
+// silent is what a stopped process looks like: the kernel accepts, nobody
+// answers.
+func silent(t *testing.T) Target {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return targetOf(ln.Addr())
+}
+
+func check(t *testing.T, got Result, class Class, detail string) {
+	t.Helper()
+	if got.Class != class || got.OK != (class == ClassNone) || !strings.Contains(got.Detail, detail) {
+		t.Errorf("got %+v, want class %q, detail with %q", got, class, detail)
+	}
+	if got.OK && got.Detail != "" {
+		t.Errorf("success with a detail: %q", got.Detail)
+	}
+	if len(got.Detail) > maxDetail || strings.ContainsAny(got.Detail, "\r\n\x1b") {
+		t.Errorf("detail is not one short line: %q", got.Detail)
+	}
+	if got.RTT < 0 || got.RTT > 2*patience {
+		t.Errorf("rtt %v", got.RTT)
+	}
+}
+
+// pipes is a network of net.Pipe connections whose far ends handle serves. It
+// belongs inside a synctest bubble, which does not end while a goroutine is
+// left.
+type pipes struct {
+	handle func(net.Conn)
+	dialed []netip.AddrPort
+	open   atomic.Int32
+	hosts  map[string][]netip.Addr
+	peers  sync.WaitGroup
+}
+
+func (p *pipes) network() *network {
+	return &network{
+		dial: func(_ context.Context, to netip.AddrPort) (net.Conn, error) {
+			p.dialed = append(p.dialed, to)
+			near, far := net.Pipe()
+			p.open.Add(1)
+			p.peers.Go(func() {
+				defer far.Close()
+				p.handle(far)
+			})
+			return &counted{Conn: near, open: &p.open}, nil
+		},
+		lookup: func(_ context.Context, host string) ([]netip.Addr, error) {
+			if a, ok := p.hosts[host]; ok {
+				return a, nil
+			}
+			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		},
+	}
+}
+
+type counted struct {
+	net.Conn
+	open *atomic.Int32
+	once sync.Once
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// on puts a prober on another network.
+func on(t *testing.T, p Prober, n *network) Prober {
+	t.Helper()
+	switch p := p.(type) {
+	case *tcpProber:
+		p.net = n
+	case *tlsProber:
+		p.net = n
+	case *httpProber:
+		p.net = n
+	default:
+		t.Fatalf("unknown prober %T", p)
+	}
+	return p
+}
+
+// tcpPair is a connection to oneself. Unlike a net.Pipe it has buffers, which a
+// TLS alert needs that crosses the peer's own words.
+func tcpPair(t *testing.T) (near, far net.Conn) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	near, err = net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err = ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return near, far
+}
+
+var somewhere = Target{Addr: netip.MustParseAddr("192.0.2.1"), Port: 8080}
+
+func must(t testing.TB, o any) Prober {
+	t.Helper()
+	var (
+		p   Prober
+		err error
+	)
+	switch o := o.(type) {
+	case TCP:
+		p = NewTCP(o)
+	case TLS:
+		p, err = NewTLS(o)
+	case HTTP:
+		p, err = NewHTTP(o)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// everyKind is one prober of each kind.
+func everyKind(t *testing.T) map[string]func() Prober {
+	return map[string]func() Prober{
+		"tcp":   func() Prober { return must(t, TCP{}) },
+		"tls":   func() Prober { return must(t, TLS{}) },
+		"http":  func() Prober { return must(t, HTTP{}) },
+		"https": func() Prober { return must(t, HTTP{TLS: &TLSConfig{}}) },
+	}
+}
+
+func TestTCP(t *testing.T) {
+	for _, addr := range families(t) {
+		ctx := ctxFor(t, patience)
+		check(t, must(t, TCP{}).Probe(ctx, serve(t, addr, func(net.Conn) {})), ClassNone, "")
+		check(t, must(t, TCP{}).Probe(ctx, closedPort(t, addr)), ClassRefused, "connection refused")
+	}
+	check(t, must(t, TCP{}).Probe(ctxFor(t, patience), silent(t)), ClassNone, "")
+}
+
+// A server that sees an ordinary close reads io.EOF; a reset would be an error.
+func TestTCPClosesInOrder(t *testing.T) {
+	got := make(chan error, 1)
+	target := serve(t, "127.0.0.1", func(c net.Conn) {
+		_, err := c.Read(make([]byte, 1))
+		got <- err
+	})
+	check(t, must(t, TCP{}).Probe(ctxFor(t, patience), target), ClassNone, "")
+	if err := <-got; !errors.Is(err, io.EOF) {
+		t.Errorf("the server saw %v, want EOF", err)
+	}
+}
+
+func TestMappedAddress(t *testing.T) {
+	target := serve(t, "127.0.0.1", func(net.Conn) {})
+	target.Addr = netip.AddrFrom16(target.Addr.As16())
+	check(t, must(t, TCP{}).Probe(ctxFor(t, patience), target), ClassNone, "")
+}
+
+func TestBadTargets(t *testing.T) {
+	ctx := ctxFor(t, patience)
+	for name, kind := range everyKind(t) {
+		t.Run(name, func(t *testing.T) {
+			check(t, kind().Probe(ctx, Target{Addr: somewhere.Addr}), ClassError, "no port")
+			check(t, kind().Probe(ctx, Target{Port: 1}), ClassError, "neither an address nor a host name")
+		})
+	}
+}
+
+func TestHostTarget(t *testing.T) {
+	target := serve(t, "127.0.0.1", func(net.Conn) {})
+	check(t, must(t, TCP{}).Probe(ctxFor(t, patience), Target{Host: "127.0.0.1", Port: target.Port}), ClassNone, "")
+	// The resolver refuses the name by itself, without asking anyone.
+	check(t, must(t, TCP{}).Probe(ctxFor(t, patience), Target{Host: "a..b", Port: 1}), ClassDNS, "no such host: a..b")
+}
+
+func TestHostAddressesInTurn(t *testing.T) {
+	a, b, c := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	target := Target{Host: "www.example.com", Port: 80}
+	refused := os.NewSyscallError("connect", errnoRefused[0])
+
+	for _, tc := range []struct {
+		name   string
+		dial   map[netip.Addr]error // context.DeadlineExceeded: hangs
+		class  Class
+		detail string
+		took   time.Duration
+	}{
+		{"first refuses", map[netip.Addr]error{a: refused}, ClassNone, "", 0},
+		{"first hangs", map[netip.Addr]error{a: context.DeadlineExceeded}, ClassNone, "", time.Second},
+		{"all fail", map[netip.Addr]error{a: refused, b: context.DeadlineExceeded, c: refused}, ClassRefused, "connection refused (2001:db8::1, first of 3 addresses)", 1500 * time.Millisecond},
+		{"all hang", map[netip.Addr]error{a: context.DeadlineExceeded, b: context.DeadlineExceeded, c: context.DeadlineExceeded}, ClassTimeout, "timeout while connecting", 3 * time.Second},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := pipes{handle: func(net.Conn) {}, hosts: map[string][]netip.Addr{target.Host: {a, b, c}}}
+				n := p.network()
+				accept := n.dial
+				n.dial = func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+					switch err := tc.dial[to.Addr()]; {
+					case errors.Is(err, context.DeadlineExceeded):
+						<-ctx.Done()
+						return nil, ctx.Err()
+					case err != nil:
+						return nil, err
+					}
+					return accept(ctx, to)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				defer cancel()
+				r := on(t, must(t, TCP{}), n).Probe(ctx, target)
+				check(t, r, tc.class, tc.detail)
+				if r.RTT != tc.took {
+					t.Errorf("took %v, want %v", r.RTT, tc.took)
+				}
+			})
+		})
+	}
+}
+
+// The time of a bubble stands still until everything waits, so these see that
+// the probe ends at its deadline and not a moment later, however it hangs.
+func TestEveryStageObeysTheDeadline(t *testing.T) {
+	hang := func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+	// Reading one byte after the other keeps the prober in Write.
+	sip := func(c net.Conn) {
+		for {
+			if _, err := c.Read(make([]byte, 1)); err != nil {
+				return
+			}
+			time.Sleep(time.Second)
+		}
+	}
+	trickle := func(head string) func(net.Conn) {
+		return func(c net.Conn) {
+			go func() { _, _ = io.Copy(io.Discard, c) }()
+			if _, err := io.WriteString(c, head); err != nil {
+				return
+			}
+			for {
+				if _, err := io.WriteString(c, "x"); err != nil {
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}
+	body := HTTP{Body: anything}
+	for _, tc := range []struct {
+		name   string
+		prober any
+		handle func(net.Conn)
+		where  string
+	}{
+		{"http accepts and is silent", HTTP{}, hang, "while waiting for the response's header"},
+		{"http reads a byte now and then", HTTP{}, sip, "while sending the request"},
+		{"http sends part of the header", HTTP{}, trickle("HTTP/1.1 200 OK\r\nX: "), "while waiting for the response's header"},
+		{"http sends interim responses", HTTP{}, trickle("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 "), "while waiting for the response's header"},
+		{"http trickles its body", body, trickle("HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"), "while reading the response's body"},
+		{"http trickles without length", body, trickle("HTTP/1.1 200 OK\r\n\r\n"), "while reading the response's body"},
+		{"http trickles a chunk", body, trickle("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff0\r\n"), "while reading the response's body"},
+		{"tls accepts and is silent", TLS{}, hang, "during the TLS handshake"},
+		{"tls reads a byte now and then", TLS{}, sip, "during the TLS handshake"},
+		{"tls trickles a record", TLS{}, trickle("\x16\x03\x03\x3f\x00"), "during the TLS handshake"},
+		{"https accepts and is silent", HTTP{TLS: &TLSConfig{}}, hang, "during the TLS handshake"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			for _, end := range []struct {
+				class Class
+				verb  string
+			}{{ClassTimeout, "timeout "}, {ClassCanceled, "canceled "}} {
+				synctest.Test(t, func(t *testing.T) {
+					p := pipes{handle: tc.handle}
+					ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+					if end.class == ClassCanceled {
+						ctx, cancel = context.WithCancel(context.Background())
+						time.AfterFunc(2*time.Second, cancel)
+					}
+					defer cancel()
+					r := on(t, must(t, tc.prober), p.network()).Probe(ctx, somewhere)
+					check(t, r, end.class, end.verb+tc.where)
+					if r.RTT != 2*time.Second {
+						t.Errorf("took %v, want 2s", r.RTT)
+					}
+					if n := p.open.Load(); n != 0 {
+						t.Errorf("%d connections open after the probe", n)
+					}
+					p.peers.Wait() // time stops when the bubble's function returns
+				})
+			}
+		})
+	}
+}
+
+func TestConnectingAndResolvingObeyTheContext(t *testing.T) {
+	for name, kind := range everyKind(t) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := &network{
+					dial: func(ctx context.Context, _ netip.AddrPort) (net.Conn, error) {
+						<-ctx.Done()
+						return nil, &net.OpError{Op: "dial", Err: ctx.Err()}
+					},
+					lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
+						<-ctx.Done()
+						return nil, &net.DNSError{Err: "i/o timeout", Name: host, IsTimeout: true}
+					},
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				check(t, on(t, kind(), n).Probe(ctx, somewhere), ClassTimeout, "timeout while connecting")
+				ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				check(t, on(t, kind(), n).Probe(ctx, Target{Host: "www.example.com", Port: 1}), ClassTimeout, "timeout while resolving the host name")
+			})
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			check(t, kind().Probe(ended, silent(t)), ClassCanceled, "canceled while connecting")
+			check(t, kind().Probe(ended, Target{Host: "localhost", Port: 1}), ClassCanceled, "canceled while resolving")
+		})
+	}
+}
+
+// The same for real: the kernel of this machine accepts, and no process reads.
+func TestStoppedProcess(t *testing.T) {
+	for _, tc := range []struct {
+		prober any
+		where  string
+	}{
+		{HTTP{}, "timeout while waiting for the response's header"},
+		{HTTP{TLS: &TLSConfig{}}, "timeout during the TLS handshake"},
+		{TLS{}, "timeout during the TLS handshake"},
+	} {
+		ctx := ctxFor(t, 20*time.Millisecond)
+		check(t, must(t, tc.prober).Probe(ctx, silent(t)), ClassTimeout, tc.where)
+	}
+}
+
+func TestResetByPeer(t *testing.T) {
+	reset := serve(t, "127.0.0.1", func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 1))
+		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.Close()
+	})
+	closes := serve(t, "127.0.0.1", func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 4096))
+		_ = c.(*net.TCPConn).CloseWrite()
+	})
+	for _, tc := range []struct {
+		prober any
+		where  string
+	}{
+		{HTTP{}, "while waiting for the response's header"},
+		{HTTP{TLS: &TLSConfig{}}, "during the TLS handshake"},
+		{TLS{}, "during the TLS handshake"},
+	} {
+		check(t, must(t, tc.prober).Probe(ctxFor(t, patience), reset), ClassReset, "connection reset "+tc.where)
+		check(t, must(t, tc.prober).Probe(ctxFor(t, patience), closes), ClassReset, "connection closed "+tc.where)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	// The limited broadcast address has no route for TCP on the systems that
+	// say so; others call it by other names.
+	r := must(t, TCP{}).Probe(ctxFor(t, patience), Target{Addr: netip.MustParseAddr("255.255.255.255"), Port: 80})
+	if r.Class != ClassUnreachable {
+		t.Skipf("this system says %+v", r)
+	}
+	check(t, r, ClassUnreachable, "unreachable")
+}
+
+func TestClassify(t *testing.T) {
+	live := context.Background()
+	late, cancel := context.WithDeadline(live, longAgo)
+	defer cancel()
+	dead, cancel := context.WithCancel(live)
+	cancel()
+
+	dial := func(e syscall.Errno) error {
+		return &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", e)}
+	}
+	for _, tc := range []struct {
+		name   string
+		ctx    context.Context
+		err    error
+		class  Class
+		detail string
+	}{
+		{"refused", live, dial(errnoRefused[0]), ClassRefused, "connection refused"},
+		{"refused as the time ran out", late, dial(errnoRefused[0]), ClassRefused, "connection refused"},
+		{"reset", live, dial(errnoReset[0]), ClassReset, "connection reset while connecting"},
+		{"network", live, dial(errnoNetUnreachable[0]), ClassUnreachable, "network unreachable"},
+		{"host", live, dial(errnoHostUnreachable[0]), ClassUnreachable, "no route to host"},
+		{"kernel timeout", live, dial(errnoTimeout[0]), ClassTimeout, "timeout while connecting (by the operating system)"},
+		{"out of descriptors", live, dial(syscall.EMFILE), ClassError, syscall.EMFILE.Error() + " while connecting"},
+		{"deadline", live, os.ErrDeadlineExceeded, ClassTimeout, "timeout while connecting"},
+		{"canceled", dead, os.ErrDeadlineExceeded, ClassCanceled, "canceled while connecting"},
+		{"no host", live, &net.DNSError{Name: "x.test", IsNotFound: true}, ClassDNS, "no such host: x.test"},
+		{"resolver's timeout", live, dnsTimeout(), ClassDNS, "resolver did not answer for x.test"},
+		{"our timeout", late, dnsTimeout(), ClassTimeout, "timeout while resolving the host name"},
+		{"canceled in the resolver", dead, dnsTimeout(), ClassCanceled, "canceled while resolving the host name"},
+		{"resolver fails", live, &net.DNSError{Err: "server misbehaving", Name: "x.test"}, ClassDNS, "host name x.test: server misbehaving"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f := classify(tc.ctx, fmt.Errorf("wrapped: %w", tc.err), connecting)
+			if f.class != tc.class || f.detail != tc.detail {
+				t.Errorf("got %+v", f)
+			}
+		})
+	}
+}
+
+// dnsTimeout is what the resolver returns for its own timeout: it claims to be
+// a context's.
+func dnsTimeout() error {
+	return &net.DNSError{Err: "i/o timeout", Name: "x.test", IsTimeout: true, UnwrapErr: context.DeadlineExceeded}
+}
+
+func TestOneLine(t *testing.T) {
+	for _, tc := range []struct{ in, want string }{
+		{"plain", "plain"},
+		{"a\nb\x1b[31m", "a?b?[31m"},
+		{"0123456789", "0123456789"},
+		{"0123456789a", "0123456..."},
+		{"é", "??"},
+	} {
+		if got := oneLine(tc.in, 10); got != tc.want {
+			t.Errorf("oneLine(%q) = %q, want %q", tc.in, got, tc.want)
+		}
+	}
+}
+
+func TestSplitAuthority(t *testing.T) {
+	for _, tc := range []struct {
+		in, name string
+		port     uint16
+		ok       bool
+	}{
+		{"www.example.com", "www.example.com", 0, true},
+		{"www.example.com.", "www.example.com.", 0, true},
+		{"my_service:8080", "my_service", 8080, true},
+		{"192.0.2.1", "192.0.2.1", 0, true},
+		{"192.0.2.1:80", "192.0.2.1", 80, true},
+		{"2001:DB8::1", "2001:db8::1", 0, true},
+		{"[2001:db8::1]", "2001:db8::1", 0, true},
+		{"[2001:db8::1]:443", "2001:db8::1", 443, true},
+		{"", "", 0, false},
+		{"a b", "", 0, false},
+		{"a\r\nX: y", "", 0, false},
+		{"user@host", "", 0, false},
+		{"host:", "", 0, false},
+		{"host:0", "", 0, false},
+		{"host:65536", "", 0, false},
+		{"host/path", "", 0, false},
+		{"a..b", "", 0, false},
+		{"bücher.example", "", 0, false},
+		{"fe80::1%eth0", "", 0, false},
+		{"[fe80::1%eth0]:80", "", 0, false},
+		{"[192.0.2.1]", "", 0, false},
+		{"[", "", 0, false},
+		{"]", "", 0, false},
+	} {
+		name, port, ok := splitAuthority(tc.in)
+		if ok != tc.ok || ok && (name != tc.name || port != tc.port) {
+			t.Errorf("splitAuthority(%q) = %q %d %v", tc.in, name, port, ok)
+		}
+	}
+}
