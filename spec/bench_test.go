@@ -1,0 +1,88 @@
+package spec
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// million is the file of a large node: a few pools and a million services.
+func million(n int, service string) []byte {
+	var b bytes.Buffer
+	b.WriteString(`checks:
+  web: {type: http, port: 8080, path: /healthz, host: www.example.com}
+pools:
+  eu: {checks: [web], endpoints: [192.0.2.10, 192.0.2.11]}
+  us: {checks: [web], endpoints: [198.51.100.10, {address: "2001:db8::10", weight: 200}]}
+zones:
+  gslb.example.com:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+`)
+	for i := range n {
+		fmt.Fprintf(&b, service, i)
+	}
+	return b.Bytes()
+}
+
+const oneLine = "      n%07d: {pools: [eu, us], steer: weighted}\n"
+
+// BenchmarkLoadMillion loads a million services from a file. peak-MB is the
+// most that the heap held.
+func BenchmarkLoadMillion(b *testing.B) {
+	for name, service := range map[string]string{
+		"flow":     oneLine,
+		"block":    "      n%07d:\n        pools: [eu, us]\n        steer: weighted\n",
+		"distinct": "      n%07[1]d: {pools: [eu, us], ttl: %[1]d}\n",
+	} {
+		n := 1_000_000
+		if name == "distinct" {
+			n = 600_000 // TTLs end at 604800
+		}
+		b.Run(name, func(b *testing.B) {
+			file := filepath.Join(b.TempDir(), "million.yaml")
+			if err := os.WriteFile(file, million(n, service), 0o644); err != nil {
+				b.Fatal(err)
+			}
+			runtime.GC()
+			debug.FreeOSMemory()
+			peak, stop := watchHeap()
+			defer stop()
+			for b.Loop() {
+				s, _, err := Load(file, Options{})
+				if err != nil || len(s.Zones[0].Services) != n {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(peak.Load())/1e6, "peak-MB")
+		})
+	}
+}
+
+// watchHeap follows the most that the heap takes.
+func watchHeap() (*atomic.Uint64, func()) {
+	var peak atomic.Uint64
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak.Store(max(peak.Load(), m.HeapAlloc))
+			}
+		}
+	}()
+	return &peak, func() { close(done); <-over }
+}

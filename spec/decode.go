@@ -1,0 +1,303 @@
+package spec
+
+import (
+	"cmp"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// decode makes a Spec of documents that belong together. All that is wrong with
+// them is in the errors; the Spec is of use only when there are none.
+func (d *decoder) decode(docs []*document) {
+	tops := make([]ref, 0, len(docs))
+	for _, doc := range docs {
+		if len(doc.nodes) > 0 {
+			tops = append(tops, ref{doc, 0})
+		}
+	}
+	top := d.object(&topSection, nil, ref{}, tops...)
+	for _, doc := range docs {
+		d.secrets(doc)
+	}
+	section := func(name string, sec *section) *object {
+		e := top.get(name)
+		if e == nil {
+			return &object{d: d, sec: sec}
+		}
+		o := d.object(sec, (*path)(nil).dot(name), e.key, e.vals...)
+		return o
+	}
+	d.node(section("node", &nodeSection))
+	d.dns(section("dns", &dnsSection))
+	d.admin(section("admin", &adminSection))
+	log := section("log", &logSection)
+	d.spec.Log = Log{Level: log.word("level"), Format: log.word("format")}
+
+	named := func(name string) (*path, []*entry) {
+		e := top.get(name)
+		if e == nil {
+			return nil, nil
+		}
+		p := (*path)(nil).dot(name)
+		return p, d.entries(p, e.vals, func(string) bool { return name == "zones" })
+	}
+	d.allChecks(named("checks"))
+	d.allPools(named("pools"))
+	d.allZones(named("zones"))
+	if len(d.errs) == 0 {
+		d.probeRate()
+		d.warn(docs)
+	}
+	d.errs.sort()
+}
+
+func (d *decoder) node(o *object) {
+	d.spec.Node = Node{Name: o.text("name"), Region: o.text("region"), DataDir: o.text("data_dir")}
+	if d.spec.Node.Name == "" {
+		d.spec.Node.Name, _ = os.Hostname()
+	}
+	if dir := d.spec.Node.DataDir; dir != "" {
+		d.spec.Node.DataDir = o.get("data_dir").val().d.path(dir)
+	}
+}
+
+// path is a path as the document means it: relative to itself.
+func (d *document) path(name string) string {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(d.dir, name)
+	}
+	if abs, err := filepath.Abs(name); err == nil {
+		return abs
+	}
+	return name
+}
+
+func (d *decoder) dns(o *object) {
+	dns := DNS{TTL: uint32(o.integer("ttl")), ECS: o.boolean("ecs"), NSID: o.text("nsid")}
+	if len(dns.NSID) > 128 {
+		d.fail(o.get("nsid").val(), o.path.dot("nsid"), "%d bytes are too long: at most 128", len(dns.NSID))
+	}
+	if e := o.get("listen"); e != nil {
+		p := o.path.dot("listen")
+		items := d.list(e.val(), p)
+		if items != nil && len(items) == 0 {
+			d.fail(e.val(), p, "the list is empty: state at least one address:port")
+		}
+		first := map[netip.AddrPort]ref{}
+		for i, it := range items {
+			ap, ok := d.addrPort(it, p.at(i))
+			if !ok {
+				continue
+			}
+			if at, twice := first[ap]; twice && ap.Port() != 0 {
+				d.fail(it, p.at(i), "%s is stated twice; first at %s", ap, where(at))
+				continue
+			}
+			first[ap] = it
+			dns.Listen = append(dns.Listen, ap)
+		}
+	} else {
+		dns.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}
+	}
+	d.spec.DNS = dns
+}
+
+func (d *decoder) addrPort(r ref, p *path) (netip.AddrPort, bool) {
+	s, ok := d.text(r, p)
+	if !ok {
+		return netip.AddrPort{}, false
+	}
+	ap, err := netip.ParseAddrPort(s)
+	host, port, cut := strings.Cut(s, ":")
+	switch {
+	case err == nil && ap.Addr().Is4In6():
+		d.fail(r, p, "%s is IPv4 written as IPv6: write %s", s, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
+	case err == nil && ap.Addr().IsMulticast():
+		d.fail(r, p, "%s is a multicast address", s)
+	case err == nil:
+		return ap, true
+	case cut && host == "" && isPort(port):
+		d.fail(r, p, "%s has no address: write 0.0.0.0:%s and [::]:%s for all addresses, 127.0.0.1:%s for this machine only", s, port, port, port)
+	case cut && host == "*" && isPort(port):
+		d.fail(r, p, "%s has no address: write 0.0.0.0:%s and [::]:%s for all addresses", s, port, port)
+	case cut && host == "localhost" && isPort(port):
+		d.fail(r, p, "a name is not an address: write 127.0.0.1:%s or [::1]:%s", port, port)
+	default:
+		if a, err := netip.ParseAddr(s); err == nil {
+			d.fail(r, p, "%s has no port: write %s", s, netip.AddrPortFrom(a, 53))
+			break
+		}
+		d.fail(r, p, "an address:port such as 127.0.0.1:5300 or [::1]:5300 is expected, not %q", s)
+	}
+	return netip.AddrPort{}, false
+}
+
+func isPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
+}
+
+func (d *decoder) admin(o *object) {
+	a := Admin{
+		Listen: netip.MustParseAddrPort("127.0.0.1:8080"),
+		AllowedNetworks: []netip.Prefix{
+			netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
+		},
+	}
+	if e := o.get("listen"); e != nil {
+		if ap, ok := d.addrPort(e.val(), o.path.dot("listen")); ok {
+			a.Listen = ap
+		}
+	}
+	if e := o.get("allowed_networks"); e != nil {
+		a.AllowedNetworks = d.networks(e.val(), o.path.dot("allowed_networks"))
+	}
+	if e := o.get("tls"); e != nil {
+		a.TLS = d.adminTLS(e, o.path.dot("tls"))
+	}
+	d.spec.Admin = a
+}
+
+func (d *decoder) networks(r ref, p *path) []netip.Prefix {
+	out := []netip.Prefix{}
+	first := map[netip.Prefix]ref{}
+	for i, it := range d.list(r, p) {
+		s, ok := d.text(it, p.at(i))
+		if !ok {
+			continue
+		}
+		n, err := netip.ParsePrefix(s)
+		switch {
+		case err != nil:
+			if a, aerr := netip.ParseAddr(s); aerr == nil && a.Zone() == "" {
+				d.fail(it, p.at(i), "%s is an address: write %s for it alone", s, netip.PrefixFrom(a, a.BitLen()))
+				continue
+			}
+			d.fail(it, p.at(i), "a network such as 192.0.2.0/24 is expected, not %q", s)
+			continue
+		case n.Addr().Is4In6():
+			d.fail(it, p.at(i), "%s is IPv4 written as IPv6: write the IPv4 network", s)
+			continue
+		case n != n.Masked():
+			d.fail(it, p.at(i), "%s has bits outside of its mask: write %s", s, n.Masked())
+			continue
+		}
+		if at, twice := first[n]; twice {
+			d.fail(it, p.at(i), "%s is stated twice; first at %s", n, where(at))
+			continue
+		}
+		first[n] = it
+		out = append(out, n)
+	}
+	return out
+}
+
+func (d *decoder) adminTLS(e *entry, p *path) *AdminTLS {
+	before := len(d.errs)
+	o := d.object(&adminTLSSection, p, e.key, e.vals...)
+	var t AdminTLS
+	file := func(key string) string {
+		k := o.get(key)
+		if k == nil {
+			return ""
+		}
+		return d.pemFile(k.val(), o.path.dot(key))
+	}
+	t.Cert, t.Key, t.ClientCA = file("cert"), file("key"), file("client_ca")
+	if len(d.errs) > before {
+		return nil
+	}
+	key := o.get("key")
+	if st, err := os.Stat(t.Key); err == nil && runtime.GOOS != "windows" && st.Mode()&0o004 != 0 {
+		d.fail(key.val(), p.dot("key"), "everybody can read the private key: chmod o-r %s", t.Key)
+	}
+	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
+		d.fail(key.val(), p.dot("key"), "%s", strings.TrimPrefix(err.Error(), "tls: "))
+	}
+	return &t
+}
+
+// maxPEM is more than all the world's certificate authorities take.
+const maxPEM = 16 << 20
+
+// pemFile is the absolute path of a PEM file that can be read.
+func (d *decoder) pemFile(r ref, p *path) string {
+	name, ok := d.text(r, p)
+	if !ok {
+		return ""
+	}
+	abs := r.d.path(name)
+	d.looked = append(d.looked, abs)
+	st, err := os.Stat(abs)
+	var b []byte
+	switch {
+	case err != nil:
+	case !st.Mode().IsRegular() || st.Size() > maxPEM:
+		d.fail(r, p, "%s is not a file of PEM blocks", name)
+		return ""
+	default:
+		b, err = os.ReadFile(abs)
+	}
+	if err != nil {
+		d.fail(r, p, "%s: %s", name, reason(err))
+		return ""
+	}
+	if block, _ := pem.Decode(b); block == nil {
+		d.fail(r, p, "%s holds no PEM block (-----BEGIN ...)", name)
+		return ""
+	}
+	return abs
+}
+
+// reason is why a file operation failed, without the path that the message has already.
+func reason(err error) string {
+	var pe *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "no such file"
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied"
+	case errors.As(err, &pe):
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// warn notes what is allowed and probably not meant.
+func (d *decoder) warn(docs []*document) {
+	note := func(at ref, p, msg string) {
+		e := Error{File: docs[0].name, Path: p, Msg: msg}
+		if at.ok() {
+			e.File, e.Line, e.Col = at.d.name, int(at.node().line), int(at.node().col)
+		}
+		d.spec.Warnings = append(d.spec.Warnings, e)
+	}
+	if d.spec.Node.DataDir == "" {
+		note(ref{}, "node.data_dir", "not stated: health is kept in memory only and lost at a restart")
+	}
+	if len(d.spec.Zones) == 0 {
+		note(ref{}, "zones", "not stated: every query is refused")
+	}
+	for name, pool := range d.pools {
+		if !d.used["pool "+name] {
+			note(d.refs[pool], "pools."+name, "no service uses this pool")
+		}
+	}
+	for name, check := range d.checks {
+		if !d.used["check "+name] {
+			note(d.checkAt[check], "checks."+name, "no pool uses this check")
+		}
+	}
+	// Maps have no order, and warnings without a line would keep theirs.
+	slices.SortFunc(d.spec.Warnings, func(a, b Error) int { return cmp.Compare(a.Path, b.Path) })
+	(*Errors)(&d.spec.Warnings).sort()
+}

@@ -1,0 +1,335 @@
+package spec
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var allDownRules = map[string]AllDownRule{
+	"serve-all": ServeAll, "last-healthy": LastHealthy, "nodata": NoData, "servfail": ServFail,
+}
+
+// policyUse is a policy and who uses it.
+type policyUse struct {
+	policy   *Policy
+	services int
+	hosts    bool // its endpoints are host names
+}
+
+// policies are those decoded so far, by the text that stated them and by what
+// came of it, so that a million services have a few policies between them.
+type policies struct {
+	byText   map[string]*policyUse
+	byMean   map[string]*policyUse
+	all      []*policyUse
+	last     *policyUse // of lastText, because neighbours are alike
+	lastText string
+}
+
+// maxTexts bounds byText and byMean: with more different policies than that
+// there is little to share.
+const maxTexts = 1 << 16
+
+// policyOf is the policy that a service states, nil when it is wrong.
+func (d *decoder) policyOf(v, key ref, p *path) *policyUse {
+	text := v.span()
+	if text != nil {
+		if d.policies.last != nil && string(text) == d.policies.lastText {
+			return d.policies.last
+		}
+		if use := d.policies.byText[string(text)]; use != nil {
+			d.policies.last, d.policies.lastText = use, string(text)
+			return use
+		}
+	}
+	before := len(d.errs)
+	policy := d.policy(v, key, p.dot(string(key.raw())))
+	if len(d.errs) > before || policy == nil {
+		return nil
+	}
+	use := &policyUse{policy: policy, hosts: policy.Pools[0].Endpoints[0].Host != ""}
+	mean := ""
+	if len(d.policies.byMean) < maxTexts {
+		mean = policy.mean()
+	}
+	if known := d.policies.byMean[mean]; known != nil {
+		use = known
+	} else {
+		d.policies.all = append(d.policies.all, use)
+		if mean != "" {
+			d.policies.byMean[mean] = use
+		}
+	}
+	if text != nil && len(d.policies.byText) < maxTexts {
+		d.policies.byText[string(text)] = use
+	}
+	return use
+}
+
+// mean is text that two policies have in common when they mean the same.
+func (p *Policy) mean() string {
+	b := make([]byte, 0, 128)
+	for _, pool := range p.Pools {
+		b = strconv.AppendQuote(b, pool.Name)
+	}
+	for _, step := range p.Steer {
+		b = strconv.AppendQuote(b, step.Filter)
+		b = strconv.AppendInt(b, int64(step.N), 10)
+		for _, tag := range step.Tags {
+			b = append(b, '+')
+			b = strconv.AppendQuote(b, tag)
+		}
+	}
+	b = strconv.AppendQuote(b, p.Preset)
+	for _, n := range []int64{int64(p.TTL), int64(p.Answers), int64(p.AllDown.Rule)} {
+		b = append(b, ' ')
+		b = strconv.AppendInt(b, n, 10)
+	}
+	b = append(b, ' ')
+	b = strconv.AppendFloat(b, p.Panic, 'g', -1, 64)
+	if p.AllDown.Pool != nil {
+		b = strconv.AppendQuote(b, p.AllDown.Pool.Name)
+	}
+	return string(b)
+}
+
+func (d *decoder) policy(v, key ref, p *path) *Policy {
+	before := len(d.errs)
+	o := d.object(&serviceSection, p, key, v)
+	pol := &Policy{TTL: d.spec.DNS.TTL, Answers: int(o.integer("answers"))}
+	if o.get("ttl") != nil {
+		pol.TTL = uint32(o.integer("ttl"))
+	}
+	pools := o.get("pools")
+	if pools != nil {
+		items := o.list("pools")
+		if items != nil && len(items) == 0 {
+			d.fail(pools.val(), p.dot("pools"), "the list is empty: state at least one pool")
+		}
+		pol.Pools = lookup(d, "pool", d.pools, items, p.dot("pools"))
+	}
+	d.steer(pol, o)
+	if e := o.get("all_down"); e != nil {
+		pol.AllDown = d.allDown(e.val(), p.dot("all_down"))
+	}
+	if e := o.get("panic"); e != nil {
+		pol.Panic, _ = d.number(e.val(), p.dot("panic"), 0, 1)
+	}
+	if len(d.errs) > before || len(pol.Pools) == 0 {
+		return nil
+	}
+	d.sound(pol, o, pools)
+	return pol
+}
+
+func (d *decoder) allDown(r ref, p *path) AllDown {
+	s, ok := d.text(r, p)
+	if !ok {
+		return AllDown{}
+	}
+	if rule, known := allDownRules[s]; known {
+		return AllDown{Rule: rule}
+	}
+	pool, known := d.pools[s]
+	if !known {
+		d.fail(r, p, "%s", unknown("rule or pool", s, func(yield func(string) bool) {
+			for k := range allDownRules {
+				if !yield(k) {
+					return
+				}
+			}
+			maps.Keys(d.pools)(yield)
+		}))
+		return AllDown{}
+	}
+	d.used["pool "+s] = true
+	return AllDown{Rule: OtherPool, Pool: pool}
+}
+
+// family is one kind of record that a service answers with.
+type family struct {
+	record    string
+	bytes     int // of one record, with a compressed name
+	endpoints []*Endpoint
+}
+
+// messageRoom is what a message holds besides the records of the answer.
+const messageRoom = 300
+
+// sound checks that a policy whose parts are right can answer something.
+func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
+	p := o.path
+	fail := func(key string, format string, args ...any) {
+		at := pools.key
+		if e := o.get(key); e != nil {
+			at = e.val()
+		}
+		d.fail(at, p.dot(key), format, args...)
+	}
+	names, addresses := 0, 0
+	for _, pool := range pol.all() {
+		for i := range pool.Endpoints {
+			if pool.Endpoints[i].Host != "" {
+				names++
+			} else {
+				addresses++
+			}
+		}
+	}
+	switch {
+	case names > 0 && addresses > 0:
+		fail("pools", notAvailable)
+		return
+	case names > 0 && pol.Answers != 1:
+		fail("answers", "must be 1 with host-name endpoints: a name has one CNAME")
+	}
+	most := 0 // what a limit in the chain leaves; 0 is no limit
+	for _, step := range pol.Steer {
+		switch step.Filter {
+		case "limit":
+			if most == 0 || step.N < most {
+				most = step.N
+			}
+		case "tags":
+			if !anyTagged(pol.Pools, step.Tags) {
+				fail("steer", "no endpoint of %s has the tags %s", poolNames(pol.Pools), strings.Join(step.Tags, ", "))
+			}
+		case "weighted":
+			for _, f := range families(pol.Pools) {
+				if len(f.endpoints) > 0 && !slices.ContainsFunc(f.endpoints, func(e *Endpoint) bool { return e.Weight > 0 }) {
+					fail("steer", "every %s endpoint of %s has weight 0, so none would ever be answered: give one a weight", f.record, poolNames(pol.Pools))
+				}
+			}
+		}
+	}
+	groups := [][]*Pool{pol.Pools}
+	if pol.AllDown.Pool != nil {
+		groups = append(groups, []*Pool{pol.AllDown.Pool})
+	}
+	for _, group := range groups {
+		for _, f := range families(group) {
+			n := len(f.endpoints)
+			if pol.Answers > 0 {
+				n = min(n, pol.Answers)
+			}
+			if most > 0 {
+				n = min(n, most)
+			}
+			room := (65535 - messageRoom) / f.bytes
+			if n > room {
+				fail("answers", "%d %s records do not fit into a DNS message of 64 KiB: state answers: %d or less", n, f.record, room)
+				return
+			}
+		}
+	}
+}
+
+func families(pools []*Pool) []family {
+	out := []family{{record: "A", bytes: 16}, {record: "AAAA", bytes: 28}, {record: "host-name", bytes: 16}}
+	for _, pool := range pools {
+		for i := range pool.Endpoints {
+			e := &pool.Endpoints[i]
+			f := &out[2]
+			switch {
+			case e.Host != "":
+			case e.Address.Is4():
+				f = &out[0]
+			default:
+				f = &out[1]
+			}
+			f.endpoints = append(f.endpoints, e)
+		}
+	}
+	// A service answers with one host name whatever their number.
+	if len(out[2].endpoints) > 0 {
+		out[2].bytes = 1
+	}
+	return out
+}
+
+func anyTagged(pools []*Pool, tags []string) bool {
+	for _, pool := range pools {
+		for i := range pool.Endpoints {
+			if !slices.ContainsFunc(tags, func(t string) bool { return !slices.Contains(pool.Endpoints[i].Tags, t) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func poolNames(pools []*Pool) string {
+	names := make([]string, len(pools))
+	for i, p := range pools {
+		names[i] = p.Name
+	}
+	if len(names) == 1 {
+		return "the pool " + names[0]
+	}
+	return "the pools " + and(names)
+}
+
+// probeRate refuses a configuration that asks for more probes than a node
+// should make. A check without a host probes an endpoint once for every service
+// that uses it, because each has a host of its own.
+func (d *decoder) probeRate() {
+	services := map[*Pool]int{}
+	for _, use := range d.policies.all {
+		seen := map[*Pool]bool{}
+		for _, pool := range use.policy.all() {
+			if !seen[pool] {
+				services[pool] += use.services
+				seen[pool] = true
+			}
+		}
+	}
+	type probe struct {
+		address netip.Addr
+		host    string
+		check   *Check
+	}
+	once := map[probe]bool{}
+	rates := map[*Check]float64{}
+	total := 0.0
+	for pool, n := range services {
+		if n == 0 {
+			continue
+		}
+		for i := range pool.Endpoints {
+			e := &pool.Endpoints[i]
+			for _, c := range e.Checks {
+				times := n
+				if c.Type == CheckTCP || c.Host != "" {
+					pr := probe{e.Address, string(e.Host), c}
+					if once[pr] {
+						continue
+					}
+					once[pr] = true
+					times = 1
+				}
+				rate := float64(times) / c.Interval.Seconds()
+				rates[c] += rate
+				total += rate
+			}
+		}
+	}
+	if total <= maxProbes {
+		return
+	}
+	var worst *Check
+	for c, rate := range rates {
+		if worst == nil || rate > rates[worst] || rate == rates[worst] && c.Name < worst.Name {
+			worst = c
+		}
+	}
+	at := d.checkAt[worst]
+	remedy := "state a longer interval in check " + worst.Name
+	if worst.Type != CheckTCP && worst.Host == "" {
+		remedy = "state `host:` in check " + worst.Name + ", so that the services share its probes, or a longer interval"
+	}
+	d.fail(at, (*path)(nil).dot("checks").dot(worst.Name), "%.0f probes a second are more than %d, and this check makes %.0f of them: %s",
+		total, maxProbes, rates[worst], remedy)
+}

@@ -1,0 +1,188 @@
+package spec
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+// Reference is the configuration reference in Markdown, made from the table of
+// keys that the decoder works by.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString(referenceIntro)
+	b.WriteString("```yaml\n" + referenceExample + "```\n")
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", s.title, s.intro)
+		b.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")
+		for _, f := range s.fields {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.name, f.shape(), f.fallback(), f.meaning())
+		}
+		if s.example != "" {
+			b.WriteString("\n```yaml\n" + s.example + "```\n")
+		}
+	}
+	b.WriteString("\n## Steering\n\nSteering is a chain of filters. Each takes the endpoints that the one before it left; the first `answers` of what is left at the end are the answer. A preset is a word for a chain and may stand in one. Endpoints that are not healthy are gone before the chain begins.\n\n")
+	b.WriteString("| word | as | meaning |\n|---|---|---|\n")
+	for _, s := range steerings {
+		as, doc := "filter", s.doc
+		switch {
+		case s.later:
+			as, doc = "", "Not available in this version. "+doc
+		case s.chain != nil:
+			as = "`[" + strings.Join(s.chain, ", ") + "]`"
+		}
+		word := s.name
+		if s.arg != "" {
+			word = s.arg
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", word, as, doc)
+	}
+	b.WriteString(referenceFiles)
+	return b.String()
+}
+
+// shape is the type of a key and what bounds it.
+func (f *field) shape() string {
+	s := f.typ
+	if len(f.words) > 0 {
+		s += ": `" + strings.Join(f.words, "`, `") + "`"
+	}
+	switch {
+	case f.hi == 0 || f.hi > math.MaxInt32 && f.typ != "duration" && f.typ != "integer":
+	case f.typ == "duration" && f.lo <= 1:
+		s += ", more than 0"
+	case f.typ == "duration":
+		s += fmt.Sprintf(", %s to %s", short(f.lo), short(f.hi))
+	case f.name == "min_healthy":
+		s += ", 1 or more"
+	default:
+		s += fmt.Sprintf(", %d to %d", f.lo, f.hi)
+	}
+	return s
+}
+
+// short is a duration as people write it: 24h and not 24h0m0s.
+func short(ns int64) string {
+	s := time.Duration(ns).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func (f *field) fallback() string {
+	switch {
+	case f.later:
+		return ""
+	case f.need:
+		return "*required*"
+	case f.prose != "":
+		return f.prose
+	case f.def != "":
+		return "`" + f.def + "`"
+	}
+	return "none"
+}
+
+func (f *field) meaning() string {
+	if f.later {
+		return "Not available in this version. " + f.doc
+	}
+	return f.doc
+}
+
+const referenceIntro = `# Configuration
+
+<!-- Made from the code by: go test ./spec -run TestReference -update -->
+
+A node reads one YAML file, and what that file includes. It is read strictly: an
+unknown key, a wrong type or a name that refers to nothing is an error, with the
+file, line and column, and all errors are reported at once:
+
+    rhumb.yaml:7:33: zones.example.com.services.www.steer: unknown filter "weigthed"; did you mean "weighted"?
+
+` + "`rhumb check -c FILE`" + ` reads and compiles a file as ` + "`rhumb serve`" + ` does, without
+starting anything. A running node takes a changed file over when it has no errors
+and otherwise goes on with what it had.
+
+**Variables.** ` + "`${NAME}`" + ` in a value is replaced by the environment variable; that
+it is not set is an error. ` + "`${NAME:-default}`" + ` gives a default for one that is unset
+or empty, and ` + "`$${`" + ` stands for a literal ` + "`${`" + `. Keys are not expanded.
+
+**Durations** are Go's: ` + "`500ms`, `5s`, `1m30s`" + `. **TTLs** and other DNS times are
+whole seconds without a unit.
+
+**Keys of the contract that this version does not do** are in the tables as "Not
+available in this version". Stating one is an error and never silently ignored.
+
+A whole file:
+
+`
+
+const referenceExample = `node:
+  name: ns1
+  data_dir: /var/lib/rhumb
+
+dns:
+  listen: [127.0.0.1:5300]
+  ttl: 30
+
+checks:
+  web: {type: http, port: 8080, path: /healthz, host: www.example.com}
+
+pools:
+  eu:
+    place: {region: eu-west, continent: EU, country: IE, at: [53.35, -6.26]}
+    checks: [web]
+    endpoints:
+      - 192.0.2.10
+      - {address: 192.0.2.11, weight: 200}
+  us:
+    checks: [web]
+    endpoints: [198.51.100.10, "2001:db8::10"]
+
+zones:
+  gslb.example.com:
+    nameservers: {ns1: 192.0.2.53, ns2: 198.51.100.53}
+    services:
+      www: {pools: [eu, us], steer: weighted, ttl: 20}
+      api: {pools: [eu, us], steer: failover}
+`
+
+const referenceFiles = `
+## Several files
+
+` + "`include`" + ` names files or patterns, relative to the file that states them; they are
+read in alphabetical order, a file that is reached twice is read once. A name
+without ` + "`*`, `?` or `[`" + ` must exist; a pattern may match nothing. Included files may
+hold every key and include further files, 10 deep; files that include each other
+are an error.
+
+` + "```yaml" + `
+include: [conf.d/*.yaml]
+` + "```" + `
+
+Maps merge by key: ` + "`node`, `dns`, `admin`, `log`, `checks`, `pools`, `zones`" + `, and in a
+zone ` + "`nameservers`, `soa` and `services`" + `. What is in them is stated once: a value, a
+list, a check, a pool or a service in two files is an error that names both places.
+
+## Permissions
+
+A file that everybody can write is refused. So is a file that everybody can read
+and that holds a secret: a literal ` + "`dns.cookie_secret`" + `, the ` + "`secret`" + ` of an admin token,
+or a check's header such as ` + "`Authorization`, `Proxy-Authorization`, `Cookie` or `X-Api-Key`" + `.
+Take the value wholly from the environment or take the right to read away. On
+Windows permissions are not looked at.
+
+## Limits
+
+A file is at most 1 GiB. What all checks together ask for is at most 20,000 probes
+a second: a check without ` + "`host`" + ` probes an endpoint once for every service that uses
+it, because each has a host of its own. An answer must fit a DNS message of
+64 KiB. Aliases of YAML expand to at most 100,000 values in a file.
+`

@@ -1,0 +1,348 @@
+package spec
+
+import (
+	"time"
+)
+
+// field is one key of the configuration. It is declared once, here: the decoder
+// takes its known keys, bounds and defaults from it, and Reference its tables.
+type field struct {
+	name string
+	// typ is the type as the reference shows it.
+	typ string
+	// def is the default as it would be written; prose is the default in words
+	// where it cannot be written.
+	def, prose string
+	// lo and hi are the bounds of an integer, or of a duration in nanoseconds;
+	// hi 0 is none.
+	lo, hi int64
+	// words are all that the value may be.
+	words []string
+	// merge: several files may state the key, and their maps become one.
+	merge bool
+	// later: the key is of the contract and this version does not do it.
+	later bool
+	need  bool // the key must be stated
+	doc   string
+}
+
+// section is one kind of map.
+type section struct {
+	title   string
+	intro   string
+	example string // a whole document, loaded by a test
+	fields  []field
+}
+
+func (s *section) field(name string) *field {
+	for i := range s.fields {
+		if s.fields[i].name == name {
+			return &s.fields[i]
+		}
+	}
+	return nil
+}
+
+// names yields the keys of s, for the near one.
+func (s *section) names(yield func(string) bool) {
+	for _, f := range s.fields {
+		if !yield(f.name) {
+			return
+		}
+	}
+}
+
+const (
+	maxTTL    = 604800 // a week; resolvers cap TTLs at a day or a week anyway
+	maxWeight = 65535
+	// maxProbes per second is what one node is asked to do at most: ten times
+	// the 10,000 that 100,000 checks every 10 s come to would be a mistake.
+	maxProbes = 20_000
+	// maxInclude is how deep files may include files.
+	maxInclude = 10
+	// maxFile bounds what is read of one file.
+	maxFile = 1 << 30
+)
+
+var topSection = section{
+	title: "The file",
+	intro: "All keys are optional, but a node without zones refuses every query.",
+	fields: []field{
+		{name: "include", typ: "list of patterns", def: "[]", merge: true, doc: "More files, relative to this one. See [Several files](#several-files)."},
+		{name: "node", typ: "map", merge: true, doc: "This node. See [node](#node)."},
+		{name: "dns", typ: "map", merge: true, doc: "How the node answers. See [dns](#dns)."},
+		{name: "admin", typ: "map", merge: true, doc: "The HTTP surface. See [admin](#admin)."},
+		{name: "log", typ: "map", merge: true, doc: "See [log](#log)."},
+		{name: "geo", typ: "map", later: true, doc: "From address to place."},
+		{name: "checks", typ: "map of checks", merge: true, doc: "By name. See [checks](#checks)."},
+		{name: "pools", typ: "map of pools", merge: true, doc: "By name. See [pools](#pools)."},
+		{name: "zones", typ: "map of zones", merge: true, doc: "By domain name. See [zones](#zones)."},
+	},
+}
+
+var nodeSection = section{
+	title: "node",
+	intro: "What is particular to this machine.",
+	example: `node:
+  name: ns1
+  region: eu-west
+  data_dir: /var/lib/rhumb
+`,
+	fields: []field{
+		{name: "name", typ: "text", prose: "the host's name", doc: "How the node calls itself."},
+		{name: "region", typ: "text", doc: "Where the node is; the same words as `place.region`."},
+		{name: "data_dir", typ: "directory", prose: "memory only, with a warning", doc: "Where the last known health is kept over a restart."},
+	},
+}
+
+var dnsSection = section{
+	title: "dns",
+	intro: "How the node answers queries.",
+	example: `dns:
+  listen: ["127.0.0.1:5300", "[::1]:5300"]
+  ttl: 30
+  nsid: ns1
+`,
+	fields: []field{
+		{name: "listen", typ: "list of address:port", def: "[127.0.0.1:5300]", doc: "UDP and TCP on each. `0.0.0.0:53` and `[::]:53` are all addresses; port 0 takes any free one."},
+		{name: "ttl", typ: "seconds", def: "30", lo: 0, hi: maxTTL, doc: "The TTL of services that state none."},
+		{name: "ecs", typ: "true or false", def: "true", doc: "Whether to take and return the EDNS client subnet (RFC 7871)."},
+		{name: "nsid", typ: "text", prose: "no NSID", doc: "The answer to an NSID option (RFC 5001), at most 128 bytes."},
+		{name: "cookie_secret", typ: "32 hex digits", later: true, doc: "The secret of DNS cookies."},
+		{name: "rate_limit", typ: "map", later: true, doc: "Response rate limiting."},
+		{name: "tls", typ: "map", later: true, doc: "DNS over TLS."},
+	},
+}
+
+var adminSection = section{
+	title: "admin",
+	intro: "The REST API, metrics and the health of the node itself. It answers to whom it is told to and to nobody else.",
+	example: `admin:
+  listen: 127.0.0.1:8080
+  allowed_networks: [127.0.0.0/8, "::1/128", 192.0.2.0/24]
+`,
+	fields: []field{
+		{name: "listen", typ: "address:port", def: "127.0.0.1:8080", doc: "Port 0 takes any free one."},
+		{name: "allowed_networks", typ: "list of networks", def: "[127.0.0.0/8, ::1/128]", doc: "Who may ask, by source address."},
+		{name: "tokens", typ: "list of maps", later: true, doc: "Who may do what."},
+		{name: "tls", typ: "map", prose: "plain HTTP", merge: true, doc: "See [admin.tls](#admintls)."},
+	},
+}
+
+var adminTLSSection = section{
+	title: "admin.tls",
+	intro: "HTTPS for the admin surface. Paths are relative to the file that states them. A key that everybody can read is refused.",
+	fields: []field{
+		{name: "cert", typ: "PEM file", need: true, doc: "The certificate, then those that signed it."},
+		{name: "key", typ: "PEM file", need: true, doc: "Its private key."},
+		{name: "client_ca", typ: "PEM file", prose: "no client certificate is asked for", doc: "Clients must show a certificate that one of these signed."},
+	},
+}
+
+var logSection = section{
+	title: "log",
+	intro: "Changes of state go to standard error.",
+	example: `log: {level: info, format: json}
+`,
+	fields: []field{
+		{name: "level", typ: "word", def: "info", words: []string{"debug", "info", "warn", "error"}, doc: "The least that is logged."},
+		{name: "format", typ: "word", def: "text", words: []string{"text", "json"}, doc: "For people or for programs."},
+	},
+}
+
+// checkTypes are the check types that the product plans; those of this version
+// are true.
+var checkTypes = map[string]bool{
+	"http": true, "https": true, "tcp": true, "tls": true,
+	"grpc": false, "icmp": false, "dns": false, "mysql": false, "postgres": false, "redis": false,
+	"smtp": false, "script": false, "lua": false, "prometheus": false, "external": false, "calculated": false,
+}
+
+var checkSection = section{
+	title: "checks",
+	intro: "A check is how an endpoint is judged. It is a map under `checks`, by a name that pools and endpoints refer to. Identical probes of one address are made once and shared.",
+	example: `checks:
+  web:
+    type: https
+    path: /healthz
+    host: www.example.com
+    headers: {User-Agent: rhumb}
+    status: [200, 204, 300-399]
+    interval: 5s
+    timeout: 2s
+  db: {type: tcp, port: 5432}
+`,
+	fields: []field{
+		{name: "type", typ: "word", need: true, words: []string{"http", "https", "tcp", "tls"}, doc: "`http` and `https` make a request, `tcp` connects, `tls` connects and shakes hands. Not available in this version: `grpc`, `icmp`, `dns`, `mysql`, `postgres`, `redis`, `smtp`, `script`, `lua`, `prometheus`, `external`, `calculated`."},
+		{name: "port", typ: "integer", prose: "80 for http, 443 for https and tls", lo: 1, hi: 65535, doc: "A tcp check must state one."},
+		{name: "interval", typ: "duration", def: "5s", lo: int64(100 * time.Millisecond), hi: int64(24 * time.Hour), doc: "From one probe to the next."},
+		{name: "timeout", typ: "duration", def: "2s", lo: 1, hi: int64(24 * time.Hour), doc: "How long a probe may take; not longer than `interval`."},
+		{name: "rise", typ: "integer", def: "2", lo: 1, hi: 100, doc: "Successes in a row that make a down endpoint up."},
+		{name: "fall", typ: "integer", def: "3", lo: 1, hi: 100, doc: "Failures in a row that make an up endpoint down."},
+		{name: "host", typ: "host name", prose: "the service's host name", doc: "The Host header and the name for TLS. For http, https and tls. State it when many services share a pool, so that they share its probes."},
+		{name: "method", typ: "text", def: "GET", doc: "For http and https."},
+		{name: "path", typ: "text", def: "/", doc: "With the query, if any. For http and https."},
+		{name: "headers", typ: "map of text", def: "{}", doc: "Sent with the request. For http and https."},
+		{name: "status", typ: "code, range or list", def: "[200-299]", doc: "The status codes that mean success. For http and https."},
+		{name: "body", typ: "regular expression", prose: "not read", doc: "Must be found in the first 64 KiB of the body. For http and https."},
+		{name: "follow_redirects", typ: "true or false", def: "false", doc: "For http and https."},
+		{name: "verify", typ: "true or false", def: "true", doc: "Whether the certificate must be valid for the host. For https and tls."},
+		{name: "ca", typ: "PEM file", prose: "the system's roots", doc: "Who may have signed the certificate; relative to the file that states it. For https and tls."},
+	},
+}
+
+var placeSection = section{
+	title: "place",
+	intro: "Where a pool is. It is shown and reported; the filters that steer by it are not available in this version.",
+	fields: []field{
+		{name: "region", typ: "text", doc: "A word of your own."},
+		{name: "continent", typ: "word", words: []string{"AF", "AN", "AS", "EU", "NA", "OC", "SA"}, doc: "Two letters."},
+		{name: "country", typ: "text", doc: "ISO 3166-1, two capital letters."},
+		{name: "subdivision", typ: "text", doc: "ISO 3166-2 without the country, such as `CA` of `US-CA`."},
+		{name: "city", typ: "text", doc: "Its name."},
+		{name: "asn", typ: "integer", lo: 1, hi: 1<<32 - 1, doc: "The number of the autonomous system."},
+		{name: "at", typ: "[latitude, longitude]", doc: "In degrees, south and west negative."},
+	},
+}
+
+var poolSection = section{
+	title: "pools",
+	intro: "A pool is a group of endpoints in one place. It is a map under `pools`, by a name that services refer to. The words `serve-all`, `last-healthy`, `nodata` and `servfail` cannot be names, because `all_down` takes either.",
+	example: `checks:
+  web: {type: http, path: /healthz}
+pools:
+  eu:
+    place: {region: eu-west, continent: EU, country: IE, at: [53.35, -6.26]}
+    checks: [web]
+    endpoints:
+      - 192.0.2.10
+      - {address: 192.0.2.11, weight: 200, tags: [ssd]}
+      - {address: "2001:db8::10"}
+`,
+	fields: []field{
+		{name: "place", typ: "map", doc: "See [place](#place)."},
+		{name: "checks", typ: "list of checks", def: "[]", doc: "An endpoint is healthy when all of them pass."},
+		{name: "min_healthy", typ: "integer", def: "1", lo: 1, hi: 1 << 31, doc: "With fewer healthy endpoints the pool counts as down; at most the number of endpoints."},
+		{name: "endpoints", typ: "list of endpoints", need: true, doc: "At least one. See [endpoints](#endpoints)."},
+	},
+}
+
+var endpointSection = section{
+	title: "endpoints",
+	intro: "An item of `endpoints` is an address or host name, or a map:",
+	fields: []field{
+		{name: "address", typ: "IP address or host name", need: true, doc: "A host name is answered as CNAME. A service has either addresses or host names: mixing them, or a host name at the apex, is not available in this version."},
+		{name: "weight", typ: "integer", def: "100", lo: 0, hi: maxWeight, doc: "Share of the traffic under the filter `weighted`; 0 takes none."},
+		{name: "priority", typ: "integer", def: "0", lo: 0, hi: 65535, doc: "The filter `tier` prefers lower ones within a pool."},
+		{name: "tags", typ: "list of text", def: "[]", doc: "For the filter `tags`."},
+		{name: "checks", typ: "list of checks", prose: "the pool's", doc: "In place of the pool's; `[]` is none."},
+	},
+}
+
+var zoneSection = section{
+	title: "zones",
+	intro: "A zone is a map under `zones`, by its domain name. The node is authoritative for it.",
+	example: `pools:
+  eu: {endpoints: [192.0.2.10]}
+zones:
+  gslb.example.com:
+    nameservers:
+      ns1: 192.0.2.53                       # ns1.gslb.example.com
+      ns2: [198.51.100.53, "2001:db8::53"]
+      ns3.example.net.: []                  # with a final dot: a whole name
+    soa: {mbox: hostmaster.example.com.}
+    services:
+      "@": {pools: [eu]}
+      www: {pools: [eu], ttl: 20}
+`,
+	fields: []field{
+		{name: "nameservers", typ: "map of addresses", need: true, merge: true, doc: "By name: an address or a list of them. A name without a final dot is relative to the zone. Names within the zone need addresses; others must have none (`[]`)."},
+		{name: "soa", typ: "map", merge: true, doc: "See [soa](#soa)."},
+		{name: "services", typ: "map of services", merge: true, doc: "By name below the zone; `\"@\"` is the zone itself. See [services](#services)."},
+		{name: "file", typ: "zone file", later: true, doc: "Static records beside the services."},
+		{name: "records", typ: "list of records", later: true, doc: "Static records beside the services."},
+		{name: "dnssec", typ: "map", later: true, doc: "Signing."},
+	},
+}
+
+var soaSection = section{
+	title: "soa",
+	intro: "The fields of the zone's SOA record; all have defaults.",
+	fields: []field{
+		{name: "mbox", typ: "name", def: "hostmaster", doc: "The mailbox of who is responsible, with a dot for the @. Without a final dot relative to the zone."},
+		{name: "serial", typ: "integer", prose: "the newest modification time of the files, in Unix seconds", lo: 0, hi: 1<<32 - 1, doc: "The version of the zone."},
+		{name: "refresh", typ: "seconds", def: "3600", lo: 1, hi: 1<<31 - 1, doc: "For secondaries."},
+		{name: "retry", typ: "seconds", def: "600", lo: 1, hi: 1<<31 - 1, doc: "For secondaries."},
+		{name: "expire", typ: "seconds", def: "604800", lo: 1, hi: 1<<31 - 1, doc: "For secondaries."},
+		{name: "minimum", typ: "seconds", prose: "the lowest TTL of the zone's services and `dns.ttl`", lo: 0, hi: maxTTL, doc: "The TTL of negative answers (RFC 2308); the default keeps them from outliving positive ones."},
+		{name: "ttl", typ: "seconds", def: "3600", lo: 0, hi: maxTTL, doc: "Of the SOA and NS records and of the nameservers' addresses."},
+	},
+}
+
+var serviceSection = section{
+	title: "services",
+	intro: "A service is a steered name in a zone. Its name is letters, digits, hyphens and underscores, in any case, with dots for deeper names; `*` as the whole first label is a wildcard, `\"@\"` the zone itself (in quotes, as YAML wants for both).",
+	example: `pools:
+  eu: {endpoints: [192.0.2.10, {address: 192.0.2.11, weight: 300}]}
+  us: {endpoints: [198.51.100.10]}
+zones:
+  gslb.example.com:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      www: {pools: [eu, us], steer: weighted, ttl: 20}
+      api:
+        pools: [eu, us]
+        steer: [tier, shuffle, limit: 2]
+        answers: 2
+        all_down: last-healthy
+        panic: 0.3
+`,
+	fields: []field{
+		{name: "pools", typ: "list of pools", need: true, doc: "In order of preference, where the steering has one."},
+		{name: "steer", typ: "word, or list of words", def: "round-robin", doc: "A preset, or a chain of filters and presets. See [Steering](#steering)."},
+		{name: "ttl", typ: "seconds", prose: "`dns.ttl`", lo: 0, hi: maxTTL, doc: "Of the answers."},
+		{name: "answers", typ: "integer", def: "1", lo: 0, hi: 65535, doc: "How many records; 0 is all. With host-name endpoints it is 1."},
+		{name: "all_down", typ: "word or pool", def: "serve-all", words: []string{"serve-all", "last-healthy", "nodata", "servfail"}, doc: "What to answer when nothing is healthy: every endpoint, those that were healthy last, no data, SERVFAIL, or the endpoints of another pool."},
+		{name: "panic", typ: "number", def: "0", doc: "From 0 to 1: when a smaller share of the endpoints is healthy, health is ignored. 0 is never."},
+		{name: "https", typ: "map", later: true, doc: "HTTPS records."},
+		{name: "srv", typ: "map", later: true, doc: "SRV records."},
+		{name: "txt", typ: "list of text", later: true, doc: "TXT records."},
+	},
+}
+
+// steering is one word that may stand in a chain.
+type steering struct {
+	name string
+	// chain is what a preset expands to; empty for a filter.
+	chain []string
+	// arg is what a filter takes, as it is written; empty for none.
+	arg   string
+	later bool
+	doc   string
+}
+
+var steerings = []steering{
+	{name: "round-robin", chain: []string{"rotate"}, doc: "Each in turn."},
+	{name: "random", chain: []string{"shuffle"}, doc: "Any, with equal chance."},
+	{name: "weighted", doc: "Chance in proportion to `weight`; 0 takes no traffic. Preset and filter."},
+	{name: "failover", chain: []string{"tier", "rotate"}, doc: "The first pool with enough healthy endpoints, then the lowest `priority` in it."},
+	{name: "rotate", doc: "Puts the next endpoint first, query after query."},
+	{name: "shuffle", doc: "Puts the endpoints in random order."},
+	{name: "tier", doc: "Keeps the first pool that is up, and in it the lowest `priority` with a healthy endpoint."},
+	{name: "limit", arg: "limit: 2", doc: "Keeps the first so many endpoints."},
+	{name: "tags", arg: "tags: [ssd]", doc: "Keeps the endpoints that have all of these tags."},
+	{name: "geo", later: true, doc: "Those whose place matches the client's best."},
+	{name: "geofence", later: true, doc: "Those in the client's country, or another scope."},
+	{name: "nearest", later: true, doc: "By distance."},
+	{name: "latency", later: true, doc: "By measured latency."},
+	{name: "sticky", later: true, doc: "The same client subnet gets the same endpoint."},
+	{name: "shed", later: true, doc: "Sheds load."},
+	{name: "schedule", later: true, doc: "By time of day."},
+	{name: "first", later: true, doc: "The first endpoint."},
+}
+
+// sections are in the order of the reference.
+var sections = []*section{
+	&topSection, &nodeSection, &dnsSection, &adminSection, &adminTLSSection, &logSection,
+	&checkSection, &poolSection, &placeSection, &endpointSection, &zoneSection, &soaSection, &serviceSection,
+}

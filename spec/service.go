@@ -1,0 +1,198 @@
+package spec
+
+import (
+	"fmt"
+	"hash/maphash"
+	"strings"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+// services decodes the services of a zone, of which there may be a million:
+// labels are pieces of one string, names are looked up in a table of indices,
+// and services with the same text share one policy. lowest is the lowest TTL.
+func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, lowest uint32) {
+	lowest = d.spec.DNS.TTL
+	count, size := 0, 0
+	for _, r := range e.vals {
+		if r.kind() != mapping {
+			if !r.null() {
+				d.fail(r, p, "a map is expected, not %s", d.describe(r))
+			}
+			continue
+		}
+		for k := range r.pairs() {
+			count++
+			size += len(k.raw())
+		}
+	}
+	out = make([]Service, 0, count)
+	var text strings.Builder
+	text.Grow(size) // so that it never moves and labels can point into it
+	seen := newLabelSet(count)
+	names := make([]ref, 0, count)
+	for _, r := range e.vals {
+		if r.kind() != mapping {
+			continue
+		}
+		for k, v := range r.pairs() {
+			start := text.Len()
+			why := appendLabel(&text, k.raw(), len(scope.zone))
+			label := text.String()[start:]
+			if why != "" {
+				d.fail(k, p.dot(string(k.raw())), "not the name of a service: %s", why)
+				continue
+			}
+			if i, twice := seen.add(label); twice {
+				d.fail(k, p.dot(string(k.raw())), "stated twice; first at %s", where(names[i]))
+				continue
+			}
+			names = append(names, k)
+			use := d.policyOf(v, k, p)
+			if use == nil {
+				continue
+			}
+			if d.clear(k, label, p, scope) && d.fits(use, k, label, p, scope) {
+				use.services++
+				lowest = min(lowest, use.policy.TTL)
+				n := k.node()
+				out = append(out, Service{Label: label, Policy: use.policy, Line: int(n.line), File: k.d.file})
+			}
+		}
+	}
+	return out, lowest
+}
+
+// appendLabel checks the name of a service and appends it in lower case. zone
+// is the length of the zone's name in wire form.
+func appendLabel(out *strings.Builder, raw []byte, zone int) string {
+	if len(raw) == 1 && raw[0] == '@' {
+		out.WriteByte('@')
+		return ""
+	}
+	size := 0
+	for i, c := range raw {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_':
+			size++
+		case c >= 'A' && c <= 'Z':
+			size++
+			c += 'a' - 'A'
+		case c == '.' && size == 0:
+			return "it has an empty label"
+		case c == '.' && i == len(raw)-1:
+			return "it is relative to the zone: remove the final dot"
+		case c == '.':
+			size = 0
+		case c == '*' && i == 0 && (len(raw) == 1 || raw[1] == '.'):
+			size++
+		case c == '*':
+			return "* can only be the whole first label"
+		default:
+			return fmt.Sprintf("%q is not a letter, digit, hyphen or underscore", []rune(string(raw[i:]))[0])
+		}
+		if size > 63 {
+			return "a label is longer than 63 characters"
+		}
+		out.WriteByte(c)
+	}
+	if len(raw) == 0 {
+		return `it is empty: the zone itself is "@"`
+	}
+	if len(raw)+1+zone > 255 {
+		return "the whole name is longer than 255 bytes"
+	}
+	return ""
+}
+
+// clear is whether a service's name is free: no nameserver has it and no zone
+// below this one holds it.
+func (d *decoder) clear(k ref, label string, p *path, scope *zoneScope) bool {
+	if len(scope.children) == 0 && len(scope.servers) == 0 {
+		return true
+	}
+	var buf [256]byte
+	wire := appendWire(buf[:0], label, scope.zone)
+	if at, taken := scope.servers[dnswire.Name(wire)]; taken {
+		d.fail(k, p.dot(label), "the nameserver at %s has this name: rename one of them", where(at))
+		return false
+	}
+	if child := scope.child(dnswire.Name(wire)); child != "" {
+		d.fail(k, p.dot(label), "belongs to the zone %s: state it there", bare(child))
+		return false
+	}
+	return true
+}
+
+// appendWire appends the name of a service in wire form.
+func appendWire(wire []byte, label string, zone dnswire.Name) []byte {
+	for label != "@" && label != "" {
+		var l string
+		l, label, _ = strings.Cut(label, ".")
+		wire = append(wire, byte(len(l)))
+		wire = append(wire, l...)
+	}
+	return append(wire, zone...)
+}
+
+// fits is whether a policy can be that of this service: host names need a name
+// that may have a CNAME and that is not their own.
+func (d *decoder) fits(use *policyUse, k ref, label string, p *path, scope *zoneScope) bool {
+	if !use.hosts {
+		return true
+	}
+	if label == "@" {
+		d.fail(k, p.dot(label), notAvailable)
+		return false
+	}
+	name := dnswire.Name(appendWire(nil, label, scope.zone))
+	for _, pool := range use.policy.all() {
+		for i := range pool.Endpoints {
+			if pool.Endpoints[i].Host == name {
+				d.fail(k, p.dot(label), "the endpoint %s of the pool %s is the service itself", pool.Endpoints[i].String(), pool.Name)
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// all are the pools that a policy may answer with.
+func (p *Policy) all() []*Pool {
+	if p.AllDown.Pool == nil {
+		return p.Pools
+	}
+	return append(p.Pools[:len(p.Pools):len(p.Pools)], p.AllDown.Pool)
+}
+
+// labelSet is a set of labels in the order of their arrival: an open hash table
+// of their numbers, 8 bytes for each where a map would take 40.
+type labelSet struct {
+	seed   maphash.Seed
+	labels []string
+	slots  []uint32 // number + 1; 0 is free
+}
+
+func newLabelSet(n int) *labelSet {
+	size := 16
+	for size < 2*n {
+		size *= 2
+	}
+	return &labelSet{seed: maphash.MakeSeed(), labels: make([]string, 0, n), slots: make([]uint32, size)}
+}
+
+// add gives the label the next number, or says which number has it already.
+func (s *labelSet) add(label string) (int, bool) {
+	mask := uint64(len(s.slots) - 1)
+	for i := maphash.String(s.seed, label) & mask; ; i = (i + 1) & mask {
+		n := s.slots[i]
+		if n == 0 {
+			s.labels = append(s.labels, label)
+			s.slots[i] = uint32(len(s.labels))
+			return len(s.labels) - 1, false
+		}
+		if s.labels[n-1] == label {
+			return int(n - 1), true
+		}
+	}
+}

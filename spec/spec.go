@@ -1,0 +1,225 @@
+package spec
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+// Spec is one whole statement of intent: every key of every file merged,
+// defaults filled in, references resolved, validated. It is not changed after
+// it has been made.
+type Spec struct {
+	Node   Node
+	DNS    DNS
+	Admin  Admin
+	Log    Log
+	Checks map[string]*Check
+	Pools  map[string]*Pool
+	// Zones is in the order of the names' labels, parents before children.
+	Zones []*Zone
+
+	// Files are the files that made it, the first one given first.
+	Files []string
+	// Modified is the newest modification time of Files. SOA serials come from
+	// it, so that a restart does not change them.
+	Modified time.Time
+	// Warnings are what is allowed and probably not meant, sorted like Errors.
+	Warnings []Error
+}
+
+// Pos is a place in one of Spec.Files, for messages. Line and Col count from 1.
+type Pos struct {
+	File int
+	Line int
+	Col  int
+}
+
+// Node is this running node.
+type Node struct {
+	Name    string
+	Region  string
+	DataDir string // empty: memory only
+}
+
+// DNS is how the node answers.
+type DNS struct {
+	Listen []netip.AddrPort
+	TTL    uint32 // seconds
+	ECS    bool
+	NSID   string
+}
+
+// Admin is the HTTP surface.
+type Admin struct {
+	Listen          netip.AddrPort
+	AllowedNetworks []netip.Prefix
+	TLS             *AdminTLS // nil: plain HTTP
+}
+
+// AdminTLS are PEM files, as absolute paths.
+type AdminTLS struct {
+	Cert, Key string
+	ClientCA  string // empty: no client certificate is asked for
+}
+
+// Log is how the process logs.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // text, json
+}
+
+// CheckType is a kind of check.
+type CheckType string
+
+// The check types.
+const (
+	CheckHTTP  CheckType = "http"
+	CheckHTTPS CheckType = "https"
+	CheckTCP   CheckType = "tcp"
+	CheckTLS   CheckType = "tls"
+)
+
+// Check is how an endpoint is judged.
+type Check struct {
+	Name     string
+	Type     CheckType
+	Port     uint16 // 80 for http, 443 for https and tls; tcp must state one
+	Interval time.Duration
+	Timeout  time.Duration
+	Rise     int // successes in a row that make a down endpoint up
+	Fall     int // failures in a row that make an up endpoint down
+
+	// For http and https.
+	Method          string
+	Path            string
+	Headers         map[string]string
+	Status          []StatusRange
+	Body            string // regular expression, searched for in the first 64 KiB
+	FollowRedirects bool
+
+	// Host is the Host header and the SNI; empty: the service's host.
+	Host string
+
+	// For https and tls.
+	Verify bool
+	CA     string // PEM file; empty: the system's roots
+}
+
+// StatusRange is a range of HTTP status codes, both ends included.
+type StatusRange struct{ From, To int }
+
+// Place is where something is. Fields that were not stated are zero.
+type Place struct {
+	Region      string
+	Continent   string // two letters: AF AN AS EU NA OC SA
+	Country     string // ISO 3166-1 alpha-2
+	Subdivision string
+	City        string
+	ASN         uint32
+	At          *[2]float64 // latitude, longitude in degrees
+}
+
+// Pool is a named group of endpoints in one place.
+type Pool struct {
+	Name       string
+	Place      Place
+	MinHealthy int
+	Endpoints  []Endpoint
+	Pos        Pos
+}
+
+// Endpoint is one address (or host name) that serves.
+type Endpoint struct {
+	Address  netip.Addr   // not valid when Host is set
+	Host     dnswire.Name // a host name, answered as CNAME
+	Weight   uint32       // 0 takes no traffic
+	Priority int          // lower is preferred by the tier filter within a pool
+	Tags     []string
+	Checks   []*Check // the pool's unless stated; empty: nobody judges it
+	Pos      Pos
+}
+
+// String is the endpoint's address as text, or its host name without the final dot.
+func (e *Endpoint) String() string {
+	if e.Host != "" {
+		s := e.Host.String()
+		return s[:len(s)-1]
+	}
+	return e.Address.String()
+}
+
+// Zone is a DNS zone we are authoritative for.
+type Zone struct {
+	Name        dnswire.Name
+	Nameservers []Nameserver // in the order written; never empty
+	SOA         SOA
+	Services    []Service // in the order written
+	Pos         Pos
+}
+
+// Nameserver is one NS record of a zone. Addrs is empty when the name is
+// outside the zone.
+type Nameserver struct {
+	Name  dnswire.Name
+	Addrs []netip.Addr
+}
+
+// SOA holds the fields of a zone's SOA record, in seconds where they are times.
+type SOA struct {
+	Mbox    dnswire.Name
+	Serial  uint32
+	Refresh uint32
+	Retry   uint32
+	Expire  uint32
+	Minimum uint32 // also the TTL of negative answers
+	TTL     uint32 // of the SOA and NS records
+}
+
+// Service is a steered name in a zone. Services with the same steering may
+// share one Policy, so a million of them are a million names and pointers.
+type Service struct {
+	// Label is the name below the zone as text, lower case: "www", "a.b", "*.x",
+	// or "@" for the apex.
+	Label  string
+	Policy *Policy
+	Line   int // in Spec.Files[File]
+	File   int
+}
+
+// Policy is how a service picks its endpoints.
+type Policy struct {
+	Pools   []*Pool
+	Steer   []Step // presets expanded
+	Preset  string // the word the chain was written as, if it was one word
+	TTL     uint32
+	Answers int // how many records; 0 is all
+	AllDown AllDown
+	Panic   float64 // share of healthy endpoints below which health is ignored; 0: never
+}
+
+// Step is one filter of a chain.
+type Step struct {
+	Filter string   // rotate, shuffle, weighted, tier, limit, tags
+	N      int      // limit: how many
+	Tags   []string // tags: those an endpoint must all have
+}
+
+// AllDownRule says what a service answers when nothing is healthy.
+type AllDownRule uint8
+
+// The all-down rules.
+const (
+	ServeAll    AllDownRule = iota // every endpoint, as if all were healthy
+	LastHealthy                    // the endpoints that were the last to be healthy
+	NoData                         // NOERROR without records
+	ServFail
+	OtherPool // the endpoints of AllDown.Pool, whatever their health
+)
+
+// AllDown is a rule and, for OtherPool, the pool.
+type AllDown struct {
+	Rule AllDownRule
+	Pool *Pool
+}
