@@ -1,0 +1,50 @@
+package health
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rhumb-dns/rhumb/probe"
+)
+
+type meters struct {
+	probes   *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	states   *prometheus.GaugeVec
+}
+
+func newMeters(reg prometheus.Registerer) *meters {
+	m := &meters{
+		probes: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rhumb_probes_total",
+			Help: "Probes made, by check and by what came of them: ok, or the class of the failure.",
+		}, []string{"check", "result"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "rhumb_probe_duration_seconds",
+			Help:    "Time from a probe's start to its verdict, by check.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"check"}),
+		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rhumb_targets",
+			Help: "Checked targets (endpoints that are judged alike count once), by state.",
+		}, []string{"state"}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.probes, m.duration, m.states)
+	}
+	return m
+}
+
+func (m *meters) probed(c Check, r probe.Result) {
+	result := "ok"
+	if !r.OK {
+		result = string(r.Class)
+	}
+	m.probes.WithLabelValues(c.Name, result).Inc()
+	m.duration.WithLabelValues(c.Name).Observe(r.RTT.Seconds())
+}
+
+func (m *meters) targets(up, down, unknown int) {
+	m.states.WithLabelValues(Up.String()).Set(float64(up))
+	m.states.WithLabelValues(Down.String()).Set(float64(down))
+	m.states.WithLabelValues(Unknown.String()).Set(float64(unknown))
+}

@@ -1,0 +1,144 @@
+package health
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+// Overriding is an operator's word on one endpoint of one service. It stands
+// above every probe until it is cleared.
+type Overriding struct {
+	Service  string    `json:"service"` // name with or without its final dot
+	Endpoint string    `json:"address"` // address or host name, as the pool states it
+	Healthy  bool      `json:"healthy"` // up or down
+	Reason   string    `json:"reason"`  // why, in the operator's words
+	Source   string    `json:"source"`  // who or what set it
+	Since    time.Time `json:"since"`   // when it was set
+}
+
+type overrideKey struct {
+	service  dnswire.Name
+	endpoint string
+}
+
+func (o Overriding) key() (overrideKey, error) {
+	n, err := dnswire.ParseName(o.Service)
+	if err != nil {
+		return overrideKey{}, fmt.Errorf("service %q: %w", o.Service, err)
+	}
+	return overrideKey{n, o.Endpoint}, nil
+}
+
+func (o Overriding) state() State {
+	if o.Healthy {
+		return Up
+	}
+	return Down
+}
+
+// SetOverride puts an operator's word in force and, with a Keeper, on disk. It
+// fails when no service has the endpoint, or when it cannot be kept.
+func (b *Board) SetOverride(o Overriding) error {
+	key, err := o.key()
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.locate(key.service, key.endpoint); !ok {
+		return fmt.Errorf("%w: %s has no endpoint %s", ErrNotFound, o.Service, o.Endpoint)
+	}
+	o.Service = key.service.String()
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	if err := b.keepOverride(key, raw); err != nil {
+		return err
+	}
+	b.overrides[key] = o
+	b.log.Info("override set", "service", o.Service, "endpoint", o.Endpoint, "healthy", o.Healthy, "reason", o.Reason, "source", o.Source)
+	b.publishOverrides()
+	return nil
+}
+
+// ErrNotFound is the error of an override on something that does not exist.
+var ErrNotFound = fmt.Errorf("not found")
+
+// ClearOverride ends an operator's word.
+func (b *Board) ClearOverride(service dnswire.Name, endpoint string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := overrideKey{service, endpoint}
+	if _, ok := b.overrides[key]; !ok {
+		return fmt.Errorf("%w: no override on %s of %s", ErrNotFound, endpoint, service)
+	}
+	if err := b.keepOverride(key, nil); err != nil {
+		return err
+	}
+	delete(b.overrides, key)
+	b.log.Info("override cleared", "service", service.String(), "endpoint", endpoint)
+	b.publishOverrides()
+	return nil
+}
+
+func (b *Board) keepOverride(key overrideKey, raw []byte) error {
+	if b.keeper == nil {
+		return nil
+	}
+	return b.keeper.Save(overrideBucket, map[string][]byte{key.service.String() + " " + key.endpoint: raw})
+}
+
+// Overrides lists the overrides in force, by service and endpoint, also those
+// whose endpoint the configuration does not have at present.
+func (b *Board) Overrides() []Overriding {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := make([]Overriding, 0, len(b.overrides))
+	for _, o := range b.overrides {
+		all = append(all, o)
+	}
+	slices.SortFunc(all, func(x, y Overriding) int {
+		if c := strings.Compare(x.Service, y.Service); c != 0 {
+			return c
+		}
+		return strings.Compare(x.Endpoint, y.Endpoint)
+	})
+	return all
+}
+
+func (b *Board) publishOverrides() {
+	v := b.view.Load().clone()
+	b.placeOverrides(v)
+	b.view.Store(v)
+	notify(b.changed)
+}
+
+// placeOverrides marks the overridden targets of a view nobody has seen yet.
+func (b *Board) placeOverrides(v *View) {
+	for i := range v.states {
+		v.states[i] &^= overridden
+	}
+	v.overrides = nil
+	for key, o := range b.overrides {
+		i, ok := b.locate(key.service, key.endpoint)
+		if !ok {
+			continue
+		}
+		if v.overrides == nil {
+			v.overrides = map[dnswire.Name][]forced{}
+		}
+		d := v.pages[i/pageLen][i%pageLen]
+		d.State, d.Authority, d.Since, d.Reason = o.state(), Override, o.Since, o.Reason
+		if o.Source != "" {
+			d.Reason += " (" + o.Source + ")"
+		}
+		v.states[i] |= overridden
+		v.overrides[key.service] = append(v.overrides[key.service], forced{int32(i), o.state(), &d})
+	}
+}
