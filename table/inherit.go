@@ -1,0 +1,146 @@
+package table
+
+import (
+	"slices"
+	"sync/atomic"
+)
+
+// sequences count, for each service that rotates and each of its two address
+// families, the answers given. They are in pages, so that a larger table goes
+// on with the pages of the one before and loses no count.
+type sequences struct {
+	pages []*[seqPage]atomic.Uint32
+	used  uint32
+}
+
+const (
+	seqPage = 4096
+	// perService is a sequence for A and one for AAAA: with one for both, a
+	// client that always asks for the two together would be given every other
+	// endpoint of each. Host names use the first.
+	perService = 2
+)
+
+func (s *sequences) grow() {
+	for uint32(len(s.pages))*seqPage < s.used {
+		s.pages = append(s.pages, new([seqPage]atomic.Uint32))
+	}
+}
+
+func (s *sequences) at(i uint32) *atomic.Uint32 { return &s.pages[i/seqPage][i%seqPage] }
+
+// Next counts an answer of a rotating service and returns how many it had
+// given before.
+func (t *Table) Next(n *Node, f Family) uint32 {
+	return t.seqs.at(t.seqOf(n, f)).Add(1) - 1
+}
+
+// Peek is what Next would return, without counting.
+func (t *Table) Peek(n *Node, f Family) uint32 {
+	return t.seqs.at(t.seqOf(n, f)).Load()
+}
+
+func (t *Table) seqOf(n *Node, f Family) uint32 {
+	if f == V6 {
+		return n.Seq + 1
+	}
+	return n.Seq
+}
+
+// Counters is the layout of the per-service, per-pool answer counters. A
+// service keeps its counters from table to table while Epoch stays the same;
+// when Epoch changes all counters start from zero again.
+type Counters struct {
+	Epoch uint64
+	Len   int
+}
+
+// Counters says how many answer counters a worker must have for this table.
+func (t *Table) Counters() Counters { return t.counters }
+
+// EachCounter calls f with the service and pool of every counter in use that
+// wanted says yes to.
+func (t *Table) EachCounter(wanted func(index uint32) bool, f func(index uint32, service, pool string)) {
+	t.EachService(func(n *Node, p *Plan) bool {
+		for at := range p.pools() {
+			if i := n.Counter + uint32(at); wanted(i) {
+				f(i, t.Name(n).String(), p.Pool(at).Name)
+			}
+		}
+		return true
+	})
+}
+
+// inherit gives services their sequences and counters: those they have in the
+// table before, else new ones. Numbers of services that are gone lie idle until
+// more than half do; then all are dealt anew, sequences with their counts and
+// counters from zero.
+func (t *Table) inherit(prev *Table) {
+	var seqs, counters uint32 // what the services of this table need
+	t.EachService(func(_ *Node, p *Plan) bool {
+		if p.Rotates {
+			seqs += perService
+		}
+		counters += uint32(p.pools())
+		return true
+	})
+	const slack = 4 * seqPage // not worth dealing anew for
+	t.seqs = &sequences{}
+	keepSeqs, keepCounters := false, false
+	if prev != nil {
+		keepSeqs = prev.seqs.used <= 2*seqs+slack
+		keepCounters = uint32(prev.counters.Len) <= 2*counters+slack
+		t.counters = prev.counters
+	}
+	if keepSeqs {
+		t.seqs = &sequences{pages: slices.Clone(prev.seqs.pages), used: prev.seqs.used}
+	}
+	if !keepCounters && prev != nil {
+		t.counters = Counters{Epoch: prev.counters.Epoch + 1}
+	}
+
+	t.EachService(func(n *Node, p *Plan) bool {
+		var old *Node
+		var oldPlan *Plan
+		if prev != nil {
+			if old = prev.Lookup(t.names.text(n)); old != nil && old.Plan != NoPlan {
+				oldPlan = prev.Plans[old.Plan]
+			}
+		}
+		if p.Rotates {
+			had := oldPlan != nil && oldPlan.Rotates
+			switch {
+			case had && keepSeqs:
+				n.Seq = old.Seq
+			default:
+				n.Seq = t.seqs.used
+				t.seqs.used += perService
+				t.seqs.grow()
+				if had {
+					for i := range uint32(perService) {
+						t.seqs.at(n.Seq + i).Store(prev.seqs.at(old.Seq + i).Load())
+					}
+				}
+			}
+		}
+		if oldPlan != nil && keepCounters && samePools(oldPlan, p) {
+			n.Counter = old.Counter
+		} else {
+			n.Counter = uint32(t.counters.Len)
+			t.counters.Len += p.pools()
+		}
+		return true
+	})
+}
+
+func samePools(a, b *Plan) bool {
+	if a.pools() != b.pools() {
+		return false
+	}
+	for i := range a.pools() {
+		if a.Pool(i).Name != b.Pool(i).Name {
+			return false
+		}
+	}
+	return true
+}

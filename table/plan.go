@@ -1,0 +1,255 @@
+package table
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/steer"
+)
+
+// Family is a kind of endpoint: each has record types of its own.
+type Family uint8
+
+// The families. Hosts are endpoints with a host name, answered as CNAME.
+const (
+	V4 Family = iota
+	V6
+	Hosts
+	families
+)
+
+// Type is the record type a family is answered as.
+func (f Family) Type() dnswire.Type {
+	switch f {
+	case V4:
+		return dnswire.TypeA
+	case V6:
+		return dnswire.TypeAAAA
+	}
+	return dnswire.TypeCNAME
+}
+
+func familyOf(a netip.Addr) Family {
+	if a.Is4() {
+		return V4
+	}
+	return V6
+}
+
+// Plan is how services pick their endpoints. Services that pick alike share one.
+type Plan struct {
+	Policy *spec.Policy
+	// Members are the endpoints by Family; Spare those of the all-down pool.
+	Members [families]Members
+	Spare   [families]Members
+	Chain   []steer.Filter
+	Rotates bool // the chain uses the service's sequence
+	// PerService says that some check asks for the service's own host, so that no
+	// other service shares the plan.
+	PerService bool
+	// MinHealthy is min_healthy of each pool; nil when every pool is content with one.
+	MinHealthy []int
+	// Together is how far apart failures of one event may be seen: the longest
+	// interval of the plan's checks.
+	Together time.Duration
+}
+
+// Members are the endpoints of one family.
+type Members struct {
+	// Candidates are the endpoints as filters see them; Candidate.Index is the
+	// position here.
+	Candidates []steer.Candidate
+	Targets    []int32 // their index in Table.Targets, for the health view
+	Endpoints  []*spec.Endpoint
+	rdata      []byte // addresses one after another
+}
+
+// Addr is the address of member i in network order.
+func (m *Members) Addr(f Family, i uint32) []byte {
+	if f == V4 {
+		return m.rdata[4*i : 4*i+4]
+	}
+	return m.rdata[16*i : 16*i+16]
+}
+
+// Pool is the name of the pool at a position: the service's pools in their
+// order, then the all-down pool.
+func (p *Plan) Pool(at int) *spec.Pool {
+	if at < len(p.Policy.Pools) {
+		return p.Policy.Pools[at]
+	}
+	return p.Policy.AllDown.Pool
+}
+
+// pools is how many counters a service of the plan has.
+func (p *Plan) pools() int {
+	n := len(p.Policy.Pools)
+	if p.Policy.AllDown.Pool != nil {
+		n++
+	}
+	return n
+}
+
+// planner makes plans and targets, each once.
+type planner struct {
+	table   *Table
+	shared  map[*spec.Policy]uint32
+	targets map[string]int32
+	hosted  map[*spec.Pool]bool // some check of the pool needs the service's host
+}
+
+func (p *planner) needsHost(pol *spec.Policy) bool {
+	need := false
+	for _, pool := range append(pol.Pools[:len(pol.Pools):len(pol.Pools)], pol.AllDown.Pool) {
+		if pool == nil {
+			continue
+		}
+		h, known := p.hosted[pool]
+		if !known {
+			for i := range pool.Endpoints {
+				for _, c := range pool.Endpoints[i].Checks {
+					h = h || hostOf(c, "?") == "?"
+				}
+			}
+			p.hosted[pool] = h
+		}
+		need = need || h
+	}
+	return need
+}
+
+// hostOf is the host a check is made for.
+func hostOf(c *spec.Check, service string) string {
+	if c.Host != "" || c.Type == spec.CheckTCP {
+		return c.Host
+	}
+	return service
+}
+
+// plan is the index of the plan of a policy, for the service with a host name.
+func (p *planner) plan(pol *spec.Policy, service func() string) (uint32, error) {
+	if i, ok := p.shared[pol]; ok {
+		return i, nil
+	}
+	host := ""
+	perService := p.needsHost(pol)
+	if perService {
+		host = service()
+		if strings.HasPrefix(host, "*.") {
+			return 0, fmt.Errorf("service %s: its checks have no host of their own; state `host:` in them, a wildcard cannot be asked for", host)
+		}
+	}
+	plan := &Plan{Policy: pol, PerService: perService}
+	marks := p.chain(plan)
+	for at, pool := range pol.Pools {
+		p.members(plan, &plan.Members, pool, at, host, marks)
+		if pool.MinHealthy > 1 && plan.MinHealthy == nil {
+			plan.MinHealthy = make([]int, len(pol.Pools))
+			for i, q := range pol.Pools {
+				plan.MinHealthy[i] = q.MinHealthy
+			}
+		}
+	}
+	if pool := pol.AllDown.Pool; pool != nil {
+		p.members(plan, &plan.Spare, pool, len(pol.Pools), host, marks)
+	}
+	i := uint32(len(p.table.Plans))
+	p.table.Plans = append(p.table.Plans, plan)
+	if !perService {
+		p.shared[pol] = i
+	}
+	return i, nil
+}
+
+// chain makes the filters, and returns what each of its tags filters asks for.
+func (p *planner) chain(plan *Plan) (marks [][]string) {
+	for _, s := range plan.Policy.Steer {
+		switch s.Filter {
+		case "rotate":
+			plan.Rotates = true
+			plan.Chain = append(plan.Chain, steer.Rotate{})
+		case "shuffle":
+			plan.Chain = append(plan.Chain, steer.Shuffle{})
+		case "weighted":
+			plan.Chain = append(plan.Chain, steer.Weighted{})
+		case "tier":
+			plan.Chain = append(plan.Chain, steer.Tier{})
+		case "limit":
+			plan.Chain = append(plan.Chain, steer.Limit{N: s.N})
+		case "tags":
+			plan.Chain = append(plan.Chain, steer.Tags{Mark: uint8(len(marks)), Tags: s.Tags})
+			marks = append(marks, s.Tags)
+		default:
+			panic("table: filter " + s.Filter + " passed validation")
+		}
+	}
+	return marks
+}
+
+func (p *planner) members(plan *Plan, into *[families]Members, pool *spec.Pool, at int, host string, marks [][]string) {
+	for i := range pool.Endpoints {
+		e := &pool.Endpoints[i]
+		f := Hosts
+		if e.Host == "" {
+			f = familyOf(e.Address)
+		}
+		m := &into[f]
+		c := steer.Candidate{
+			Index: uint32(len(m.Candidates)), Weight: e.Weight, Pool: uint16(at), Priority: uint16(e.Priority),
+		}
+		for bit, tags := range marks {
+			if hasAll(e.Tags, tags) {
+				c.Marks |= 1 << bit
+			}
+		}
+		m.Candidates = append(m.Candidates, c)
+		m.Targets = append(m.Targets, p.target(e, host))
+		m.Endpoints = append(m.Endpoints, e)
+		if f != Hosts {
+			m.rdata = append(m.rdata, e.Address.AsSlice()...)
+		}
+		for _, c := range e.Checks {
+			plan.Together = max(plan.Together, c.Interval)
+		}
+	}
+}
+
+func hasAll(have, want []string) bool {
+	for _, w := range want {
+		found := false
+		for _, h := range have {
+			found = found || h == w
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// target is the index of an endpoint as health sees it. Endpoints of the same
+// address and the same checks are one target.
+func (p *planner) target(e *spec.Endpoint, host string) int32 {
+	t := health.Target{Addr: e.Address}
+	key := e.String()
+	if e.Host != "" {
+		t.Host = key
+	}
+	for _, c := range e.Checks {
+		hc := health.Check{Check: c, Host: hostOf(c, host)}
+		t.Checks = append(t.Checks, hc)
+		key += " " + c.Name + " " + hc.Host
+	}
+	if i, ok := p.targets[key]; ok {
+		return i
+	}
+	i := int32(len(p.table.Targets))
+	p.table.Targets = append(p.table.Targets, t)
+	p.targets[key] = i
+	return i
+}
