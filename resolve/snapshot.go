@@ -1,0 +1,61 @@
+package resolve
+
+import (
+	"math/rand/v2"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/steer"
+	"github.com/rhumb-dns/rhumb/table"
+)
+
+// Snapshot is everything an answer depends on, at one instant: the compiled
+// table and the health of its endpoints. It is immutable; a query loads one
+// pointer to one, once.
+type Snapshot struct {
+	Table  *table.Table
+	Health *health.View
+}
+
+// Outcome is what an answer was, for counting. It is overwritten by each Append.
+type Outcome struct {
+	// Zone is the index in Table.Zones of the zone that answered, -1 for none.
+	Zone  int
+	RCode dnswire.RCode
+	// Counters are the counters (indexes below Table.Counters().Len) of the
+	// service and pool of each record given. It points into the Scratch.
+	Counters []uint32
+}
+
+// Scratch is the working memory of one worker: buffers, random numbers, and
+// the outcome of the last answer. It is not safe for concurrent use.
+type Scratch struct {
+	Outcome Outcome
+
+	query    steer.Query
+	set      []steer.Candidate
+	counters []uint32
+	healthy  []int // of each pool, while a service is picked
+	wildcard [256]byte
+	opt      dnswire.OPT
+	trace    *Trace
+}
+
+// NewScratch makes the working memory of one worker. The seeds decide its
+// random numbers.
+func NewScratch(seed1, seed2 uint64) *Scratch {
+	return &Scratch{
+		query:    steer.Query{Rand: rand.NewPCG(seed1, seed2)},
+		set:      make([]steer.Candidate, 0, 512),
+		counters: make([]uint32, 0, 512),
+		healthy:  make([]int, 0, 64),
+	}
+}
+
+// Append decides the answer to q and appends it to dst as a whole message. An
+// unchanged dst means that silence is due. It does not allocate when dst has
+// room for the answer.
+func (s *Snapshot) Append(dst []byte, q *dnswire.Query, c *Scratch) []byte {
+	c.trace = nil
+	return s.answer(dst, q, c)
+}

@@ -1,0 +1,172 @@
+package resolve
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/steer"
+	"github.com/rhumb-dns/rhumb/table"
+)
+
+// Trace is the explanation of one answer: every step that led to it, in order,
+// and the answer.
+type Trace struct {
+	Name    string `json:"name"`
+	Type    string `json:"type"`
+	Client  string `json:"client,omitempty"`
+	Zone    string `json:"zone,omitempty"`
+	Service string `json:"service,omitempty"`
+	Steer   string `json:"steer,omitempty"` // the chain as written
+
+	Endpoints []TracedEndpoint `json:"endpoints,omitempty"`
+	Steps     []Step           `json:"steps"`
+
+	RCode    string   `json:"rcode"`
+	Answers  []string `json:"answers"` // record data, in order
+	TTL      uint32   `json:"ttl"`     // seconds; of the answers, or of the negative answer
+	ECSScope int      `json:"ecs_scope"`
+	EDE      string   `json:"ede,omitempty"`
+	Message  []byte   `json:"-"` // the answer itself
+
+	snapshot *Snapshot
+	service  *table.Node
+}
+
+// TracedEndpoint is one endpoint of the service as it stood.
+type TracedEndpoint struct {
+	Address   string    `json:"address"`
+	Pool      string    `json:"pool"`
+	Weight    uint32    `json:"weight"`
+	Priority  int       `json:"priority"`
+	Tags      []string  `json:"tags,omitempty"`
+	State     string    `json:"state"`
+	Authority string    `json:"authority"`
+	Reason    string    `json:"reason,omitempty"`
+	Since     time.Time `json:"since,omitzero"`
+}
+
+// Step is one step of the decision.
+type Step struct {
+	What string   `json:"what"`           // zone, service, health, a filter, ...
+	Why  string   `json:"why"`            // the rule, in words
+	Kept []string `json:"kept,omitempty"` // the endpoints left after it, in order
+}
+
+// Explain decides the answer to q like Append and says how. Rotations do not
+// advance. The random numbers are those of the seeds.
+func (s *Snapshot) Explain(q *dnswire.Query, seed1, seed2 uint64) *Trace {
+	c := NewScratch(seed1, seed2)
+	t := &Trace{Type: q.Type.String(), snapshot: s, Answers: []string{}, Steps: []Step{}}
+	if len(q.Name()) > 0 {
+		t.Name = dnswire.Name(q.Name()).String()
+	}
+	if q.Client.IsValid() {
+		t.Client = q.Client.Addr().String()
+	}
+	c.trace = t
+	t.Message = s.answer(nil, q, c)
+	t.RCode = c.Outcome.RCode.String()
+	if c.opt.EDE != 0 {
+		t.EDE = fmt.Sprintf("%d", c.opt.EDE)
+		if c.opt.EDEText != "" {
+			t.EDE += ": " + c.opt.EDEText
+		}
+	}
+	t.ECSScope = int(c.opt.Scope)
+	return t
+}
+
+func (t *Trace) note(what, why string, args ...any) {
+	t.Steps = append(t.Steps, Step{What: what, Why: fmt.Sprintf(why, args...)})
+}
+
+func (t *Trace) set(what, why string, ms *table.Members, set []steer.Candidate) {
+	step := Step{What: what, Why: why, Kept: []string{}}
+	for _, c := range set {
+		step.Kept = append(step.Kept, ms.Endpoints[c.Index].String())
+	}
+	t.Steps = append(t.Steps, step)
+}
+
+// The trace functions below do nothing when there is no trace, which is a
+// single comparison on the road of a query. Calls of note, whose arguments would
+// be moved to the heap before it could look, are guarded where they stand.
+
+func (c *Scratch) traceNote(what, why string) {
+	if c.trace != nil {
+		c.trace.note(what, "%s", why)
+	}
+}
+
+func (c *Scratch) traceSet(what, why string, ms *table.Members, set []steer.Candidate) {
+	if c.trace != nil {
+		c.trace.set(what, why, ms, set)
+	}
+}
+
+func (c *Scratch) tracePanic(p *table.Plan, up int, ms *table.Members, set []steer.Candidate) {
+	if c.trace != nil {
+		c.trace.set("panic", fmt.Sprintf("%d of %d endpoints are up, less than panic %v: health is ignored",
+			up, len(ms.Candidates), p.Policy.Panic), ms, set)
+	}
+}
+
+func (c *Scratch) traceZone(z *table.Zone) {
+	if c.trace != nil {
+		c.trace.Zone = z.Text
+		c.trace.note("zone", "%s", z.Text)
+	}
+}
+
+func (c *Scratch) traceAllDown(p *table.Plan) {
+	if c.trace == nil {
+		return
+	}
+	name := [...]string{"serve-all", "last-healthy", "nodata", "servfail", "pool "}[p.Policy.AllDown.Rule]
+	if p.Policy.AllDown.Rule == spec.OtherPool {
+		name += p.Policy.AllDown.Pool.Name
+	}
+	c.trace.note("all_down", "nothing healthy is left: the rule is %s", name)
+}
+
+func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
+	t := c.trace
+	if t == nil {
+		return
+	}
+	t.Service = s.Table.Name(n).String()
+	t.Steer = ""
+	for i, f := range p.Chain {
+		if i > 0 {
+			t.Steer += ", "
+		}
+		t.Steer += f.String()
+	}
+	t.TTL = p.Policy.TTL
+	t.note("service", "%s", t.Service)
+	t.Endpoints = t.Endpoints[:0]
+	for f := range p.Members {
+		ms := &p.Members[f]
+		for i, e := range ms.Endpoints {
+			d := s.Health.Detail(int(ms.Targets[i]), s.Table.Text(n))
+			t.Endpoints = append(t.Endpoints, TracedEndpoint{
+				Address: e.String(), Pool: p.Pool(int(ms.Candidates[i].Pool)).Name,
+				Weight: e.Weight, Priority: e.Priority, Tags: e.Tags,
+				State: d.State.String(), Authority: d.Authority.String(), Reason: d.Reason, Since: d.Since,
+			})
+		}
+	}
+}
+
+func (c *Scratch) traceAnswer(p *table.Plan, f table.Family, ms *table.Members, picked []steer.Candidate) {
+	t := c.trace
+	if t == nil {
+		return
+	}
+	for _, cand := range picked {
+		t.Answers = append(t.Answers, f.Type().String()+" "+ms.Endpoints[cand.Index].String())
+	}
+	t.TTL = p.Policy.TTL
+}
