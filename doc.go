@@ -1,0 +1,13 @@
+// Package rhumb is the library: an Engine that takes statements of intent,
+// judges endpoints, and keeps the Snapshot that queries are answered from.
+//
+//	spec.Spec --Prepare--> Change --Commit--> table + health --> Snapshot
+//	                                            probes ----------^
+//
+// All that can fail happens in Prepare, which changes nothing; Commit cannot
+// fail. A Snapshot is replaced whole, by one store of one pointer, whenever the
+// table or the health of an endpoint changes. Live state (verdicts, overrides,
+// rotations) is keyed by identity and outlives every Commit.
+//
+// The engine opens no socket and reads no file of the configuration.
+package rhumb

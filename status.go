@@ -1,0 +1,178 @@
+package rhumb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/table"
+)
+
+// EndpointStatus is one endpoint of one pool as it stands.
+type EndpointStatus struct {
+	Pool     *spec.Pool
+	Endpoint *spec.Endpoint
+	// Service is the service it is judged for, when its checks ask for the
+	// service's host; empty when it is judged for all alike.
+	Service string
+	Detail  health.Detail
+	Checks  []health.Probed
+}
+
+// Endpoints lists the endpoints of every pool that a service uses, by pool and
+// in the order the pool has them.
+func (e *Engine) Endpoints() []EndpointStatus {
+	s := e.Snapshot()
+	if s == nil {
+		return nil
+	}
+	type id struct {
+		endpoint *spec.Endpoint
+		target   int32
+	}
+	seen := map[id]bool{}
+	var all []EndpointStatus
+	s.Table.EachService(func(n *table.Node, p *table.Plan) bool {
+		for _, group := range []*[3]table.Members{&p.Members, &p.Spare} {
+			for f := range group {
+				ms := &group[f]
+				for i, ep := range ms.Endpoints {
+					key := id{ep, ms.Targets[i]}
+					if seen[key] {
+						continue
+					}
+					seen[key] = true
+					st := EndpointStatus{
+						Pool: p.Pool(int(ms.Candidates[i].Pool)), Endpoint: ep,
+						Detail: s.Health.Detail(int(ms.Targets[i]), nil),
+						Checks: e.board.Probed(s.Health.Generation(), int(ms.Targets[i])),
+					}
+					if p.PerService {
+						st.Service = s.Table.Name(n).String()
+					}
+					all = append(all, st)
+				}
+			}
+		}
+		return true
+	})
+	slices.SortFunc(all, func(a, b EndpointStatus) int {
+		return cmp.Or(
+			cmp.Compare(a.Pool.Name, b.Pool.Name),
+			cmp.Compare(a.Endpoint.Pos.Line, b.Endpoint.Pos.Line),
+			cmp.Compare(a.Endpoint.Pos.Col, b.Endpoint.Pos.Col),
+			cmp.Compare(a.Service, b.Service))
+	})
+	return all
+}
+
+// Question is what is to be explained.
+type Question struct {
+	Name   string
+	Type   string     // empty: A
+	Client netip.Addr // not valid: 127.0.0.1
+	ECS    netip.Prefix
+}
+
+// ErrBadQuestion is the error of a question that cannot be asked.
+var ErrBadQuestion = errors.New("bad question")
+
+// Explain says how a question is answered at this instant.
+func (e *Engine) Explain(q Question) (*resolve.Trace, error) {
+	s := e.Snapshot()
+	if s == nil {
+		return nil, errors.New("rhumb: no configuration is in force yet")
+	}
+	return Explain(s, q)
+}
+
+// Explain says how a question is answered from a snapshot.
+func Explain(s *resolve.Snapshot, question Question) (*resolve.Trace, error) {
+	name, err := dnswire.ParseName(question.Name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: name: %w", ErrBadQuestion, err)
+	}
+	typ := dnswire.TypeA
+	if question.Type != "" {
+		if typ, err = dnswire.ParseType(question.Type); err != nil {
+			return nil, fmt.Errorf("%w: type: %w", ErrBadQuestion, err)
+		}
+	}
+	client := question.Client
+	if !client.IsValid() {
+		client = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	var q dnswire.Query
+	q.Parse(dnswire.AppendQuery(nil, name, typ, question.ECS))
+	q.Client = netip.AddrPortFrom(client, 0)
+	q.Transport = dnswire.TCP
+	return s.Explain(&q, rand.Uint64(), rand.Uint64()), nil
+}
+
+// Override puts an operator's word on an endpoint of a service in force.
+func (e *Engine) Override(o health.Overriding) error {
+	if o.Since.IsZero() {
+		o.Since = time.Now()
+	}
+	return e.board.SetOverride(o)
+}
+
+// ClearOverride ends an operator's word.
+func (e *Engine) ClearOverride(service, endpoint string) error {
+	n, err := dnswire.ParseName(service)
+	if err != nil {
+		return fmt.Errorf("service %q: %w", service, err)
+	}
+	return e.board.ClearOverride(n, endpoint)
+}
+
+// Overrides lists the operators' words in force.
+func (e *Engine) Overrides() []health.Overriding { return e.board.Overrides() }
+
+// WaitSettled waits until every probe of the first statement has a verdict.
+func (e *Engine) WaitSettled(ctx context.Context) error {
+	select {
+	case <-e.Settled():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// endpointStates is the metric of every checked endpoint's state.
+type endpointStates struct{ e *Engine }
+
+var endpointUp = prometheus.NewDesc("rhumb_endpoint_up",
+	"State of a checked endpoint by its checks: 1 up, 0 down, -1 unknown. Service is empty when it is judged for all services alike.",
+	[]string{"pool", "endpoint", "service"}, nil)
+
+// Describe implements prometheus.Collector.
+func (c endpointStates) Describe(ch chan<- *prometheus.Desc) { ch <- endpointUp }
+
+// Collect implements prometheus.Collector.
+func (c endpointStates) Collect(ch chan<- prometheus.Metric) {
+	for _, st := range c.e.Endpoints() {
+		if len(st.Endpoint.Checks) == 0 {
+			continue
+		}
+		v := -1.0
+		switch st.Detail.State {
+		case health.Up:
+			v = 1
+		case health.Down:
+			v = 0
+		}
+		ch <- prometheus.MustNewConstMetric(endpointUp, prometheus.GaugeValue, v, st.Pool.Name, st.Endpoint.String(), st.Service)
+	}
+}
