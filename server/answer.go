@@ -1,0 +1,78 @@
+package server
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"runtime/debug"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/resolve"
+)
+
+// worker is the working memory with which one goroutine answers queries.
+type worker struct {
+	s       *Server
+	count   *counters
+	scratch *resolve.Scratch
+	q       dnswire.Query
+
+	// What begin has found, good for one batch.
+	snap *resolve.Snapshot
+	view *view
+}
+
+func (s *Server) newWorker(t dnswire.Transport, c *counters) *worker {
+	w := &worker{s: s, count: c}
+	w.q.Transport = t
+	w.reset()
+	return w
+}
+
+func (w *worker) reset() { w.scratch = resolve.NewScratch(rand.Uint64(), rand.Uint64()) }
+
+// begin takes the snapshot for a batch of queries that have all arrived.
+func (w *worker) begin() {
+	w.snap = w.s.o.Snapshot()
+	if w.snap != nil {
+		w.view = w.count.viewOf(w.snap, w.s.o.Snapshot)
+	}
+}
+
+// answer appends the answer to msg to dst, or nothing when silence is due. It
+// counts.
+func (w *worker) answer(dst, msg []byte, client netip.AddrPort) []byte {
+	if w.snap == nil {
+		w.count.drop(dropNotReady)
+		return dst
+	}
+	q := &w.q
+	q.Parse(msg)
+	q.Client = client
+	out := w.snap.Append(dst, q, w.scratch)
+	if len(out) == len(dst) {
+		w.count.drop(dropNotQuery)
+		return out
+	}
+	o := &w.scratch.Outcome
+	w.view.query(w.count, o.Zone, q.Type, o.RCode)
+	for _, i := range o.Counters {
+		w.view.answer(w.count, i)
+	}
+	return out
+}
+
+// panicked is deferred around answers: a fault in one must not take the node
+// down, nor the queries around it. The first one is logged with its stack.
+func (w *worker) panicked() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	w.count.panics.Add(1)
+	w.count.drop(dropPanic)
+	w.reset() // whatever state it was left in
+	if w.s.panicked.CompareAndSwap(false, true) {
+		w.s.log.Error("a query made the server panic; further ones are counted only",
+			"panic", v, "stack", string(debug.Stack()))
+	}
+}

@@ -1,0 +1,210 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/server/datagram"
+)
+
+// portTries is how often a port of the system's choice for UDP may turn out to
+// be taken for TCP.
+const portTries = 16
+
+// Change is the difference between the addresses that a Server has and those
+// that it shall have, with the new ones open. Exactly one of Commit and Abort
+// must be called, and before the next Bind.
+type Change struct {
+	s     *Server
+	order []netip.AddrPort
+	added map[netip.AddrPort]*listener
+}
+
+// Bind opens every address of addrs that is not open yet, UDP and TCP on the
+// same port; port 0 is a port of the system's choice. It fails with every
+// address that cannot be opened and the reason, one a line, and then nothing
+// has changed. Queries to the new addresses wait in their sockets for Commit.
+func (s *Server) Bind(addrs []netip.AddrPort) (*Change, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &Change{s: s, added: map[netip.AddrPort]*listener{}}
+	var errs []error
+	for _, a := range addrs {
+		a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+		if slices.Contains(c.order, a) {
+			continue
+		}
+		c.order = append(c.order, a)
+		if s.listeners[a] != nil {
+			continue
+		}
+		l, err := listen(a, s.o.Workers, overlaps(a, s.listeners) || overlaps(a, c.added))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		c.added[a] = l
+	}
+	if len(errs) > 0 {
+		c.discard()
+		return nil, errors.Join(errs...)
+	}
+	return c, nil
+}
+
+// overlaps is whether a and one of the open addresses take the same queries: a
+// wildcard and an address on one port. They must be able to be open side by
+// side, or a change from one to the other would need a restart.
+func overlaps(a netip.AddrPort, open map[netip.AddrPort]*listener) bool {
+	for _, l := range open {
+		if l.addr.Port() == a.Port() && l.addr.Addr().Is4() == a.Addr().Is4() &&
+			(l.addr == a || l.addr.Addr().IsUnspecified() || a.Addr().IsUnspecified()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Commit makes the change: the new addresses are served, and those that are not
+// listed any more answer what they have received and close. It returns when
+// they have; their connections finish on their own. It cannot fail.
+func (c *Change) Commit() {
+	s := c.s
+	s.mu.Lock()
+	if s.state == stopped {
+		s.mu.Unlock()
+		c.discard()
+		return
+	}
+	var removed []*listener
+	for a, l := range s.listeners {
+		if !slices.Contains(c.order, a) {
+			removed = append(removed, l)
+			delete(s.listeners, a)
+		}
+	}
+	for a, l := range c.added {
+		s.listeners[a] = l
+		if s.state == running {
+			s.serve(l)
+		}
+	}
+	s.order = c.order
+	active := s.state == running
+	s.mu.Unlock()
+
+	for _, l := range removed {
+		if !active {
+			l.close()
+			continue
+		}
+		l.stop()
+		s.tcp.finish(l, s.o.TCPIdle)
+		l.ended.Wait()
+	}
+}
+
+// Abort closes what Bind has opened.
+func (c *Change) Abort() {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.discard()
+}
+
+// discard closes the added listeners. Beside a wildcard of ours they may have
+// taken queries that it would have answered, so they answer them.
+func (c *Change) discard() {
+	for _, l := range c.added {
+		if c.s.state == running {
+			for _, sock := range l.udp {
+				sock.Stop()
+				c.s.serveUDP(sock)
+			}
+		}
+		l.close()
+	}
+}
+
+// listen opens UDP and TCP on addr.
+func listen(addr netip.AddrPort, sockets int, shared bool) (*listener, error) {
+	if !addr.IsValid() {
+		return nil, fmt.Errorf("listen: invalid address")
+	}
+	for try := 1; ; try++ {
+		l := &listener{addr: addr, stopping: make(chan struct{})}
+		err := l.open(sockets, shared)
+		if err == nil {
+			return l, nil
+		}
+		l.close()
+		if addr.Port() != 0 || try == portTries || !errors.Is(err, inUse) {
+			return nil, err
+		}
+	}
+}
+
+// open opens the sockets of l one after the other: a failure leaves those that
+// it has opened.
+func (l *listener) open(sockets int, shared bool) error {
+	asked := l.addr
+	for i := range sockets {
+		// The first one has the port to itself, so that a second server by
+		// mistake is told instead of getting half of the queries.
+		sock, err := datagram.Listen(l.addr, shared || i > 0)
+		if err != nil {
+			return bindError(asked, "udp", err)
+		}
+		l.udp = append(l.udp, sock)
+		l.addr = sock.Addr()
+	}
+	network := "tcp4"
+	if l.addr.Addr().Is6() {
+		network = "tcp6" // implies IPV6_V6ONLY
+	}
+	// The idle timeout is shorter than any keep-alive.
+	lc := net.ListenConfig{KeepAlive: -time.Second}
+	lc.SetMultipathTCP(false)
+	if shared {
+		lc.Control = func(_, _ string, c syscall.RawConn) error { return datagram.ShareAddress(c) }
+	}
+	ln, err := lc.Listen(context.Background(), network, l.addr.String())
+	if err != nil {
+		return bindError(asked, "tcp", err)
+	}
+	l.tcp = ln
+	raw, err := ln.(*net.TCPListener).SyscallConn()
+	if err == nil && !shared {
+		err = datagram.ShareAddress(raw)
+	}
+	if err != nil {
+		return bindError(asked, "tcp", err)
+	}
+	return nil
+}
+
+// bindError says what could not be opened, why, and what to do about it.
+func bindError(addr netip.AddrPort, network string, err error) error {
+	// The innermost error is the system's; those around it repeat the address.
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return fmt.Errorf("listen on %s/%s: %w", addr, network, err)
+	}
+	remedy := ""
+	switch {
+	case errors.Is(errno, denied) && addr.Port() < 1024:
+		remedy = " (ports below 1024 need root or CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep rhumb, or AmbientCapabilities=CAP_NET_BIND_SERVICE in the unit)"
+	case errors.Is(errno, inUse) && addr.Port() == 53:
+		remedy = " (another program has it, perhaps systemd-resolved: ss -lntup 'sport = :53' shows which)"
+	case errors.Is(errno, inUse):
+		remedy = fmt.Sprintf(" (another program has it: ss -lntup 'sport = :%d' shows which)", addr.Port())
+	case errors.Is(errno, notOurs):
+		remedy = " (no interface of this machine has this address: ip address shows them)"
+	}
+	return fmt.Errorf("listen on %s/%s: %w%s", addr, network, errno, remedy)
+}

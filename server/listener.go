@@ -1,0 +1,81 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/server/datagram"
+)
+
+// listener is one address: its UDP sockets and its TCP listener, on one port.
+type listener struct {
+	addr netip.AddrPort
+	udp  []*datagram.Socket
+	tcp  net.Listener
+	// ended is done when the UDP workers and the accept loop have ended.
+	// Connections may live on.
+	ended sync.WaitGroup
+
+	stopping chan struct{} // closed by stop
+	stopOnce sync.Once
+}
+
+// serve starts the goroutines of l. The caller holds s.mu.
+func (s *Server) serve(l *listener) {
+	for _, sock := range l.udp {
+		s.start(l, func() { s.serveUDP(sock) })
+	}
+	s.start(l, func() { s.acceptLoop(l) })
+}
+
+func (s *Server) start(l *listener, f func()) {
+	l.ended.Add(1)
+	s.wg.Go(func() {
+		defer l.ended.Done()
+		f()
+	})
+}
+
+// stop ends the goroutines of l: each finishes what it has received and closes
+// its socket.
+func (l *listener) stop() {
+	l.stopOnce.Do(func() { close(l.stopping) })
+	for _, sock := range l.udp {
+		sock.Stop()
+	}
+	_ = l.tcp.Close() // cannot fail but for having been closed
+}
+
+// stopped is whether stop has been called.
+func (l *listener) stopped() bool {
+	select {
+	case <-l.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// sleep waits for d. It is false when stop comes first.
+func (l *listener) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-l.stopping:
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// close closes the sockets of l at once.
+func (l *listener) close() {
+	for _, sock := range l.udp {
+		_ = sock.Close() // here and below: nothing is left to be done about it
+	}
+	if l.tcp != nil {
+		_ = l.tcp.Close()
+	}
+}

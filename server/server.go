@@ -1,0 +1,172 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/server/datagram"
+)
+
+// The defaults of Options.
+const (
+	DefaultTCPIdle          = 10 * time.Second
+	DefaultTCPMaxConns      = 1000
+	DefaultTCPMaxPerClient  = 100
+	DefaultGrace            = 5 * time.Second
+	defaultSocketsElsewhere = 1
+)
+
+// Options are what a Server needs. Only Snapshot must be set.
+type Options struct {
+	// Snapshot is what to answer from now. While it is nil, queries are
+	// dropped and counted.
+	Snapshot   func() *resolve.Snapshot
+	Logger     *slog.Logger          // default: nowhere
+	Registerer prometheus.Registerer // default: nowhere
+
+	// Workers is the number of UDP sockets of one address, each with a
+	// goroutine; default GOMAXPROCS. It is 1 where the system gives all
+	// datagrams to one socket.
+	Workers int
+
+	// TCPIdle is how long a connection may take for a whole query, and for
+	// taking in the answers.
+	TCPIdle time.Duration
+	// TCPMaxConns is the limit of connections; beyond it the one that has been
+	// idle for longest makes room.
+	TCPMaxConns int
+	// TCPMaxPerClient is the limit for one IPv4 address or one IPv6 /64.
+	TCPMaxPerClient int
+
+	// Grace is how long connections may take to finish when Run ends.
+	Grace time.Duration
+}
+
+// Server answers DNS queries on sockets. Bind and Commit give it addresses, Run
+// serves them.
+type Server struct {
+	o          Options
+	log        *slog.Logger
+	tcp        conns
+	tcpWorkers sync.Pool // of *tcpWorker
+	tcpCount   *counters
+	panicked   atomic.Bool
+
+	mu        sync.Mutex
+	listeners map[netip.AddrPort]*listener // by the address as asked for
+	order     []netip.AddrPort             // its keys as the last Bind gave them
+	state     state
+	wg        sync.WaitGroup // all goroutines of Run
+
+	countMu sync.Mutex
+	live    map[*counters]struct{} // one per UDP worker
+	gone    *counters              // the sum of those that have ended
+}
+
+// state is where a Server is in its life.
+type state uint8
+
+const (
+	idle state = iota
+	running
+	stopped
+)
+
+// New makes a Server without sockets. It registers its metrics, and panics when
+// they are registered already.
+func New(o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	if !datagram.SharesLoad {
+		o.Workers = defaultSocketsElsewhere
+	}
+	if o.TCPIdle <= 0 {
+		o.TCPIdle = DefaultTCPIdle
+	}
+	if o.TCPMaxConns <= 0 {
+		o.TCPMaxConns = DefaultTCPMaxConns
+	}
+	if o.TCPMaxPerClient <= 0 {
+		o.TCPMaxPerClient = DefaultTCPMaxPerClient
+	}
+	if o.Grace <= 0 {
+		o.Grace = DefaultGrace
+	}
+	s := &Server{
+		o:         o,
+		log:       o.Logger,
+		listeners: map[netip.AddrPort]*listener{},
+		live:      map[*counters]struct{}{},
+		gone:      &counters{},
+	}
+	s.tcp.init(o.TCPMaxConns, o.TCPMaxPerClient)
+	s.tcpCount = &counters{}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(s)
+	}
+	return s
+}
+
+// Run serves every address that is or will be committed until ctx ends. Then it
+// stops receiving, answers what it has received, closes, and returns nil when
+// all its goroutines have ended, which Options.Grace bounds. It runs once.
+func (s *Server) Run(ctx context.Context) error {
+	s.mu.Lock()
+	s.state = running
+	for _, l := range s.listeners {
+		s.serve(l)
+	}
+	s.mu.Unlock()
+
+	<-ctx.Done()
+
+	s.mu.Lock()
+	s.state = stopped
+	for _, l := range s.listeners {
+		l.stop()
+	}
+	s.mu.Unlock()
+	s.tcp.finishAll(s.o.Grace)
+
+	// Whoever will not take an answer has had the time for it.
+	expired := time.AfterFunc(s.o.Grace, func() {
+		s.tcp.closeAll()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, l := range s.listeners {
+			l.close()
+		}
+	})
+	defer expired.Stop()
+	s.wg.Wait()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.listeners)
+	s.order = nil
+	return nil
+}
+
+// Addrs are the addresses that are open, with the ports they really have, in
+// the order of the last Bind.
+func (s *Server) Addrs() []netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]netip.AddrPort, 0, len(s.order))
+	for _, a := range s.order {
+		out = append(out, s.listeners[a].addr)
+	}
+	return out
+}

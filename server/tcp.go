@@ -1,0 +1,211 @@
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+const (
+	// tcpBuffer is what a connection starts with in each direction. Queries and
+	// answers are below that, and ten thousand idle connections shall not cost
+	// 65,535 bytes each.
+	tcpBuffer = 2048
+	// tcpFlush is how much is collected for one write while more queries are
+	// at hand.
+	tcpFlush = 16 << 10
+	// tcpKeep is the largest buffer that goes back to the pool.
+	tcpKeep = 32 << 10
+
+	// lengthSize is the length before every message (RFC 1035 section 4.2.2).
+	lengthSize = 2
+
+	acceptBreakMin = 5 * time.Millisecond
+	acceptBreakMax = time.Second
+)
+
+// tcpWorker is what a connection needs while it lives.
+type tcpWorker struct {
+	*worker
+	in, out []byte
+}
+
+// tcpWorker takes one from the pool, which spares most connections the
+// allocations.
+func (s *Server) tcpWorker() *tcpWorker {
+	if w, ok := s.tcpWorkers.Get().(*tcpWorker); ok {
+		return w
+	}
+	return &tcpWorker{
+		worker: s.newWorker(dnswire.TCP, s.tcpCount),
+		in:     make([]byte, tcpBuffer),
+		out:    make([]byte, 0, tcpBuffer),
+	}
+}
+
+func (s *Server) putTCPWorker(w *tcpWorker) {
+	if len(w.in) > tcpKeep {
+		w.in = make([]byte, tcpBuffer)
+	}
+	if cap(w.out) > tcpKeep {
+		w.out = make([]byte, 0, tcpBuffer)
+	}
+	w.snap, w.view = nil, nil // an idle worker must not keep an old table
+	s.tcpWorkers.Put(w)
+}
+
+// acceptLoop accepts connections until l is stopped.
+func (s *Server) acceptLoop(l *listener) {
+	pause := time.Duration(0)
+	for {
+		nc, err := l.tcp.Accept()
+		if err != nil {
+			if l.stopped() || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Out of files, mostly: the connection stays in the queue, so
+			// trying at once would only burn the processor. An idle connection
+			// may be worth less than the one that waits.
+			s.tcp.acceptErrors.Add(1)
+			s.tcp.mu.Lock()
+			s.tcp.makeRoom()
+			s.tcp.mu.Unlock()
+			pause = min(max(2*pause, acceptBreakMin), acceptBreakMax)
+			if !l.sleep(pause) {
+				return
+			}
+			continue
+		}
+		pause = 0
+		s.admit(l, nc)
+	}
+}
+
+// admit starts to serve a connection, or closes it when there is no room.
+func (s *Server) admit(l *listener, nc net.Conn) {
+	c := &conn{Conn: nc, from: l}
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		ap := a.AddrPort()
+		c.client = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	if !s.tcp.admit(c) {
+		_ = nc.Close() // here and below: nothing is left to be done about it
+		return
+	}
+	if l.stopped() {
+		c.finish(s.o.Grace) // it came between stop and the end of acceptLoop
+	}
+	s.wg.Go(func() {
+		defer s.tcp.release(c)
+		defer nc.Close() //nolint:errcheck // as above
+		s.serveConn(c)
+	})
+}
+
+// serveConn answers what comes over c until the client closes, is silent or
+// slow for too long, or sends what no DNS client sends.
+func (s *Server) serveConn(c *conn) {
+	w := s.tcpWorker()
+	defer s.putTCPWorker(w)
+	have := 0 // bytes in w.in
+	for {
+		// The deadline is for a whole query, not for a byte of it: it is set
+		// when there is none, and no piece of one moves it.
+		if !c.finishing.Load() {
+			_ = c.SetReadDeadline(time.Now().Add(s.o.TCPIdle)) // fails only when closed
+		}
+		c.idleSince.Store(s.tcp.clock.Add(1))
+		n, err := w.fill(c, have)
+		have += n
+		c.idleSince.Store(0)
+		rest, ok := w.answerAll(c, have, s.o.TCPIdle)
+		if err != nil || !ok {
+			if !c.evicted.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
+				s.tcp.closed[closedTimeout].Add(1)
+			}
+			return
+		}
+		have = rest
+	}
+}
+
+// fill reads until w.in, which has already have bytes, holds a whole message.
+// It returns what it has read, also with an error.
+func (w *tcpWorker) fill(c *conn, have int) (n int, err error) {
+	for err == nil && !whole(w.in[:have+n]) {
+		if have+n == len(w.in) {
+			// Only what has come is made room for, not what is announced.
+			w.in = append(w.in, make([]byte, len(w.in))...)
+		}
+		var k int
+		k, err = c.Read(w.in[have+n:])
+		n += k
+	}
+	return n, err
+}
+
+// whole is whether b begins with a whole message, or with one of length zero.
+func whole(b []byte) bool {
+	return len(b) >= lengthSize && len(b)-lengthSize >= int(binary.BigEndian.Uint16(b))
+}
+
+// answerAll answers every whole message in the first have bytes of w.in, in
+// their order, and moves what is left to the front. ok is false when the
+// connection is to be closed.
+func (w *tcpWorker) answerAll(c *conn, have int, timeout time.Duration) (rest int, ok bool) {
+	w.begin()
+	b := w.in[:have]
+	w.out = w.out[:0]
+	for ok = true; ok && whole(b); {
+		size := int(binary.BigEndian.Uint16(b))
+		if size == 0 {
+			ok = false // no client that knows what it does
+			break
+		}
+		w.message(b[lengthSize:lengthSize+size], c.client)
+		b = b[lengthSize+size:]
+		if len(w.out) >= tcpFlush {
+			ok = w.flush(c, timeout)
+		}
+	}
+	if !w.flush(c, timeout) {
+		ok = false
+	}
+	return copy(w.in, b), ok
+}
+
+// message appends the answer to msg and its length to w.out.
+func (w *tcpWorker) message(msg []byte, client netip.AddrPort) {
+	defer w.panicked()
+	n := len(w.out)
+	room := append(w.out, 0, 0)
+	// The answer gets a slice of its own, which begins where the message does.
+	out := w.answer(room[n+lengthSize:], msg, client)
+	if len(out) == 0 || len(out) > dnswire.MaxTCP {
+		return
+	}
+	room = append(room, out...) // onto itself, unless it has outgrown the buffer
+	binary.BigEndian.PutUint16(room[n:], uint16(len(out)))
+	w.out = room
+}
+
+// flush writes w.out. It is false when the client does not take it in time.
+func (w *tcpWorker) flush(c *conn, timeout time.Duration) bool {
+	if len(w.out) == 0 {
+		return true
+	}
+	if !c.finishing.Load() {
+		_ = c.SetWriteDeadline(time.Now().Add(timeout)) // fails only when closed
+	}
+	_, err := c.Write(w.out)
+	if errors.Is(err, os.ErrDeadlineExceeded) && !c.finishing.Load() {
+		w.s.tcp.closed[closedTimeout].Add(1)
+	}
+	w.out = w.out[:0]
+	return err == nil
+}

@@ -1,0 +1,357 @@
+package server
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rhumb-dns/rhumb/resolve"
+)
+
+// frame is msg with its length before it.
+func frame(msg []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(msg))), msg...)
+}
+
+func send(t testing.TB, c net.Conn, msgs ...[]byte) {
+	t.Helper()
+	var b []byte
+	for _, m := range msgs {
+		b = append(b, frame(m)...)
+	}
+	if _, err := c.Write(b); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func receive(t testing.TB, c net.Conn) []byte {
+	t.Helper()
+	var size [2]byte
+	if _, err := io.ReadFull(c, size[:]); err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	msg := make([]byte, binary.BigEndian.Uint16(size[:]))
+	if _, err := io.ReadFull(c, msg); err != nil {
+		t.Fatalf("half an answer: %v", err)
+	}
+	return msg
+}
+
+// ends fails unless the server closes c without another byte.
+func ends(t testing.TB, c net.Conn) {
+	t.Helper()
+	n, err := c.Read(make([]byte, 1))
+	if n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read %d bytes, error %v; want the end", n, err)
+	}
+}
+
+func TestTCPPipelining(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
+		r := start(t, Options{}, addr)
+		c := dial(t, "tcp", r.Addrs()[0])
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for id := range uint16(1000) {
+				name := "www.x.test."
+				if id%3 == 0 {
+					name = "big.x.test."
+				}
+				if _, err := c.Write(frame(query(t, id, name))); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		for id := range uint16(1000) {
+			want := 1
+			if id%3 == 0 {
+				want = 256
+			}
+			if rcode, n := check(t, receive(t, c), id); rcode != 0 || n != want {
+				t.Fatalf("query %d: rcode %d, %d answers, want %d", id, rcode, n, want)
+			}
+		}
+		wg.Wait()
+		if got := r.metric(t, `rhumb_dns_queries_total{rcode="NOERROR",transport="tcp",type="A",zone="x.test."}`); got != 1000 {
+			t.Errorf("counted %v queries", got)
+		}
+	}
+}
+
+// TestTCPPieces sends a query byte by byte, and a message of the largest size.
+func TestTCPPieces(t *testing.T) {
+	r := start(t, Options{}, "127.0.0.1:0")
+	c := dial(t, "tcp", r.Addrs()[0])
+	for _, b := range frame(query(t, 5, "www.x.test.")) {
+		if _, err := c.Write([]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rcode, n := check(t, receive(t, c), 5); rcode != 0 || n != 1 {
+		t.Errorf("rcode %d, %d answers", rcode, n)
+	}
+	long := make([]byte, 65535)
+	copy(long, query(t, 6, "www.x.test."))
+	send(t, c, long, query(t, 7, "www.x.test."))
+	if rcode, _ := check(t, receive(t, c), 6); rcode != 1 {
+		t.Errorf("65,535 bytes with a query in front: rcode %d, want FORMERR", rcode)
+	}
+	if rcode, _ := check(t, receive(t, c), 7); rcode != 0 {
+		t.Errorf("the query behind it: rcode %d", rcode)
+	}
+}
+
+func TestTCPGarbage(t *testing.T) {
+	r := start(t, Options{}, "127.0.0.1:0")
+	c := dial(t, "tcp", r.Addrs()[0])
+	// What is no query is passed over in silence, a message of length zero ends
+	// the connection, behind the answers that were due.
+	send(t, c, []byte{1, 2, 3}, query(t, 1, "www.x.test."), nil, query(t, 2, "www.x.test."))
+	if rcode, _ := check(t, receive(t, c), 1); rcode != 0 {
+		t.Errorf("rcode %d", rcode)
+	}
+	ends(t, c)
+
+	c = dial(t, "tcp", r.Addrs()[0])
+	if _, err := c.Write(frame(query(t, 1, "www.x.test."))[:10]); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	ends(t, c)
+}
+
+func TestTCPLimits(t *testing.T) {
+	r := start(t, Options{TCPMaxConns: 3, TCPMaxPerClient: 2}, "0.0.0.0:0")
+	port := r.Addrs()[0].Port()
+	connect := func(from string) net.Conn {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+		c, err := d.Dial("tcp", net.JoinHostPort(from, strconv.Itoa(int(port))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	answers := func(c net.Conn) {
+		t.Helper()
+		send(t, c, query(t, 1, "www.x.test."))
+		check(t, receive(t, c), 1)
+	}
+	if runtime.GOOS != "linux" {
+		t.Skip("needs several addresses of loopback")
+	}
+	a1, a2 := connect("127.0.0.1"), connect("127.0.0.1")
+	answers(a1)
+	answers(a2)
+	ends(t, connect("127.0.0.1")) // the third of one client
+
+	b := connect("127.0.0.2")
+	answers(b)
+	answers(a1) // now a2 is the oldest
+	c := connect("127.0.0.3")
+	answers(c)
+	ends(t, a2)
+	answers(a1)
+	answers(b)
+
+	for series, want := range map[string]float64{
+		`rhumb_tcp_connections`:                         3,
+		`rhumb_tcp_accepted_total`:                      4,
+		`rhumb_tcp_closed_total{reason="client_limit"}`: 1,
+		`rhumb_tcp_closed_total{reason="idle_for_new"}`: 1,
+	} {
+		if got := r.metric(t, series); got != want {
+			t.Errorf("%s is %v, want %v", series, got, want)
+		}
+	}
+}
+
+func TestTCPManyConnections(t *testing.T) {
+	r := start(t, Options{TCPMaxPerClient: 500}, "127.0.0.1:0")
+	var conns []net.Conn
+	for range 300 {
+		conns = append(conns, dial(t, "tcp", r.Addrs()[0]))
+	}
+	for i, c := range conns {
+		send(t, c, query(t, uint16(i), "www.x.test."))
+	}
+	for i, c := range conns {
+		check(t, receive(t, c), uint16(i))
+	}
+}
+
+// piped is a Server and one connection to it without a socket, for tests in a
+// bubble of synctest. done is closed when the server has left the connection.
+func piped(t testing.TB, snap *resolve.Snapshot, o Options) (s *Server, client net.Conn, done chan struct{}) {
+	t.Helper()
+	o.Snapshot = func() *resolve.Snapshot { return snap }
+	s = New(o)
+	client, served := net.Pipe()
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		defer served.Close() //nolint:errcheck // a test's
+		s.serveConn(&conn{Conn: served})
+	}()
+	return s, client, done
+}
+
+// TestTCPSlowloris sends a byte whenever the server might lose patience: the
+// query as a whole must still come in time.
+func TestTCPSlowloris(t *testing.T) {
+	snap := snapshot(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		s, client, done := piped(t, snap, Options{})
+		send(t, client, query(t, 1, "www.x.test."))
+		check(t, receive(t, client), 1)
+		var err error
+		for _, b := range frame(query(t, 2, "www.x.test.")) {
+			time.Sleep(time.Second) // of the bubble
+			if _, err = client.Write([]byte{b}); err != nil {
+				break
+			}
+		}
+		<-done
+		if got := time.Since(begin); err == nil || got < DefaultTCPIdle || got > DefaultTCPIdle+time.Second {
+			t.Errorf("left after %v with %v, want %v", got, err, DefaultTCPIdle)
+		}
+		if s.tcp.closed[closedTimeout].Load() != 1 {
+			t.Error("not counted")
+		}
+	})
+}
+
+// TestTCPSlowReader asks for a lot and takes none of it.
+func TestTCPSlowReader(t *testing.T) {
+	snap := snapshot(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		s, client, done := piped(t, snap, Options{TCPIdle: 3 * time.Second})
+		send(t, client, query(t, 1, "big.x.test."))
+		<-done
+		if got := time.Since(begin); got != 3*time.Second {
+			t.Errorf("left after %v, want 3s", got)
+		}
+		if s.tcp.closed[closedTimeout].Load() != 1 {
+			t.Error("not counted")
+		}
+	})
+}
+
+// TestTCPIdleClock has queries with pauses below the timeout between them.
+func TestTCPIdleClock(t *testing.T) {
+	snap := snapshot(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		_, client, done := piped(t, snap, Options{})
+		for id := range uint16(5) {
+			time.Sleep(DefaultTCPIdle - time.Second) // of the bubble
+			send(t, client, query(t, id, "www.x.test."))
+			check(t, receive(t, client), id)
+		}
+		begin := time.Now()
+		<-done
+		if got := time.Since(begin); got != DefaultTCPIdle {
+			t.Errorf("left after %v, want %v", got, DefaultTCPIdle)
+		}
+	})
+}
+
+// crowded is a listener out of files.
+type crowded struct {
+	net.Listener
+	failures int
+	times    []time.Time
+	closed   chan struct{}
+}
+
+func (l *crowded) Accept() (net.Conn, error) {
+	l.times = append(l.times, time.Now())
+	if len(l.times) > l.failures {
+		<-l.closed
+		return nil, net.ErrClosed
+	}
+	return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.ErrPermission}
+}
+
+func (l *crowded) Close() error {
+	close(l.closed)
+	return nil
+}
+
+func TestTCPAcceptBacksOff(t *testing.T) {
+	snap := snapshot(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		s := New(Options{Snapshot: func() *resolve.Snapshot { return snap }, Registerer: reg})
+		ln := &crowded{failures: 12, closed: make(chan struct{})}
+		l := &listener{tcp: ln, stopping: make(chan struct{})}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.acceptLoop(l)
+		}()
+		synctest.Wait()
+		time.Sleep(time.Hour) // of the bubble
+		l.stop()
+		<-done
+		if len(ln.times) != 13 {
+			t.Fatalf("%d tries, want 13", len(ln.times))
+		}
+		if first, last := ln.times[1].Sub(ln.times[0]), ln.times[12].Sub(ln.times[11]); first != acceptBreakMin || last != acceptBreakMax {
+			t.Errorf("breaks from %v to %v, want %v to %v", first, last, acceptBreakMin, acceptBreakMax)
+		}
+		if got := gather(t, reg)["rhumb_tcp_accept_errors_total"]; got != 12 {
+			t.Errorf("%v errors counted, want 12", got)
+		}
+	})
+}
+
+// FuzzTCPStream gives the server any bytes as a connection: it never panics,
+// answers with whole messages only, and leaves.
+func FuzzTCPStream(f *testing.F) {
+	snap := snapshot(f, "")
+	q := frame(query(f, 1, "www.x.test."))
+	f.Add(q)
+	f.Add(append(q, q...))
+	f.Add(q[:9])
+	f.Add(append([]byte{0, 0}, q...))
+	f.Add([]byte{0xff, 0xff, 1})
+	f.Add(append([]byte{0, 1, 7}, q...))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		s, client, done := piped(t, snap, Options{})
+		answers := make(chan []byte, 1)
+		go func() {
+			b, _ := io.ReadAll(client) // the end is all that can come
+			answers <- b
+		}()
+		_, _ = client.Write(stream) // fails when the server has left, as it may
+		_ = client.Close()
+		<-done
+		for b := <-answers; len(b) > 0; {
+			if !whole(b) {
+				break // the client has closed before it was written
+			}
+			b = b[lengthSize+int(binary.BigEndian.Uint16(b)):]
+		}
+		if n := s.tcpCount.panics.Load(); n > 0 {
+			t.Errorf("%d panics", n)
+		}
+	})
+}

@@ -1,0 +1,65 @@
+package server
+
+import (
+	"errors"
+	"net"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/server/datagram"
+)
+
+// serveUDP answers what comes to sock until sock is stopped, then what is left
+// in its buffer, and closes it.
+func (s *Server) serveUDP(sock *datagram.Socket) {
+	defer sock.Close() //nolint:errcheck // nothing is left to be done about it
+	c := s.newCounters(sock)
+	defer s.retire(c)
+
+	w := s.newWorker(dnswire.UDP, c)
+	for {
+		n, err := sock.Receive()
+		if err != nil {
+			break // stopped or closed
+		}
+		if !w.batch(sock, n) {
+			return
+		}
+	}
+	for {
+		n := sock.ReceiveRest()
+		if n == 0 || !w.batch(sock, n) {
+			return
+		}
+	}
+}
+
+// batch answers the n datagrams that sock has received. It is false when sock
+// is closed.
+func (w *worker) batch(sock *datagram.Socket, n int) bool {
+	w.begin()
+	for i := 0; i < n; {
+		i = w.replies(sock, i, n)
+	}
+	failed, err := sock.Send()
+	w.count.dropped[dropSend].Add(uint64(failed))
+	return !errors.Is(err, net.ErrClosed)
+}
+
+// replies puts the answers to datagrams i to n into the batch, and returns
+// where to go on: n, or behind the one that panicked.
+func (w *worker) replies(sock *datagram.Socket, i, n int) (next int) {
+	defer w.panicked()
+	for next = i; next < n; {
+		msg, client := sock.Message(next)
+		next++
+		if client.Port() == 0 {
+			// Nobody can receive there; it is a forgery (RFC 768).
+			w.count.drop(dropSource)
+			continue
+		}
+		if out := w.answer(sock.Room(), msg, client); len(out) > 0 {
+			sock.Reply(next-1, out)
+		}
+	}
+	return next
+}
