@@ -71,7 +71,7 @@ func (n *network) try(ctx context.Context, a netip.Addr, port uint16) (net.Conn,
 	if err := ctx.Err(); err != nil {
 		return nil, classify(ctx, err, connecting)
 	}
-	c, err := n.dial(ctx, netip.AddrPortFrom(a.Unmap(), port))
+	c, err := n.dial(ctx, netip.AddrPortFrom(a, port))
 	if err != nil {
 		return nil, classify(ctx, err, connecting)
 	}
@@ -79,6 +79,10 @@ func (n *network) try(ctx context.Context, a netip.Addr, port uint16) (net.Conn,
 }
 
 func (n *network) connectHost(ctx context.Context, t Target) (net.Conn, failure) {
+	// Nor does the resolver look at it for a name in the hosts file.
+	if err := ctx.Err(); err != nil {
+		return nil, classify(ctx, err, resolving)
+	}
 	addrs, err := n.lookup(ctx, t.Host)
 	if err != nil {
 		return nil, classify(ctx, err, resolving)

@@ -4,6 +4,7 @@
 //	tcp.go    connects
 //	tls.go    connects, makes the TLS handshake, verifies the certificate
 //	http.go   connects, (TLS,) one HTTP/1.1 request, judges status and body
+//	          (exchange.go: what goes over the wire)
 //
 // They share one road:
 //

@@ -126,6 +126,7 @@ func TestHTTPReadsNoMoreThanItNeeds(t *testing.T) {
 		{"body", "HTTP/1.1 200 OK\r\n\r\n", "x", HTTP{Body: regexp.MustCompile(`^x{1000}`)}, ClassNone, "", maxBody + 8<<10},
 		{"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", HTTP{Body: regexp.MustCompile(`^x{1000}`)}, ClassNone, "", maxBodyWire},
 		{"fat chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1;" + strings.Repeat("e", 100) + "\r\nx\r\n", HTTP{Body: anything}, ClassProtocol, "body", maxBodyWire},
+		{"chunks too small", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1;eeeeeeeeeeee\r\nx\r\n", HTTP{Body: anything}, ClassProtocol, "chunked too finely", maxHeader + maxBodyWire},
 		{"chunk without end", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", "e", HTTP{Body: anything}, ClassProtocol, "body", maxBodyWire},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -274,28 +274,40 @@ func TestTLSTargetHostIsItsName(t *testing.T) {
 }
 
 // A peer that stops reading must not hold the close_notify for the five seconds
-// that the TLS layer would give it.
+// that the TLS layer would give it: not after a success, and not when the
+// deadline has passed already.
 func TestTLSCloseObeysTheDeadline(t *testing.T) {
-	ca := newAuthority(t)
-	cert := ca.issue(t, nil, "www.example.com")
-	roots := ca.roots
-	cfg := TLS{SNI: "www.example.com", Roots: roots, SkipVerify: true} // the bubble's clock says 2000
-	synctest.Test(t, func(t *testing.T) {
-		done := make(chan struct{})
-		p := pipes{handle: func(c net.Conn) {
-			_ = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}).Handshake()
-			<-done
-		}}
-		start := time.Now()
-		ctx, cancel := contextWithTimeout(time.Second)
-		defer cancel()
-		r := on(t, must(t, cfg), p.network()).Probe(ctx, somewhere)
-		check(t, r, ClassNone, "")
-		if took := time.Since(start); took != time.Second || p.open.Load() != 0 {
-			t.Errorf("took %v, %d connections open", took, p.open.Load())
-		}
-		close(done)
-	})
+	cert := newAuthority(t).issue(t, nil, "www.example.com")
+	unverified := TLSConfig{SkipVerify: true} // the bubble's clock says 2000
+	for _, tc := range []struct {
+		prober any
+		class  Class
+		detail string
+	}{
+		{TLS(unverified), ClassNone, ""},
+		{HTTP{TLS: &unverified}, ClassTimeout, "timeout while waiting for the response's header"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			done := make(chan struct{})
+			p := pipes{handle: func(c net.Conn) {
+				s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true})
+				_ = s.Handshake()
+				if tc.class != ClassNone {
+					_, _ = s.Read(make([]byte, 4096))
+				}
+				<-done
+			}}
+			start := time.Now()
+			ctx, cancel := contextWithTimeout(time.Second)
+			defer cancel()
+			check(t, on(t, must(t, tc.prober), p.network()).Probe(ctx, somewhere), tc.class, tc.detail)
+			if took := time.Since(start); took != time.Second || p.open.Load() != 0 {
+				t.Errorf("took %v, %d connections open", took, p.open.Load())
+			}
+			close(done)
+			p.peers.Wait()
+		})
+	}
 }
 
 func TestNewTLSRefuses(t *testing.T) {
