@@ -3,9 +3,10 @@ package dnswire
 import "encoding/binary"
 
 // AppendReply appends the start of an answer to q: a header with its ID, opcode
-// and RD and CD bits, QR set and every other bit zero (CD is copied by RFC 4035
-// section 3.1.6), and its question byte for byte. The counts are zero but for
-// QDCOUNT, which is 1 unless q has no question that could be read.
+// and RD and CD bits, QR set and every other bit zero, and its question byte for
+// byte. The counts are zero but for QDCOUNT, which is 1 unless q has no question
+// that could be read. CD is copied because RFC 4035 section 3 says MUST; its
+// section 3.1.6, for authoritative answers, says SHOULD clear.
 //
 // The message starts at len(dst), so dst[len(dst):] of the result is what
 // SetFlags, SetRCode and AddCounts take. A query with StatusDrop has no answer.

@@ -197,7 +197,7 @@ func FuzzName(f *testing.F) {
 		"", ".", "..", "com", "com.", "WWW.Example.com.", "a..b", ".a", `a\.b.c`, `\..`, `\.`, `\\`, `\`, `a\`,
 		`\065.`, `\255\000`, `\256`, `\1`, `\12`, `\1a2`, `a.\`, "*.x", "_a._b", "ü", " '@;()\"", "\x00\x7f\xff",
 		strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat(`\097`, 63), strings.Repeat("x.", 127),
-		strings.Repeat("x.", 128), strings.Repeat("x.", 126)+"xx", strings.Repeat(strings.Repeat("y", 63)+".", 4), `x\003com`,
+		strings.Repeat("x.", 128), strings.Repeat("x.", 126) + "xx", strings.Repeat(strings.Repeat("y", 63)+".", 4), `x\003com`,
 	} {
 		f.Add(s)
 	}

@@ -215,6 +215,7 @@ func packets() []packet {
 		{"ecs-family-0-address", withECS(0, 0, 0, 0), formErr, askEnd},
 		{"ecs-family-0-scope", withECS(0, 0, 1), formErr, askEnd},
 		{"ecs-family-3", withECS(3, 24, 0, 192, 0, 2), formErr, askEnd},
+		{"ecs-family-3-empty", withECS(3, 0, 0), formErr, askEnd},
 		{"ecs-family-257", withECS(257, 24, 0, 192, 0, 2), formErr, askEnd},
 		{"ecs-v4-33", withECS(1, 33, 0, 192, 0, 2, 1, 0), formErr, askEnd},
 		{"ecs-v6-129", withECS(2, 129, 0, make([]byte, 17)...), formErr, askEnd},

@@ -204,7 +204,8 @@ func record(msg []byte, off int) (data, end int) {
 
 // skipName returns the offset just past the name at off, or 0 when it is
 // malformed or cut short. A compression pointer ends the name and is not
-// followed: nothing here depends on where it leads.
+// followed: nothing here depends on where it leads. Its second byte may lie
+// past the end of msg, as the offset does then.
 func skipName(msg []byte, off int) int {
 	limit := min(len(msg), off+maxNameLen)
 	for off < limit {
@@ -214,7 +215,7 @@ func skipName(msg []byte, off int) int {
 			return off + 1
 		case c <= maxLabelLen:
 			off += c + 1
-		case c >= 0xc0 && off+1 < len(msg):
+		case c >= 0xc0:
 			return off + 2
 		default:
 			return 0
