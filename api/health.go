@@ -1,0 +1,105 @@
+package api
+
+import "time"
+
+// Servers are the endpoints of the pools in use.
+type Servers struct {
+	Servers     []Server  `json:"servers"`
+	Total       int       `json:"total"`
+	GeneratedAt time.Time `json:"generated_at"`
+}
+
+// Server is one endpoint of one pool as it stands.
+type Server struct {
+	Address string `json:"address"` // IP address or host name
+	Port    uint16 `json:"port"`    // of the first check; 0 without checks
+	Region  string `json:"region"`  // of the pool's place; empty when none is stated
+	Healthy bool   `json:"healthy"` // State is up
+	Status  string `json:"status"`  // healthy, unhealthy or unknown
+
+	// Times are absent when the thing never happened.
+	LastCheck   time.Time `json:"last_check,omitzero"`
+	LastHealthy time.Time `json:"last_healthy,omitzero"`
+	// Of the check that failed last, or else of the first. They count results
+	// in a row as far as they matter: towards the threshold that would change
+	// the state, and at least the last result.
+	ConsecutiveFailures  int     `json:"consecutive_failures"`
+	ConsecutiveSuccesses int     `json:"consecutive_successes"`
+	LastError            string  `json:"last_error"` // of the last failed result; empty when all passed
+	LatencyMS            float64 `json:"latency_ms"` // of the slowest check's last result
+
+	Pool string `json:"pool"`
+	// Service is the service it is judged for, when its checks ask for the
+	// service's host, or when the request named one; else empty.
+	Service  string   `json:"service"`
+	Weight   uint32   `json:"weight"`
+	Priority int      `json:"priority"`
+	Tags     []string `json:"tags"`
+
+	State     string    `json:"state"`     // up, down or unknown
+	Authority string    `json:"authority"` // who said so
+	Reason    string    `json:"reason"`    // of the last change
+	Since     time.Time `json:"since,omitzero"`
+	Checks    []Check   `json:"checks"`
+	// Overrides are the operators' words on it, for the service they are for.
+	Overrides []Override `json:"overrides"`
+}
+
+// Check is one check of an endpoint as its probes left it.
+type Check struct {
+	Name            string    `json:"name"`
+	Type            string    `json:"type"`
+	Host            string    `json:"host"` // Host header and SNI; empty for none
+	Port            uint16    `json:"port"`
+	IntervalSeconds float64   `json:"interval_seconds"`
+	State           string    `json:"state"`
+	LastCheck       time.Time `json:"last_check,omitzero"`
+	OK              bool      `json:"ok"`         // the last result
+	Class           string    `json:"class"`      // the kind of the last result
+	Detail          string    `json:"detail"`     // the last result in words
+	LatencyMS       float64   `json:"latency_ms"` // of the last result
+	Runs            int       `json:"runs"`       // results since the node started
+}
+
+// Regions are the regions that pools are in.
+type Regions struct {
+	Regions     []Region  `json:"regions"`
+	GeneratedAt time.Time `json:"generated_at"`
+}
+
+// Region counts the endpoints of the pools of one region, each once for each
+// pool. One that is judged for several services counts by its worst state.
+type Region struct {
+	Name           string  `json:"name"` // empty: the pools that state no region
+	TotalServers   int     `json:"total_servers"`
+	HealthyCount   int     `json:"healthy_count"`
+	UnhealthyCount int     `json:"unhealthy_count"`
+	UnknownCount   int     `json:"unknown_count"`
+	HealthPercent  float64 `json:"health_percent"` // 100 * healthy / total
+}
+
+// Override is an operator's word on one endpoint of one service.
+type Override struct {
+	Service string    `json:"service"`
+	Address string    `json:"address"`
+	Healthy bool      `json:"healthy"`
+	Reason  string    `json:"reason"`
+	Source  string    `json:"source"` // who or what set it
+	Since   time.Time `json:"since"`
+	// InForce is false while the configuration has no such service or endpoint.
+	InForce bool `json:"in_force"`
+}
+
+// OverrideRequest is the body of a request that sets an override.
+type OverrideRequest struct {
+	Healthy *bool  `json:"healthy"` // required
+	Reason  string `json:"reason"`  // at most 500 bytes on one line
+	Source  string `json:"source"`  // required; at most 200 bytes on one line
+}
+
+// Overrides are the operators' words in force or waiting for their endpoint.
+type Overrides struct {
+	Overrides   []Override `json:"overrides"`
+	Total       int        `json:"total"`
+	GeneratedAt time.Time  `json:"generated_at"`
+}

@@ -1,0 +1,100 @@
+package api
+
+import "time"
+
+// Live says that the process runs.
+type Live struct {
+	Alive bool `json:"alive"` // always true
+}
+
+// Ready says whether the node can answer DNS queries.
+type Ready struct {
+	Ready       bool        `json:"ready"`
+	Message     string      `json:"message"`      // one line, in words
+	DNSReady    bool        `json:"dns_ready"`    // the sockets are bound
+	HealthReady bool        `json:"health_ready"` // every probe has a first verdict
+	Config      ConfigState `json:"config"`
+}
+
+// ConfigState is how the configuration files and the running node agree.
+type ConfigState struct {
+	// OK is false from a refused reload until the files are mended. The node
+	// goes on with what was in force.
+	OK       bool      `json:"ok"`
+	File     string    `json:"file"`
+	LoadedAt time.Time `json:"loaded_at,omitzero"` // of what is in force
+	Error    string    `json:"error,omitempty"`    // one line for each error, as `rhumb check` prints it
+	ErrorAt  time.Time `json:"error_at,omitzero"`
+}
+
+// Version is what runs.
+type Version struct {
+	Version     string    `json:"version"`
+	GoVersion   string    `json:"go_version"`
+	Platform    string    `json:"platform"` // os/architecture
+	GeneratedAt time.Time `json:"generated_at"`
+}
+
+// Status is the node at a glance.
+type Status struct {
+	Node          Node      `json:"node"`
+	Version       string    `json:"version"`
+	StartedAt     time.Time `json:"started_at"`
+	UptimeSeconds int64     `json:"uptime_seconds"`
+
+	Ready       bool      `json:"ready"`
+	DNSReady    bool      `json:"dns_ready"`
+	HealthReady bool      `json:"health_ready"`
+	Listeners   Listeners `json:"listeners"`
+
+	// Zones are in the order of their names, at most the first 1000 of
+	// ZonesTotal.
+	Zones         []Zone         `json:"zones"`
+	ZonesTotal    int            `json:"zones_total"`
+	ServicesTotal int            `json:"services_total"`
+	PoolsTotal    int            `json:"pools_total"`
+	ChecksTotal   int            `json:"checks_total"`
+	Endpoints     EndpointCounts `json:"endpoints"`
+	Overrides     int            `json:"overrides"`
+
+	Config      ConfigState `json:"config"`
+	Warnings    []string    `json:"warnings"` // of the configuration in force
+	GeneratedAt time.Time   `json:"generated_at"`
+}
+
+// Node is who the node is.
+type Node struct {
+	Name   string `json:"name"`
+	Region string `json:"region"` // empty when none is stated
+}
+
+// Listeners are the addresses with ports that the node listens on.
+type Listeners struct {
+	DNS   []string `json:"dns"` // UDP and TCP on each
+	Admin string   `json:"admin"`
+}
+
+// Zone is a zone the node is authoritative for.
+type Zone struct {
+	Name     string `json:"name"`
+	Services int    `json:"services"`
+}
+
+// EndpointCounts counts the endpoints of the pools in use, each once for each
+// pool. One that is judged for several services counts by its worst state.
+type EndpointCounts struct {
+	Total   int `json:"total"`
+	Up      int `json:"up"`
+	Down    int `json:"down"`
+	Unknown int `json:"unknown"`
+}
+
+// Reloaded is what a reload put in force.
+type Reloaded struct {
+	Reloaded bool      `json:"reloaded"` // always true
+	File     string    `json:"file"`
+	LoadedAt time.Time `json:"loaded_at,omitzero"`
+	Zones    int       `json:"zones"`
+	Services int       `json:"services"`
+	Warnings []string  `json:"warnings"`
+}
