@@ -1,0 +1,175 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers/legacy"
+
+	"github.com/rhumb-dns/rhumb/admin"
+)
+
+// described is the document that a node serves. Its shapes are closed for the
+// test: a field that is not described is an error here, and news to a client.
+func described(t *testing.T, n *node) *openapi3.T {
+	t.Helper()
+	b, err := io.ReadAll(n.ask("GET", "/api/v1/openapi.json", "").Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range doc.Components.Schemas {
+		closeShape(s.Value)
+	}
+	return doc
+}
+
+func closeShape(s *openapi3.Schema) {
+	if len(s.Properties) == 0 {
+		return
+	}
+	no := false
+	s.AdditionalProperties = openapi3.AdditionalProperties{Has: &no}
+	for _, p := range s.Properties {
+		closeShape(p.Value)
+	}
+}
+
+// TestConformance asks everything that the document describes of a real
+// handler, and validates what goes in and what comes out.
+func TestConformance(t *testing.T) {
+	n := newNode(t, configuration).probed()
+	doc := described(t, n)
+	router, err := legacy.NewRouter(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	openapi3filter.RegisterBodyDecoder("application/openmetrics-text", openapi3filter.PlainBodyDecoder)
+
+	const word = "/api/v1/overrides/www.gslb.example.com/192.0.2.10"
+	broken := errors.New("rhumb.yaml:1:1: dns: no such key\nrhumb.yaml:2:1: zone: no such key; zones was meant?")
+	seen := map[string]bool{}
+	for _, c := range []struct {
+		method, target, body string
+		want                 int
+		before               func()
+	}{
+		{"GET", "/api/v1/live", "", 200, nil},
+		{"GET", "/api/v1/ready", "", 200, nil},
+		{"GET", "/api/v1/version", "", 200, nil},
+		{"GET", "/api/v1/status", "", 200, nil},
+		{"GET", "/api/v1/health/servers", "", 200, nil},
+		{"GET", "/api/v1/health/servers?pool=eu&state=down", "", 200, nil},
+		{"GET", "/api/v1/health/servers?region=us-east", "", 200, nil},
+		{"GET", "/api/v1/health/servers?pool=none", "", 200, nil},
+		{"GET", "/api/v1/health/servers?service=%FF..", "", 400, nil},
+		{"GET", "/api/v1/health/regions", "", 200, nil},
+		{"GET", "/api/v1/services", "", 200, nil},
+		{"GET", "/api/v1/services?limit=2&zone=gslb.example.com&after=www.gslb.example.com", "", 200, nil},
+		{"GET", "/api/v1/services?name=..", "", 400, nil},
+		{"GET", "/api/v1/explain?name=www.gslb.example.com&type=AAAA&client=192.0.2.1&subnet=198.51.100.0/24", "", 200, nil},
+		{"GET", "/api/v1/explain?name=web.gslb.example.com", "", 200, nil},
+		{"GET", "/api/v1/explain?name=nowhere.example", "", 200, nil},
+		{"GET", "/api/v1/explain?name=www.gslb.example.com&type=NONSENSE", "", 400, nil},
+		{"GET", "/api/v1/overrides", "", 200, nil},
+		{"GET", word, "", 404, nil},
+		{"PUT", word, `{"healthy":false,"reason":"disk","source":"me"}`, 200, nil},
+		{"GET", word, "", 200, nil},
+		{"GET", "/api/v1/overrides", "", 200, nil},
+		{"GET", "/api/v1/health/servers?service=www.gslb.example.com", "", 200, nil},
+		{"PUT", "/api/v1/overrides/www.gslb.example.com/192.0.2.99", `{"healthy":true,"source":"me"}`, 404, nil},
+		{"DELETE", word, "", 204, nil},
+		{"DELETE", word, "", 404, nil},
+		{"DELETE", "/api/v1/overrides/a..b/192.0.2.99", "", 400, nil},
+		{"POST", "/api/v1/reload", "", 200, nil},
+		{"POST", "/api/v1/reload", "", 422, func() { n.process.refuse = broken }},
+		{"GET", "/api/v1/ready", "", 200, func() {
+			n.process.condition.ReloadError, n.process.condition.ReloadErrorAt = broken.Error(), began
+		}},
+		{"GET", "/api/v1/status", "", 200, nil},
+		{"GET", "/api/v1/ready", "", 503, func() { n.process.condition.Bound, n.process.condition.Settled = false, false }},
+		{"GET", "/api/v1/openapi.json", "", 200, nil},
+		{"GET", "/api/v1/metrics", "", 200, nil},
+		{"GET", "/metrics", "", 200, nil},
+	} {
+		if c.before != nil {
+			c.before()
+		}
+		t.Run(c.method+" "+c.target, func(t *testing.T) {
+			request := func() *http.Request {
+				r := httptest.NewRequest(c.method, "http://127.0.0.1:8080"+c.target, strings.NewReader(c.body))
+				if c.body != "" {
+					r.Header.Set("Content-Type", "application/json")
+				}
+				return r
+			}
+			found, values, err := router.FindRoute(request())
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[c.method+" "+found.Path] = true
+			in := &openapi3filter.RequestValidationInput{Request: request(), PathParams: values, Route: found}
+			if err := openapi3filter.ValidateRequest(context.Background(), in); err != nil {
+				t.Errorf("request: %v", err)
+			}
+			resp := n.ask(c.method, c.target, c.body)
+			b, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != c.want {
+				t.Fatalf("status %d, want %d: %s", resp.StatusCode, c.want, b)
+			}
+			if bytes.Contains(b, []byte(":null")) {
+				t.Errorf("null in %s", b)
+			}
+			err = openapi3filter.ValidateResponse(context.Background(), &openapi3filter.ResponseValidationInput{
+				RequestValidationInput: in, Status: resp.StatusCode, Header: resp.Header, Body: io.NopCloser(bytes.NewReader(b)),
+				Options: &openapi3filter.Options{IncludeResponseStatus: true},
+			})
+			if err != nil {
+				t.Errorf("response: %v\n%s", err, b)
+			}
+		})
+	}
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			if !seen[method+" "+path] {
+				t.Errorf("%s %s is described and not tried here", method, path)
+			}
+		}
+	}
+}
+
+// TestDescribed compares what is served with what is described, both ways.
+func TestDescribed(t *testing.T) {
+	n := newNode(t, configuration)
+	doc := described(t, n)
+	var written []string
+	for path, item := range doc.Paths.Map() {
+		for method := range item.Operations() {
+			written = append(written, method+" "+path)
+		}
+	}
+	served := admin.Served()
+	slices.Sort(written)
+	slices.Sort(served)
+	if !slices.Equal(written, served) {
+		t.Errorf("described: %s\nserved:    %s", strings.Join(written, ", "), strings.Join(served, ", "))
+	}
+}

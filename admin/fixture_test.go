@@ -1,0 +1,192 @@
+package admin_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/admin"
+	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/spec"
+)
+
+// configuration has an endpoint in every state: unchecked ones are up, and
+// nothing listens on port 1 of this machine.
+const configuration = `node: {name: ns1, region: eu-west}
+checks:
+  shut: {type: tcp, port: 1, interval: 1h}
+  page: {type: http, port: 1, interval: 1h}
+pools:
+  eu:
+    place: {region: eu-west}
+    endpoints:
+      - {address: 192.0.2.10, weight: 300, tags: [ssd], priority: 1}
+      - {address: 127.0.0.1, checks: [shut]}
+      - "2001:db8::10"
+  us:
+    place: {region: us-east}
+    endpoints: [198.51.100.10]
+  hosted:
+    endpoints: [{address: 127.0.0.1, checks: [page]}]
+  far:
+    endpoints: [www.example.net]
+zones:
+  gslb.example.com:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      "@": {pools: [us]}
+      www: {pools: [eu, us], steer: failover, ttl: 20, answers: 0}
+      api: {pools: [hosted], all_down: us}
+      web: {pools: [hosted], all_down: servfail}
+      cdn: {pools: [far]}
+      "*.any": {pools: [us], steer: [shuffle, limit: 1], all_down: last-healthy}
+  example.org:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      www: {pools: [us], steer: weighted, all_down: nodata, panic: 0.5}
+`
+
+// began is when the process of the tests started, and its files were read.
+var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// process is a process whose reloads fail when it is told so.
+type process struct {
+	condition admin.Condition
+	refuse    error
+	reloads   int
+}
+
+func (p *process) Condition() admin.Condition { return p.condition }
+
+func (p *process) Reload(context.Context) error {
+	p.reloads++
+	return p.refuse
+}
+
+// node is a surface with an engine behind it.
+type node struct {
+	t       testing.TB
+	engine  *rhumb.Engine
+	process *process
+	handler http.Handler
+	metrics *prometheus.Registry
+}
+
+func newNode(t testing.TB, config string) *node {
+	t.Helper()
+	reg := prometheus.NewRegistry()
+	engine, err := rhumb.New(rhumb.Options{Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{t: t, engine: engine, metrics: reg, process: &process{condition: admin.Condition{
+		Started: began, Version: "v1.2.3", Config: "/etc/rhumb/rhumb.yaml", LoadedAt: began,
+		DNS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, Bound: true, Settled: true,
+	}}}
+	n.handler = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg}).Handler()
+	if config != "" {
+		n.configure(config)
+	}
+	return n
+}
+
+// configure puts a configuration in force.
+func (n *node) configure(config string) {
+	n.t.Helper()
+	s, err := spec.Parse("test.yaml", []byte(config))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	c, err := n.engine.Prepare(s)
+	if err == nil {
+		err = n.engine.Commit(c)
+	}
+	if err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// probed runs the probes until each has a verdict.
+func (n *node) probed() *node {
+	n.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- n.engine.Run(ctx) }()
+	err := n.engine.WaitSettled(ctx)
+	cancel()
+	if err := errors.Join(err, <-ended); err != nil {
+		n.t.Fatal(err)
+	}
+	// What the probes left goes into the snapshot with the next change of it.
+	n.configure(configuration)
+	return n
+}
+
+// ask makes a request of a client on this machine. The target may have a host,
+// and each further text is a header.
+func (n *node) ask(method, target, body string, headers ...string) *http.Response {
+	n.t.Helper()
+	if strings.HasPrefix(target, "/") {
+		target = "http://127.0.0.1:8080" + target
+	}
+	var in io.Reader
+	if body != "" {
+		in = strings.NewReader(body)
+	}
+	r := httptest.NewRequest(method, target, in)
+	r.RemoteAddr = "127.0.0.1:40000"
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if name == "From" {
+			r.RemoteAddr = value
+			continue
+		}
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	n.handler.ServeHTTP(w, r)
+	return w.Result()
+}
+
+// decode reads the body of a response that must have a status.
+func decode[T any](t testing.TB, resp *http.Response, status int) T {
+	t.Helper()
+	var v T
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != status {
+		t.Fatalf("status %d, want %d: %s", resp.StatusCode, status, b)
+	}
+	if err := json.Unmarshal(b, &v); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	return v
+}
+
+// refused checks that a response is a whole problem and gives its detail.
+func refused(t testing.TB, resp *http.Response, status int) string {
+	t.Helper()
+	if media := resp.Header.Get("Content-Type"); media != api.ProblemType {
+		t.Errorf("content type %q, want %s", media, api.ProblemType)
+	}
+	p := decode[api.Problem](t, resp, status)
+	if p.Type != "about:blank" || p.Title != http.StatusText(status) || p.Status != status || p.Detail == "" {
+		t.Errorf("not a whole problem: %+v", p)
+	}
+	return p.Detail
+}

@@ -1,0 +1,265 @@
+package admin
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/table"
+)
+
+// servers lists the endpoints. Overrides are for one endpoint of one service,
+// so the state of a row is that of its checks unless the row is of a service.
+func (a *Admin) servers(w http.ResponseWriter, r *http.Request) {
+	q, err := parameters(r, "pool", "region", "state", "service")
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "%s", err)
+		return
+	}
+	state := q("state")
+	switch state {
+	case "healthy":
+		state = health.Up.String()
+	case "unhealthy":
+		state = health.Down.String()
+	case "", health.Up.String(), health.Down.String(), health.Unknown.String():
+	default:
+		refuse(w, http.StatusBadRequest, "state: %q is not up, down or unknown", state)
+		return
+	}
+	var service dnswire.Name
+	if text := q("service"); text != "" {
+		if service, err = dnswire.ParseName(text); err != nil {
+			refuse(w, http.StatusBadRequest, "service: %s", err)
+			return
+		}
+	}
+
+	out := api.Servers{Servers: []api.Server{}, GeneratedAt: time.Now().UTC()}
+	words := a.wordsOn()
+	var only map[*spec.Endpoint]health.Detail
+	if service != "" {
+		only = endpointsOf(a.engine.Snapshot(), service)
+	}
+	for _, e := range a.engine.Endpoints() {
+		if pool := q("pool"); pool != "" && e.Pool.Name != pool {
+			continue
+		}
+		if region := q("region"); region != "" && e.Pool.Place.Region != region {
+			continue
+		}
+		if service != "" {
+			d, used := only[e.Endpoint]
+			if !used || e.Service != "" && e.Service != service.String() {
+				continue
+			}
+			e.Detail, e.Service = d, service.String()
+		}
+		s := server(e)
+		for _, word := range words[e.Endpoint] {
+			if e.Service == "" || e.Service == word.Service {
+				s.Overrides = append(s.Overrides, word.Override)
+				if e.Service != "" {
+					judge(&s, word.detail)
+				}
+			}
+		}
+		if state == "" || s.State == state {
+			out.Servers = append(out.Servers, s)
+		}
+	}
+	out.Total = len(out.Servers)
+	respond(w, http.StatusOK, out)
+}
+
+// word is an override with what it makes of its endpoint.
+type word struct {
+	api.Override
+	detail health.Detail
+}
+
+// wordsOn is the overrides on the endpoints that the configuration has.
+func (a *Admin) wordsOn() map[*spec.Endpoint][]word {
+	set, s := a.engine.Overrides(), a.engine.Snapshot()
+	if len(set) == 0 || s == nil {
+		return nil
+	}
+	on := map[*spec.Endpoint][]word{}
+	for _, o := range set {
+		name, err := dnswire.ParseName(o.Service)
+		if err != nil {
+			continue // it was parsed when it was set
+		}
+		for e, d := range endpointsOf(s, name) {
+			if e.String() == o.Endpoint {
+				on[e] = append(on[e], word{override(o, true), d})
+			}
+		}
+	}
+	return on
+}
+
+// endpointsOf is the endpoints of a service, with their state for it; nil when
+// there is no such service.
+func endpointsOf(s *resolve.Snapshot, service dnswire.Name) map[*spec.Endpoint]health.Detail {
+	if s == nil {
+		return nil
+	}
+	n := s.Table.Lookup([]byte(service))
+	if n == nil || n.Plan == table.NoPlan {
+		return nil
+	}
+	of := map[*spec.Endpoint]health.Detail{}
+	p := s.Table.Plans[n.Plan]
+	for _, group := range []*[3]table.Members{&p.Members, &p.Spare} {
+		for f := range group {
+			for i, e := range group[f].Endpoints {
+				of[e] = s.Health.Detail(int(group[f].Targets[i]), []byte(service))
+			}
+		}
+	}
+	return of
+}
+
+// judge puts in what is said of the endpoint.
+func judge(r *api.Server, d health.Detail) {
+	r.Healthy = d.State == health.Up
+	r.Status = map[health.State]string{health.Up: "healthy", health.Down: "unhealthy"}[d.State]
+	if r.Status == "" {
+		r.Status = "unknown"
+	}
+	r.State, r.Authority, r.Reason, r.Since = d.State.String(), d.Authority.String(), d.Reason, d.Since.UTC()
+}
+
+func server(e rhumb.EndpointStatus) api.Server {
+	r := api.Server{
+		Address: e.Endpoint.String(), Region: e.Pool.Place.Region, Pool: e.Pool.Name, Service: e.Service,
+		Weight: e.Endpoint.Weight, Priority: e.Endpoint.Priority, Tags: orEmpty(e.Endpoint.Tags),
+		Checks: []api.Check{}, Overrides: []api.Override{},
+	}
+	judge(&r, e.Detail)
+	told := -1 // the check that the row's counts are of
+	for i, c := range e.Checks {
+		r.Checks = append(r.Checks, check(c))
+		if c.At.After(r.LastCheck) {
+			r.LastCheck = c.At.UTC()
+		}
+		r.LatencyMS = max(r.LatencyMS, milliseconds(c.RTT))
+		if failed := c.Runs > 0 && !c.OK; failed && (told < 0 || c.At.After(e.Checks[told].At)) {
+			told = i
+			r.LastError = c.Detail
+		}
+	}
+	if len(e.Checks) > 0 {
+		r.Port = e.Checks[0].Port
+		r.ConsecutiveFailures, r.ConsecutiveSuccesses = streaks(e.Checks[max(told, 0)])
+	}
+	r.LastHealthy = e.Detail.LastUp.UTC()
+	if e.Detail.State == health.Up && r.LastHealthy.Before(r.LastCheck) && told < 0 {
+		r.LastHealthy = r.LastCheck
+	}
+	return r
+}
+
+// streaks is how many of the last results of a check failed and passed in a
+// row. The board counts those that speak against the state; of the others it
+// is known that there is one.
+func streaks(c health.Probed) (failures, successes int) {
+	switch n := max(c.Streak, 1); {
+	case c.Runs == 0:
+		return 0, 0
+	case c.OK:
+		return 0, n
+	default:
+		return n, 0
+	}
+}
+
+func check(c health.Probed) api.Check {
+	return api.Check{
+		Name: c.Check, Type: c.Type, Host: c.Host, Port: c.Port, IntervalSeconds: c.Interval.Seconds(),
+		State: c.State.String(), LastCheck: c.At.UTC(), OK: c.OK, Class: c.Class, Detail: c.Detail,
+		LatencyMS: milliseconds(c.RTT), Runs: c.Runs,
+	}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func (a *Admin) regions(w http.ResponseWriter, _ *http.Request) {
+	by := map[string]*api.Region{}
+	for key, state := range census(a.engine.Endpoints()) {
+		name := key.pool.Place.Region
+		r := by[name]
+		if r == nil {
+			r = &api.Region{Name: name}
+			by[name] = r
+		}
+		r.TotalServers++
+		switch state {
+		case health.Up:
+			r.HealthyCount++
+		case health.Down:
+			r.UnhealthyCount++
+		default:
+			r.UnknownCount++
+		}
+	}
+	out := api.Regions{Regions: []api.Region{}, GeneratedAt: time.Now().UTC()}
+	for _, r := range by {
+		r.HealthPercent = 100 * float64(r.HealthyCount) / float64(r.TotalServers)
+		out.Regions = append(out.Regions, *r)
+	}
+	slices.SortFunc(out.Regions, func(x, y api.Region) int { return strings.Compare(x.Name, y.Name) })
+	respond(w, http.StatusOK, out)
+}
+
+// seat is an endpoint in a pool.
+type seat struct {
+	pool     *spec.Pool
+	endpoint *spec.Endpoint
+}
+
+// census is every endpoint of every pool once, with its state by its checks; of
+// those that are judged for each service apart, the worst.
+func census(all []rhumb.EndpointStatus) map[seat]health.State {
+	of := make(map[seat]health.State, len(all))
+	for _, e := range all {
+		key := seat{e.Pool, e.Endpoint}
+		if had, ok := of[key]; !ok || badness(e.Detail.State) > badness(had) {
+			of[key] = e.Detail.State
+		}
+	}
+	return of
+}
+
+func badness(s health.State) int {
+	switch s {
+	case health.Up:
+		return 0
+	case health.Down:
+		return 2
+	}
+	return 1
+}
+
+func total(of map[seat]health.State) api.EndpointCounts {
+	c := api.EndpointCounts{Total: len(of)}
+	for _, state := range of {
+		switch state {
+		case health.Up:
+			c.Up++
+		case health.Down:
+			c.Down++
+		default:
+			c.Unknown++
+		}
+	}
+	return c
+}
