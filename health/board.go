@@ -42,6 +42,7 @@ type Board struct {
 	locate     Locate
 	onTarget   [][]*runner // of each target, its probes; nil for unchecked ones
 	runners    map[string]*runner
+	every      time.Duration // between two writes of confirmations
 	due        schedule
 	unsettled  int
 	overrides  map[overrideKey]Overriding
@@ -215,6 +216,7 @@ func (b *Board) Apply(p *Plan) *View {
 		}
 	}
 	b.runners, b.targets, b.locate, b.onTarget = p.runners, p.targets, p.locate, p.onTarget
+	b.every = saveEvery(b.runners)
 	clear(b.dirty)
 
 	v := uncheckedView(len(b.targets))
@@ -340,7 +342,7 @@ func (b *Board) Run(ctx context.Context) error {
 	defer timer.Stop()
 	saved := make(chan struct{}, 1)
 	var saving sync.WaitGroup
-	nextSave := time.Now().Add(b.saveEvery())
+	nextSave := time.Now().Add(minSave)
 	busy := false
 
 	for {
@@ -365,7 +367,7 @@ func (b *Board) Run(ctx context.Context) error {
 				batch := b.unsaved
 				b.unsaved = map[string]record{}
 				busy = true
-				nextSave = now.Add(b.saveEvery())
+				nextSave = now.Add(b.every)
 				saving.Go(func() { b.save(batch); saved <- struct{}{} })
 			} else {
 				wait = min(wait, nextSave.Sub(now))
@@ -433,7 +435,7 @@ func (b *Board) take(r *runner, res probe.Result) bool {
 	}
 	if changed {
 		b.log.Info("endpoint "+r.verdict.state.String(), "endpoint", b.targets[r.targets[0]].String(),
-			"check", r.check.Name, "was", before.String(), "reason", r.verdict.reason)
+			"check", r.check.Name, "host", r.check.Host, "was", before.String(), "reason", r.verdict.reason)
 	}
 	if before == Unknown && r.verdict.state != Unknown && b.unsettled > 0 {
 		b.unsettled--

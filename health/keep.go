@@ -107,15 +107,9 @@ const (
 
 // saveEvery is the shortest interval of any check, within bounds: a kept
 // verdict is trusted for three intervals from when it was last confirmed.
-func (b *Board) saveEvery() time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.saveEveryLocked()
-}
-
-func (b *Board) saveEveryLocked() time.Duration {
+func saveEvery(runners map[string]*runner) time.Duration {
 	every := maxSave
-	for _, r := range b.runners {
+	for _, r := range runners {
 		every = min(every, r.check.Interval)
 	}
 	return max(every, minSave)

@@ -1,0 +1,378 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/admin"
+	"github.com/rhumb-dns/rhumb/server"
+	"github.com/rhumb-dns/rhumb/source"
+	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/store"
+)
+
+// Options are what the process is started with.
+type Options struct {
+	Config    string    // path of the configuration file
+	Version   string    // what `rhumb version` prints
+	LogWriter io.Writer // default: standard error
+	// Adjust changes the configuration after each reading; nil: it is taken as
+	// it is.
+	Adjust func(*spec.Spec)
+}
+
+// App is one node.
+type App struct {
+	version  string
+	started  time.Time
+	file     *source.File
+	adjust   func(*spec.Spec)
+	log      *slog.Logger
+	logging  *logging
+	registry *prometheus.Registry
+	reloads  *reloadMeters
+	store    *store.Store // nil: memory only
+	engine   *rhumb.Engine
+	dns      *server.Server
+	admin    *adminServer
+	first    *spec.Spec
+
+	ready    chan struct{} // closed when DNS answers
+	reloadMu sync.Mutex    // one reload at a time
+
+	mu     sync.Mutex
+	loaded time.Time // when the statement in force was put in force
+	bad    error     // why the files that are there now are not in force
+	badAt  time.Time
+}
+
+// New reads the configuration and opens the store. Nothing listens yet and no
+// probe is made. The error of a bad configuration is a spec.Errors.
+func New(o Options) (*App, error) {
+	if o.LogWriter == nil {
+		o.LogWriter = os.Stderr
+	}
+	logs := newLogging(o.LogWriter)
+	a := &App{
+		version:  o.Version,
+		adjust:   o.Adjust,
+		started:  time.Now(),
+		logging:  logs,
+		log:      slog.New(logs),
+		registry: prometheus.NewRegistry(),
+		ready:    make(chan struct{}),
+	}
+	a.file = source.NewFile(o.Config, a.log)
+	s, err := a.read()
+	if err != nil {
+		return nil, err
+	}
+	a.first = s
+	logs.set(s.Log)
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.reloads = newReloadMeters(a.registry)
+
+	engine := rhumb.Options{Logger: a.log, Registerer: a.registry}
+	if s.Node.DataDir != "" {
+		if a.store, err = store.Open(s.Node.DataDir); err != nil {
+			return nil, fmt.Errorf("node.data_dir: %w", err)
+		}
+		engine.Keeper = keeper{a.store}
+	}
+	if a.engine, err = rhumb.New(engine); err != nil {
+		a.closeStore()
+		return nil, err
+	}
+	a.dns = server.New(server.Options{Snapshot: a.engine.Snapshot, Logger: a.log, Registerer: a.registry})
+	surface := admin.New(admin.Options{
+		Engine: a.engine, Process: a, Gatherer: a.registry, Registerer: a.registry, Logger: a.log,
+	})
+	a.admin = &adminServer{handler: surface.Handler(), log: a.log}
+	return a, nil
+}
+
+func (a *App) read() (*spec.Spec, error) {
+	s, err := a.file.Load()
+	if err != nil {
+		return nil, err
+	}
+	if a.adjust != nil {
+		a.adjust(s)
+	}
+	return s, nil
+}
+
+func (a *App) closeStore() {
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.log.Error("store not closed", "error", err)
+		}
+	}
+}
+
+// Engine is the node's engine.
+func (a *App) Engine() *rhumb.Engine { return a.engine }
+
+// Started is closed when the sockets are bound, the first verdicts are in, and
+// DNS answers.
+func (a *App) Started() <-chan struct{} { return a.ready }
+
+// DNSAddrs are the addresses DNS is bound to.
+func (a *App) DNSAddrs() []netip.AddrPort { return a.dns.Addrs() }
+
+// AdminAddr is the address the admin surface is bound to.
+func (a *App) AdminAddr() netip.AddrPort { return a.admin.addr() }
+
+// Run serves until ctx ends, then stops in order: DNS finishes what it has, the
+// admin surface and the probes end, what is left to keep is written. It returns
+// nil when ctx ended it, and an error when it could not start.
+func (a *App) Run(ctx context.Context) error {
+	defer a.closeStore()
+	// A reload waits until the node answers, so that it finds it whole.
+	a.reloadMu.Lock()
+	hup, unhook := hangups()
+	defer unhook()
+	starting := true
+	defer func() {
+		if starting {
+			a.reloadMu.Unlock()
+		}
+	}()
+	sockets, err := a.open()
+	if err != nil {
+		return err
+	}
+
+	// Each of these ends when the context it is given does; they are stopped in
+	// the order DNS, admin, probes.
+	var running sync.WaitGroup
+	defer running.Wait()
+	outlive := context.WithoutCancel(ctx)
+	probing, stopProbing := context.WithCancel(outlive)
+	defer stopProbing()
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	defer a.admin.stop()
+	failed := make(chan error, 4)
+	run := func(what string, f func() error) {
+		running.Go(func() {
+			if err := f(); err != nil {
+				failed <- fmt.Errorf("%s: %w", what, err)
+			}
+		})
+	}
+	run("health", func() error { return a.engine.Run(probing) })
+
+	// DNS waits for the first verdicts, so that no answer is a guess. What is
+	// asked meanwhile lies in the sockets.
+	select {
+	case <-ctx.Done():
+		sockets.Abort()
+		return nil
+	case err := <-failed:
+		sockets.Abort()
+		return err
+	case <-a.engine.Settled():
+	}
+	serving, stopServing := context.WithCancel(outlive)
+	defer stopServing()
+	served := make(chan struct{})
+	run("dns", func() error {
+		defer close(served)
+		return a.dns.Run(serving)
+	})
+	sockets.Commit()
+	release(a.engine)
+	for _, addr := range a.DNSAddrs() {
+		a.log.Info("dns listens", "address", addr.String(), "transports", "udp,tcp")
+	}
+	starting = false
+	a.reloadMu.Unlock()
+	run("files", func() error {
+		// Why a reload was refused is logged and kept by reload itself.
+		return a.file.Watch(watching, func() { _ = a.reload("files") })
+	})
+	running.Go(func() {
+		for {
+			select {
+			case <-watching.Done():
+				return
+			case <-hup:
+				_ = a.reload("SIGHUP")
+			}
+		}
+	})
+	close(a.ready)
+	a.tell("READY=1")
+
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	a.tell("STOPPING=1")
+	a.log.Info("stopping")
+	stopWatching()
+	stopServing()
+	<-served
+	return err
+}
+
+// open puts the first statement in force: probes made ready, sockets bound. Of
+// the DNS sockets it is left to say when they are served.
+func (a *App) open() (*server.Change, error) {
+	s := a.first
+	a.first = nil
+	change, err := a.engine.Prepare(s)
+	if err != nil {
+		return nil, err
+	}
+	web, err := a.admin.bind(s.Admin)
+	if err != nil {
+		return nil, err
+	}
+	sockets, err := a.dns.Bind(s.DNS.Listen)
+	if err != nil {
+		web.abort()
+		return nil, err
+	}
+	if err := a.engine.Commit(change); err != nil {
+		web.abort()
+		sockets.Abort()
+		return nil, err
+	}
+	web.commit()
+	a.note(nil)
+	a.log.Info("admin listens", "address", a.AdminAddr().String())
+	for _, w := range s.Warnings {
+		a.log.Warn(w.Error())
+	}
+	return sockets, nil
+}
+
+// tell tells systemd.
+func (a *App) tell(state string) {
+	if err := notifySystemd(state); err != nil {
+		a.log.Warn("systemd not told", "state", state, "error", err)
+	}
+}
+
+// errDataDir is why a new data_dir is refused: what is in the old one is in use.
+var errDataDir = errors.New("node.data_dir: cannot change while the node runs; restart it")
+
+// Reload reads the files again and puts them in force, or changes nothing and
+// says why. During the start it waits for its end.
+func (a *App) Reload(_ context.Context) error { return a.reload("request") }
+
+func (a *App) reload(by string) error {
+	a.reloadMu.Lock()
+	defer a.reloadMu.Unlock()
+	begin := time.Now()
+	err := a.replace()
+	a.note(err)
+	a.reloads.done(err, time.Now())
+	if err != nil {
+		a.log.Error("configuration not reloaded; the one in force stays", "by", by, "error", err)
+		return err
+	}
+	a.log.Info("configuration reloaded", "by", by, "took", time.Since(begin).Round(time.Millisecond).String())
+	return nil
+}
+
+func (a *App) replace() error {
+	s, err := a.read()
+	if err != nil {
+		return err
+	}
+	if s.Node.DataDir != a.engine.Spec().Node.DataDir {
+		return errDataDir
+	}
+	change, err := a.engine.Prepare(s)
+	if err != nil {
+		return err
+	}
+	web, err := a.admin.bind(s.Admin)
+	if err != nil {
+		return err
+	}
+	sockets, err := a.dns.Bind(s.DNS.Listen)
+	if err != nil {
+		web.abort()
+		return err
+	}
+	// From here on nothing fails: reloads come one at a time, and nobody else
+	// commits.
+	if err := a.engine.Commit(change); err != nil {
+		web.abort()
+		sockets.Abort()
+		return err
+	}
+	sockets.Commit()
+	web.commit()
+	a.logging.set(s.Log)
+	release(a.engine)
+	return nil
+}
+
+// manyServices is from when on what a load leaves behind is worth a collection.
+const manyServices = 10_000
+
+// release gives the memory of a large configuration as text, and of the table
+// before, back to the system.
+func release(e *rhumb.Engine) {
+	if e.Snapshot().Table.Services() >= manyServices {
+		debug.FreeOSMemory()
+	}
+}
+
+// note records how the last reading ended.
+func (a *App) note(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.bad = err
+	if err != nil {
+		a.badAt = time.Now()
+		return
+	}
+	a.loaded = time.Now()
+}
+
+// Condition implements admin.Process.
+func (a *App) Condition() admin.Condition {
+	c := admin.Condition{
+		Started: a.started, Version: a.version, Config: a.file.Path(),
+		DNS: a.dns.Addrs(), Bound: closed(a.ready), Settled: closed(a.engine.Settled()),
+	}
+	if s := a.engine.Spec(); s != nil {
+		for _, w := range s.Warnings {
+			c.Warnings = append(c.Warnings, w.Error())
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c.LoadedAt = a.loaded
+	if a.bad != nil {
+		c.ReloadError, c.ReloadErrorAt = a.bad.Error(), a.badAt
+	}
+	return c
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

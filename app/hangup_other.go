@@ -1,0 +1,9 @@
+//go:build !unix
+
+package app
+
+import "os"
+
+// hangups delivers nothing: there is no SIGHUP here. POST /api/v1/reload and the
+// watch on the files remain.
+func hangups() (hup <-chan os.Signal, stop func()) { return nil, func() {} }

@@ -1,0 +1,159 @@
+package app
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var update = flag.Bool("update", false, "write what comes out as what is expected")
+
+const metricsFile = "../docs/metrics.md"
+
+const metricsHead = `# Metrics
+
+<!-- Made from the code by: go test ./app -run TestMetricsReference -update -->
+
+The node gives them at ` + "`/metrics`" + ` of the admin surface, in Prometheus's formats. Labels
+are from the configuration or from a fixed list, never from a query. Series come into
+being when there is something to count. Beside these there are the usual ones of the
+Go runtime (` + "`go_*`" + `) and of the process (` + "`process_*`" + `).
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+`
+
+// described takes a prometheus.Desc apart, which has no other way in.
+var described = regexp.MustCompile(`^Desc{fqName: "([^"]*)", help: "(.*?)"(?:, unit: "[^"]*")?, constLabels: {(.*)}, variableLabels: {(.*)}}$`)
+
+// TestMetricsReference runs a node, sees that each of its metrics is fed, and
+// compares docs/metrics.md with them; with -update it writes it.
+func TestMetricsReference(t *testing.T) {
+	a := exercised(t)
+	types := map[string]string{}
+	families, err := a.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		types[f.GetName()] = strings.ToLower(f.GetType().String())
+	}
+
+	descs := make(chan *prometheus.Desc)
+	go func() {
+		a.registry.Describe(descs)
+		close(descs)
+	}()
+	rows := map[string]string{}
+	for d := range descs {
+		m := described.FindStringSubmatch(d.String())
+		if m == nil {
+			t.Fatalf("cannot read %s", d)
+		}
+		name, help, labels := m[1], strings.ReplaceAll(m[2], `\"`, `"`), m[4]
+		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {
+			continue
+		}
+		for _, pair := range strings.Split(m[3], ",") {
+			if label, _, ok := strings.Cut(pair, "="); ok {
+				labels = strings.TrimPrefix(labels+","+label, ",")
+			}
+		}
+		if types[name] == "" {
+			t.Errorf("%s has no sample: feed it here, or it is never fed", name)
+		}
+		if labels != "" {
+			labels = "`" + strings.ReplaceAll(labels, ",", "`, `") + "`"
+		}
+		rows[name] = fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, types[name], labels, help)
+	}
+	var b strings.Builder
+	b.WriteString(metricsHead)
+	for _, name := range slices.Sorted(maps.Keys(rows)) {
+		b.WriteString(rows[name])
+	}
+	if *update {
+		if err := os.WriteFile(metricsFile, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(metricsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("docs/metrics.md is not what the code registers: make docs\n%s", b.String())
+	}
+}
+
+// exercised is a running node that has probed, answered and been asked.
+func exercised(t *testing.T) *App {
+	t.Helper()
+	endpoint := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(endpoint.Close)
+	u, err := url.Parse(endpoint.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "rhumb.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, `
+dns: {listen: [127.0.0.1:0]}
+admin: {listen: 127.0.0.1:0}
+checks:
+  up: {type: tcp, port: %s}
+pools:
+  p: {checks: [up], endpoints: [127.0.0.1]}
+zones:
+  x.test:
+    nameservers: {ns1: 127.0.0.1}
+    services:
+      www: {pools: [p]}
+`, u.Port()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(Options{Config: file, Version: "test", LogWriter: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-a.Started():
+	case err := <-ended:
+		ended <- nil
+		t.Fatal(err)
+	}
+
+	q := new(dns.Msg)
+	q.SetQuestion("www.x.test.", dns.TypeA)
+	if m, err := dns.Exchange(q, a.DNSAddrs()[0].String()); err != nil || len(m.Answer) != 1 {
+		t.Fatalf("the node does not answer: %v %v", m, err)
+	}
+	res, err := http.Get("http://" + a.AdminAddr().String() + "/api/v1/live")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	return a
+}
