@@ -1,0 +1,197 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rhumb-dns/rhumb/api"
+)
+
+// shownEndpoints is how many endpoints a step names.
+const shownEndpoints = 12
+
+// printExplanation prints the road to an answer in the order that it was gone.
+func (c *cli) printExplanation(e *api.Explanation, offline bool) {
+	c.out.line(cell{e.Name + " " + e.Type, bold}, cell{" asked by " + e.Client, plain})
+	if offline {
+		c.out.line(cell{"offline: health is not known, so every endpoint counts as up", yellow})
+	}
+
+	// The endpoints are those of the service that was found last: a CNAME may
+	// lead from one to another.
+	service := -1
+	for i, s := range e.Steps {
+		if s.What == "service" {
+			service = i
+		}
+	}
+	var before []string
+	for i, s := range e.Steps {
+		fmt.Fprintln(c.out.w)
+		c.out.line(cell{fmt.Sprintf("%2d  ", i+1), dim}, cell{s.What, bold}, cell{": " + s.Why, plain})
+		if i == service {
+			c.printService(e, offline)
+			before = candidates(e)
+		}
+		if s.What != "zone" && s.What != "service" && (len(s.Kept) > 0 || i > service && service >= 0 && chosen(s)) {
+			c.printKept(e, before, s.Kept, i == len(e.Steps)-1 || s.What == "health")
+			before = s.Kept
+		}
+	}
+	c.printAnswer(e)
+}
+
+// chosen is whether a step chose among endpoints, also when it kept none.
+func chosen(s api.Step) bool {
+	switch s.What {
+	case "family", "negative", "all_down", "name", "static", "any", "refused", "truncated":
+		return false
+	}
+	return true
+}
+
+func (c *cli) printService(e *api.Explanation, offline bool) {
+	c.out.table("    ", false, [][]cell{
+		{{"steering", dim}, {e.Steer, plain}},
+		{{"ttl", dim}, {count(int(e.TTL), "second"), plain}},
+	})
+	rows := [][]cell{titles("ENDPOINT", "POOL", "WEIGHT", "PRIORITY", "TAGS", "STATE", "SAID BY", "SINCE", "WHY")}
+	now := c.now()
+	for _, x := range e.Endpoints {
+		row := []cell{
+			{x.Address, bold},
+			{x.Pool, plain},
+			{strconv.FormatUint(uint64(x.Weight), 10), plain},
+			{strconv.Itoa(x.Priority), plain},
+			{strings.Join(x.Tags, " "), plain},
+			{x.State, styleOf(x.State)},
+			{x.Authority, plain},
+			{ago(now, x.Since), plain},
+			{x.Reason, dim},
+		}
+		if offline {
+			row[5], row[6] = cell{"assumed up", yellow}, cell{}
+		}
+		rows = append(rows, row)
+	}
+	c.out.table("    ", true, rows)
+}
+
+// candidates are the endpoints that a question of this type chooses from.
+func candidates(e *api.Explanation) []string {
+	var v4, v6, hosts []string
+	for _, x := range e.Endpoints {
+		switch a, err := netip.ParseAddr(x.Address); {
+		case err != nil:
+			hosts = append(hosts, x.Address)
+		case a.Is4():
+			v4 = append(v4, x.Address)
+		default:
+			v6 = append(v6, x.Address)
+		}
+	}
+	switch {
+	case len(hosts) > 0:
+		return hosts
+	case e.Type == "AAAA":
+		return v6
+	}
+	return v4
+}
+
+// printKept prints what a step left, and what it left out of what was there
+// before it; with their states when it was health that decided.
+func (c *cli) printKept(e *api.Explanation, before, kept []string, states bool) {
+	row := []cell{{"    kept     ", dim}}
+	row = append(row, names(kept, green, nil)...)
+	c.out.line(row...)
+	var out []string
+	for _, x := range before {
+		if !slices.Contains(kept, x) {
+			out = append(out, x)
+		}
+	}
+	if len(out) == 0 {
+		return
+	}
+	var state func(string) string
+	if states {
+		state = func(address string) string {
+			for _, x := range e.Endpoints {
+				if x.Address == address && x.State != "up" {
+					return " (" + x.State + ")"
+				}
+			}
+			return ""
+		}
+	}
+	row = []cell{{"    left out ", dim}}
+	c.out.line(append(row, names(out, plain, state)...)...)
+}
+
+// names are endpoints in their order, not more than can be taken in.
+func names(all []string, as style, note func(string) string) []cell {
+	if len(all) == 0 {
+		return []cell{{"none", yellow}}
+	}
+	var out []cell
+	for i, x := range all {
+		if i == shownEndpoints {
+			return append(out, cell{fmt.Sprintf(" and %d more", len(all)-i), dim})
+		}
+		if i > 0 {
+			out = append(out, cell{", ", plain})
+		}
+		out = append(out, cell{x, as})
+		if note != nil {
+			out = append(out, cell{note(x), dim})
+		}
+	}
+	return out
+}
+
+func (c *cli) printAnswer(e *api.Explanation) {
+	fmt.Fprintln(c.out.w)
+	as := green
+	switch {
+	case e.RCode != "NOERROR":
+		as = red
+	case len(e.Answers) == 0:
+		as = yellow
+	}
+	ttl := count(int(e.TTL), "second")
+	what := fmt.Sprintf(", %s, to be kept for %s", count(len(e.Answers), "record"), ttl)
+	switch {
+	case len(e.Answers) > 0:
+	case e.RCode == "NOERROR" || e.RCode == "NXDOMAIN":
+		what = fmt.Sprintf(", no records, to be remembered for %s", ttl)
+	default:
+		what = ", no records"
+	}
+	c.out.line(cell{"answer: ", bold}, cell{e.RCode, as}, cell{what, plain})
+	for _, a := range e.Answers {
+		c.out.line(cell{"    " + a, green})
+	}
+	switch {
+	case e.ECSScope > 0:
+		c.out.line(cell{fmt.Sprintf("    for the client's subnet alone: ECS scope /%d", e.ECSScope), plain})
+	case e.Zone != "":
+		c.out.line(cell{"    the same for every client subnet: ECS scope /0", dim})
+	}
+	if e.EDE != "" {
+		c.out.line(cell{"    extended error " + extended(e.EDE), yellow})
+	}
+}
+
+// extended is an extended error with the name of its code (RFC 8914 section 4)
+// in place of a text of its own.
+func extended(e string) string {
+	names := map[string]string{"20": "Not Authoritative", "22": "No Reachable Authority", "23": "Network Error"}
+	if name, bare := names[e]; bare {
+		return e + ": " + name
+	}
+	return e
+}
