@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
 )
 
@@ -86,26 +87,20 @@ func refusedType(t dnswire.Type) bool {
 // lookup answers a well-formed question of class IN.
 func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 	at := question{name: q.Name(), offset: dnswire.HeaderLen}
-	node, zone := s.Table.Find(at.name, &c.wildcard)
+	node, zone := s.find(at, q.Type, c)
 	c.Outcome.Zone = zone
 	if zone < 0 {
+		c.traceNote("zone", "none of ours")
 		c.fail(dnswire.Refused)
 		c.opt.EDE = dnswire.EDENotAuthoritative
 		return
 	}
-	// The DS records of a zone are its parent's to give (RFC 4035 section 3.1.4.1).
-	if z := s.Table.Zones[zone]; q.Type == dnswire.TypeDS && z.Parent >= 0 && string(at.name) == string(z.Name) {
-		zone = z.Parent
-		c.Outcome.Zone = zone
-		dnswire.SetFlags(m.buf[m.start:], dnswire.FlagAA)
-		c.traceZone(s.Table.Zones[zone])
-		s.negative(m, at, zone, c)
-		return
-	}
 	dnswire.SetFlags(m.buf[m.start:], dnswire.FlagAA)
-	c.traceZone(s.Table.Zones[zone])
 
-	for range maxChase {
+	var seen [maxChase][]byte
+	for i := range maxChase {
+		c.traceZone(s.Table.Zones[zone])
+		seen[i] = at.name
 		if node == nil {
 			// The code of the last step of a chain is the code of the answer (RFC
 			// 6604 section 3).
@@ -120,14 +115,36 @@ func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 		if !led {
 			return
 		}
-		node, zone = s.Table.Find(next.name, &c.wildcard)
+		for _, name := range seen[:i+1] {
+			if string(name) == string(next.name) {
+				c.traceNote("name", "the CNAME records lead in a circle")
+				return
+			}
+		}
+		node, zone = s.find(next, q.Type, c)
 		if zone < 0 {
 			return // the rest is the resolver's to find
 		}
 		at = next
-		c.traceZone(s.Table.Zones[zone])
 	}
 }
+
+// find is the node and the zone that answer for a name and type.
+func (s *Snapshot) find(at question, t dnswire.Type, c *Scratch) (node *table.Node, zone int) {
+	node, zone = s.Table.Find(at.name, &c.wildcard)
+	if t != dnswire.TypeDS || zone < 0 {
+		return node, zone
+	}
+	// The DS records of a zone are its parent's to give (RFC 4035 section
+	// 3.1.4.1), so the name is no more there than a name on the way to others.
+	if z := s.Table.Zones[zone]; z.Parent >= 0 && string(at.name) == string(z.Name) {
+		return &noData, z.Parent
+	}
+	return node, zone
+}
+
+// noData is a node that exists and has nothing.
+var noData = table.Node{Plan: table.NoPlan, Static: table.NoStatic}
 
 // node answers from one node. Led says that a CNAME of ours leads on to next.
 func (s *Snapshot) node(m *message, q *dnswire.Query, at question, node *table.Node, zone int, c *Scratch) (next question, led bool) {
@@ -147,8 +164,10 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at question, node *table.N
 			return next, false
 		}
 	}
-	if q.Type == dnswire.TypeANY && !node.Empty() {
-		// One small record instead of all of them (RFC 8482 section 4.2).
+	hosts := node.Plan != table.NoPlan && len(s.Table.Plans[node.Plan].Members[table.Hosts].Candidates) > 0
+	if q.Type == dnswire.TypeANY && !node.Empty() && !hosts {
+		// One small record instead of all of them, but for a CNAME (RFC 8482
+		// section 4.2).
 		c.traceNote("any", "answered as RFC 8482 says")
 		m.hinfo(at)
 		return next, false
@@ -163,7 +182,7 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at question, node *table.N
 
 	p := s.Table.Plans[node.Plan]
 	f := table.Hosts
-	if len(p.Members[table.Hosts].Candidates) == 0 {
+	if !hosts {
 		switch q.Type {
 		case dnswire.TypeA:
 			f = table.V4
@@ -186,9 +205,15 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at question, node *table.N
 		s.negative(m, at, zone, c)
 		return next, false
 	}
+	if p.Rotates {
+		s.turn(node, q.Type, c)
+	}
 	ms, picked := s.pick(node, p, f, c)
 	if c.Outcome.RCode == dnswire.ServFail {
-		// A failure says nothing of the zone's data: without AA and without SOA.
+		// A failure says nothing of the zone's data: without AA, without SOA, and
+		// without the records that led to it.
+		m.buf, m.answer = m.buf[:m.start+q.QuestionEnd], 0
+		c.counters = c.counters[:0]
 		binary.BigEndian.PutUint16(m.buf[m.start+2:], binary.BigEndian.Uint16(m.buf[m.start+2:])&^dnswire.FlagAA)
 		return next, false
 	}
@@ -196,17 +221,43 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at question, node *table.N
 		s.negative(m, at, zone, c)
 		return next, false
 	}
-	c.traceAnswer(p, f, ms, picked)
 	if f == table.Hosts {
-		next, led = m.cname(at, ms.Endpoints[picked[0].Index].Host, p.Policy.TTL)
+		next = m.cname(at, ms.Endpoints[picked[0].Index].Host, p.Policy.TTL)
 		c.counters = append(c.counters, node.Counter+uint32(picked[0].Pool))
-		return next, led && q.Type != dnswire.TypeCNAME && string(next.name) != string(at.name)
+		return next, q.Type != dnswire.TypeCNAME && q.Type != dnswire.TypeANY
 	}
-	for _, cand := range picked {
+	for i, cand := range picked {
+		if ms.Repeats && given(ms, f, picked[:i], cand) {
+			continue
+		}
 		m.address(at, f, p.Policy.TTL, ms.Addr(f, cand.Index))
 		c.counters = append(c.counters, node.Counter+uint32(cand.Pool))
 	}
 	return next, false
+}
+
+// turn takes a rotating service's turn, of the sequence for the type asked for.
+func (s *Snapshot) turn(node *table.Node, t dnswire.Type, c *Scratch) {
+	f := table.V4
+	if t == dnswire.TypeAAAA {
+		f = table.V6
+	}
+	if c.trace != nil {
+		c.query.Seq = s.Table.Peek(node, f)
+	} else {
+		c.query.Seq = s.Table.Next(node, f)
+	}
+}
+
+// given is whether the address of a candidate is that of one before it.
+func given(ms *table.Members, f table.Family, before []steer.Candidate, cand steer.Candidate) bool {
+	addr := ms.Addr(f, cand.Index)
+	for _, b := range before {
+		if string(ms.Addr(f, b.Index)) == string(addr) {
+			return true
+		}
+	}
+	return false
 }
 
 // apex is the offset of the zone's name in the name at hand.
@@ -243,7 +294,7 @@ func (m *message) address(at question, f table.Family, ttl uint32, addr []byte) 
 
 // cname appends a CNAME record, its target uncompressed so that what follows
 // can point at it.
-func (m *message) cname(at question, target dnswire.Name, ttl uint32) (next question, led bool) {
+func (m *message) cname(at question, target dnswire.Name, ttl uint32) (next question) {
 	var rec [12]byte
 	binary.BigEndian.PutUint16(rec[0:], 0xc000|uint16(at.offset))
 	binary.BigEndian.PutUint16(rec[2:], uint16(dnswire.TypeCNAME))
@@ -254,7 +305,7 @@ func (m *message) cname(at question, target dnswire.Name, ttl uint32) (next ques
 	offset := len(m.buf) - m.start
 	m.buf = dnswire.AppendName(m.buf, target)
 	m.answer++
-	return question{m.buf[len(m.buf)-len(target):], offset}, true
+	return question{m.buf[len(m.buf)-len(target):], offset}
 }
 
 // anyTTL is the TTL of the record that stands for ANY.

@@ -15,54 +15,45 @@ import (
 //
 // The rules, in order:
 //
-//  1. Endpoints that are up are candidates. When none is, those of which
-//     nothing is known are. When there is none of those either, all_down speaks.
-//  2. When fewer than panic of the endpoints are up, health is ignored.
-//  3. Pools with fewer than min_healthy candidates count as down, unless
-//     all of them are that poor.
-//  4. The chain.
-//  5. A chain that keeps nothing is as good as nothing healthy: all_down.
+//  1. Endpoints that are up are candidates, in pools that have min_healthy of
+//     them, or in all pools when none has. The chain chooses among them.
+//  2. When fewer than panic of the service's endpoints are up, health is
+//     ignored, and min_healthy with it.
+//  3. When that leaves nothing, the endpoints of which nothing is known are
+//     candidates in the same way.
+//  4. When that leaves nothing either, all_down speaks.
 //
-// What an operator has forced down is no candidate, whatever rule ignores
-// health, as long as something else is left.
+// What counts for panic and min_healthy is endpoints of every family, so that A
+// and AAAA follow the same pools. What an operator has forced down is no
+// candidate, whatever rule ignores health, as long as something else is left.
 func (s *Snapshot) pick(node *table.Node, p *table.Plan, f table.Family, c *Scratch) (*table.Members, []steer.Candidate) {
 	ms := &p.Members[f]
-	q := &c.query
-	q.Want = p.Policy.Answers
-	if p.Rotates {
-		if c.trace != nil {
-			q.Seq = s.Table.Peek(node, f)
-		} else {
-			q.Seq = s.Table.Next(node, f)
-		}
-	}
-
 	set, unknown := s.up(c, node, ms)
-	up := len(set)
 	switch {
-	case up == 0 && unknown > 0:
-		set = s.withState(c, node, ms, health.Unknown)
-		c.traceSet("health", "no endpoint is known to be up; those of which nothing is known may be", ms, set)
-	case up == 0:
-		return s.allDown(node, p, f, c)
-	case p.Policy.Panic > 0 && float64(up) < p.Policy.Panic*float64(len(ms.Candidates)):
+	case len(set) == 0:
+	case p.Policy.Panic > 0 && s.panics(node, p, c):
 		set = s.regardless(c, node, ms)
-		c.tracePanic(p, up, ms, set)
+		c.traceSet("panic", "health is ignored", ms, set)
+		set = c.chain(p, ms, set)
 	default:
 		c.traceSet("health", "endpoints that are up", ms, set)
+		set = c.chain(p, ms, s.minHealthy(c, node, p, ms, set, health.Up))
 	}
-	if p.MinHealthy != nil {
-		set = c.minHealthy(p, ms, set)
+	if len(set) == 0 && unknown > 0 {
+		set = s.withState(c, node, ms, health.Unknown)
+		c.traceSet("health", "nothing that is known to be up is left; endpoints of which nothing is known", ms, set)
+		set = c.chain(p, ms, s.minHealthy(c, node, p, ms, set, health.Unknown))
 	}
-	if set = c.chain(p, ms, set); len(set) == 0 {
+	if len(set) == 0 {
 		return s.allDown(node, p, f, c)
 	}
 	return ms, c.first(p, ms, set)
 }
 
 // up is the candidates that are up, and of how many others nothing is known.
-// For a large service this loop is most of the cost of a query, so it writes
-// every candidate and moves on only past those that count.
+// For a large service this is most of the cost of a query. Where the states lie
+// in a row, what is up before the first that is not is copied at once; the
+// second loop writes every candidate and moves on only past those that count.
 func (s *Snapshot) up(c *Scratch, node *table.Node, ms *table.Members) (set []steer.Candidate, unknown int) {
 	states := s.Health.Raw()
 	n := len(ms.Targets)
@@ -72,7 +63,17 @@ func (s *Snapshot) up(c *Scratch, node *table.Node, ms *table.Members) (set []st
 	set = c.set[:n]
 	from := ms.Candidates[:n]
 	k := 0
-	for i, t := range ms.Targets {
+	if ms.InRow {
+		for _, st := range states[ms.Targets[0]:][:n] {
+			if st != health.Up {
+				break
+			}
+			k++
+		}
+		copy(set, from[:k])
+	}
+	for i := k; i < n; i++ {
+		t := ms.Targets[i]
 		st := states[t]
 		if st > health.Down {
 			st, _ = s.Health.Of(int(t), s.Table.Text(node))
@@ -163,55 +164,106 @@ func (s *Snapshot) allDown(node *table.Node, p *table.Plan, f table.Family, c *S
 	rule := p.Policy.AllDown.Rule
 	c.opt.EDE, c.opt.EDEText = dnswire.EDENoReachableAuthority, allDownText[rule]
 	c.traceAllDown(p)
-	var set []steer.Candidate
+	var kept []steer.Candidate
 	switch rule {
 	case spec.NoData:
 		return ms, nil
 	case spec.ServFail:
 		c.Outcome.RCode = dnswire.ServFail
 		return ms, nil
-	case spec.LastHealthy:
-		set = s.lastHealthy(c, node, p, ms)
 	case spec.OtherPool:
 		ms = &p.Spare[f]
-		if set = s.withState(c, node, ms, health.Up); len(set) == 0 {
-			set = s.regardless(c, node, ms)
-		}
+		kept = s.reserve(node, p, ms, c)
 	default:
+		kept = s.unhealthy(node, p, ms, c)
+	}
+	if len(kept) == 0 {
+		c.opt.EDEText = allDownText[spec.NoData]
+		return ms, nil
+	}
+	return ms, c.first(p, ms, kept)
+}
+
+// unhealthy picks among the service's own endpoints when none is healthy. A
+// chain may keep none of the first choice, where tags or weights say so; then
+// more are offered to it, at last also those that an operator has forced down.
+func (s *Snapshot) unhealthy(node *table.Node, p *table.Plan, ms *table.Members, c *Scratch) []steer.Candidate {
+	if p.Policy.AllDown.Rule == spec.LastHealthy {
+		set := s.lastHealthy(c, node, p, ms)
+		c.traceSet("all_down", "endpoints that were healthy last", ms, set)
+		if set = c.chain(p, ms, set); len(set) > 0 {
+			return set
+		}
+	}
+	set := s.regardless(c, node, ms)
+	c.traceSet("all_down", "endpoints whatever their health", ms, set)
+	if set = c.chain(p, ms, set); len(set) > 0 {
+		return set
+	}
+	c.set = append(c.set[:0], ms.Candidates...)
+	c.traceSet("all_down", "the steering keeps none of them; also those that an operator has forced down", ms, c.set)
+	return c.chain(p, ms, c.set)
+}
+
+// reserve picks among the endpoints of the all-down pool.
+func (s *Snapshot) reserve(node *table.Node, p *table.Plan, ms *table.Members, c *Scratch) []steer.Candidate {
+	set := s.withState(c, node, ms, health.Up)
+	if len(set) == 0 {
+		set = s.withState(c, node, ms, health.Unknown)
+	}
+	if len(set) == 0 {
 		set = s.regardless(c, node, ms)
 	}
-	c.traceSet("all_down", "what the rule serves", ms, set)
-	if kept := c.chain(p, ms, set); len(kept) > 0 {
-		return ms, c.first(p, ms, kept)
-	}
-	if rule != spec.OtherPool {
-		return ms, nil
+	c.traceSet("all_down", "endpoints of the reserve: those that are up, or else not known to be down, or else all", ms, set)
+	if set = c.chain(p, ms, set); len(set) > 0 {
+		return set
 	}
 	// The chain was written for the service's own pools; the reserve is served
 	// even when, say, none of it carries a tag.
-	set = append(c.set[:0], ms.Candidates...)
-	c.traceSet("all_down", "the chain keeps none of the reserve, so all of it", ms, set)
-	return ms, c.first(p, ms, set)
+	set = s.regardless(c, node, ms)
+	c.traceSet("all_down", "the steering keeps none of the reserve, so all of it", ms, set)
+	return set
 }
 
-// minHealthy drops the candidates of pools that have too few, unless no pool
-// has enough.
-func (c *Scratch) minHealthy(p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
+// panics is whether so few of a service's endpoints are up that health is to
+// be ignored.
+func (s *Snapshot) panics(node *table.Node, p *table.Plan, c *Scratch) bool {
+	up, all := 0, 0
+	for f := range p.Members {
+		for _, t := range p.Members[f].Targets {
+			if s.state(int(t), node) == health.Up {
+				up++
+			}
+		}
+		all += len(p.Members[f].Targets)
+	}
+	if float64(up) >= p.Policy.Panic*float64(all) {
+		return false
+	}
+	if c.trace != nil {
+		c.trace.note("panic", "%d of %d endpoints are up, a smaller share than panic %v", up, all, p.Policy.Panic)
+	}
+	return true
+}
+
+// minHealthy drops the candidates of pools with too few healthy endpoints,
+// unless that leaves none. With health.Unknown, those of which nothing is known
+// count as well.
+func (s *Snapshot) minHealthy(c *Scratch, node *table.Node, p *table.Plan, ms *table.Members, set []steer.Candidate, least health.State) []steer.Candidate {
+	if p.MinHealthy == nil {
+		return set
+	}
 	counts := c.healthy[:0]
 	for range p.MinHealthy {
 		counts = append(counts, 0)
 	}
 	c.healthy = counts
-	for _, cand := range set {
-		counts[cand.Pool]++
-	}
-	enough := false
-	for i, n := range counts {
-		enough = enough || n >= p.MinHealthy[i]
-	}
-	if !enough {
-		c.traceSet("min_healthy", "no pool has enough healthy endpoints, so the ones there are", ms, set)
-		return set
+	for f := range p.Members {
+		for i, t := range p.Members[f].Targets {
+			if st := s.state(int(t), node); st == health.Up || st == least {
+				counts[p.Members[f].Candidates[i].Pool]++
+			}
+		}
 	}
 	kept := set[:0]
 	for _, cand := range set {
@@ -219,12 +271,17 @@ func (c *Scratch) minHealthy(p *table.Plan, ms *table.Members, set []steer.Candi
 			kept = append(kept, cand)
 		}
 	}
+	if len(kept) == 0 { // and nothing of set is overwritten
+		c.traceSet("min_healthy", "no pool has enough healthy endpoints, so the ones there are", ms, set)
+		return set
+	}
 	c.traceSet("min_healthy", "pools with enough healthy endpoints", ms, kept)
 	return kept
 }
 
 func (c *Scratch) chain(p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
-	for _, f := range p.Chain {
+	for i, f := range p.Chain {
+		c.query.Want = p.Wants[i]
 		set = f.Apply(&c.query, set)
 		if c.trace != nil {
 			c.trace.set(f.String(), f.Rule(), ms, set)

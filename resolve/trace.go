@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -17,24 +18,21 @@ type Trace struct {
 	Type    string `json:"type"`
 	Client  string `json:"client,omitempty"`
 	Zone    string `json:"zone,omitempty"`
-	Service string `json:"service,omitempty"`
-	Steer   string `json:"steer,omitempty"` // the chain as written
+	Service string `json:"service,omitempty"` // the first one, when its CNAME leads to more
+	Steer   string `json:"steer,omitempty"`   // its chain as written
 
 	Endpoints []TracedEndpoint `json:"endpoints,omitempty"`
 	Steps     []Step           `json:"steps"`
 
 	RCode    string   `json:"rcode"`
-	Answers  []string `json:"answers"` // record data, in order
-	TTL      uint32   `json:"ttl"`     // seconds; of the answers, or of the negative answer
+	Answers  []string `json:"answers"` // type and data of each record, in order
+	TTL      uint32   `json:"ttl"`     // seconds; the lowest of the answers, or of the negative answer
 	ECSScope int      `json:"ecs_scope"`
 	EDE      string   `json:"ede,omitempty"`
 	Message  []byte   `json:"-"` // the answer itself
-
-	snapshot *Snapshot
-	service  *table.Node
 }
 
-// TracedEndpoint is one endpoint of the service as it stood.
+// TracedEndpoint is one endpoint of the service, or of its reserve, as it stood.
 type TracedEndpoint struct {
 	Address   string    `json:"address"`
 	Pool      string    `json:"pool"`
@@ -58,7 +56,7 @@ type Step struct {
 // advance. The random numbers are those of the seeds.
 func (s *Snapshot) Explain(q *dnswire.Query, seed1, seed2 uint64) *Trace {
 	c := NewScratch(seed1, seed2)
-	t := &Trace{Type: q.Type.String(), snapshot: s, Answers: []string{}, Steps: []Step{}}
+	t := &Trace{Type: q.Type.String(), Steps: []Step{}}
 	if len(q.Name()) > 0 {
 		t.Name = dnswire.Name(q.Name()).String()
 	}
@@ -67,6 +65,7 @@ func (s *Snapshot) Explain(q *dnswire.Query, seed1, seed2 uint64) *Trace {
 	}
 	c.trace = t
 	t.Message = s.answer(nil, q, c)
+	t.Answers, t.TTL = records(t.Message)
 	t.RCode = c.Outcome.RCode.String()
 	if c.opt.EDE != 0 {
 		t.EDE = fmt.Sprintf("%d", c.opt.EDE)
@@ -106,13 +105,6 @@ func (c *Scratch) traceSet(what, why string, ms *table.Members, set []steer.Cand
 	}
 }
 
-func (c *Scratch) tracePanic(p *table.Plan, up int, ms *table.Members, set []steer.Candidate) {
-	if c.trace != nil {
-		c.trace.set("panic", fmt.Sprintf("%d of %d endpoints are up, less than panic %v: health is ignored",
-			up, len(ms.Candidates), p.Policy.Panic), ms, set)
-	}
-}
-
 func (c *Scratch) traceZone(z *table.Zone) {
 	if c.trace != nil {
 		c.trace.Zone = z.Text
@@ -136,37 +128,27 @@ func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
 	if t == nil {
 		return
 	}
-	t.Service = s.Table.Name(n).String()
-	t.Steer = ""
-	for i, f := range p.Chain {
-		if i > 0 {
-			t.Steer += ", "
+	name := s.Table.Name(n).String()
+	if t.Service == "" {
+		t.Service = name
+		filters := make([]string, len(p.Chain))
+		for i, f := range p.Chain {
+			filters[i] = f.String()
 		}
-		t.Steer += f.String()
+		t.Steer = strings.Join(filters, ", ")
 	}
-	t.TTL = p.Policy.TTL
-	t.note("service", "%s", t.Service)
-	t.Endpoints = t.Endpoints[:0]
-	for f := range p.Members {
-		ms := &p.Members[f]
-		for i, e := range ms.Endpoints {
-			d := s.Health.Detail(int(ms.Targets[i]), s.Table.Text(n))
-			t.Endpoints = append(t.Endpoints, TracedEndpoint{
-				Address: e.String(), Pool: p.Pool(int(ms.Candidates[i].Pool)).Name,
-				Weight: e.Weight, Priority: e.Priority, Tags: e.Tags,
-				State: d.State.String(), Authority: d.Authority.String(), Reason: d.Reason, Since: d.Since,
-			})
+	t.note("service", "%s", name)
+	for _, group := range []*[3]table.Members{&p.Members, &p.Spare} {
+		for f := range group {
+			ms := &group[f]
+			for i, e := range ms.Endpoints {
+				d := s.Health.Detail(int(ms.Targets[i]), s.Table.Text(n))
+				t.Endpoints = append(t.Endpoints, TracedEndpoint{
+					Address: e.String(), Pool: p.Pool(int(ms.Candidates[i].Pool)).Name,
+					Weight: e.Weight, Priority: e.Priority, Tags: e.Tags,
+					State: d.State.String(), Authority: d.Authority.String(), Reason: d.Reason, Since: d.Since,
+				})
+			}
 		}
 	}
-}
-
-func (c *Scratch) traceAnswer(p *table.Plan, f table.Family, ms *table.Members, picked []steer.Candidate) {
-	t := c.trace
-	if t == nil {
-		return
-	}
-	for _, cand := range picked {
-		t.Answers = append(t.Answers, f.Type().String()+" "+ms.Endpoints[cand.Index].String())
-	}
-	t.TTL = p.Policy.TTL
 }

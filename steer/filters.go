@@ -67,13 +67,13 @@ type Weighted struct{}
 // Apply implements Filter.
 func (Weighted) Apply(q *Query, set []Candidate) []Candidate {
 	var sum uint64
-	idle := false
+	least := ^uint32(0)
 	for i := range set {
 		w := set[i].Weight
 		sum += uint64(w)
-		idle = idle || w == 0
+		least = min(least, w)
 	}
-	if idle {
+	if least == 0 {
 		kept := set[:0]
 		for _, c := range set {
 			if c.Weight > 0 {
@@ -89,6 +89,16 @@ func (Weighted) Apply(q *Query, set []Candidate) []Candidate {
 	for i := range want {
 		at := q.below(sum)
 		j := i
+		// In a large set most of the way is gone eight at a time.
+		for ; j+8 < len(set); j += 8 {
+			s := set[j : j+8 : j+8]
+			w := uint64(s[0].Weight) + uint64(s[1].Weight) + uint64(s[2].Weight) + uint64(s[3].Weight) +
+				uint64(s[4].Weight) + uint64(s[5].Weight) + uint64(s[6].Weight) + uint64(s[7].Weight)
+			if at < w {
+				break
+			}
+			at -= w
+		}
 		for ; j < len(set)-1; j++ {
 			w := uint64(set[j].Weight)
 			if at < w {
@@ -113,23 +123,26 @@ type Tier struct{}
 
 // Apply implements Filter.
 func (Tier) Apply(_ *Query, set []Candidate) []Candidate {
-	if len(set) == 0 {
-		return set
+	best, worst := ^uint32(0), uint32(0)
+	for i := range set {
+		r := rank(&set[i])
+		best, worst = min(best, r), max(worst, r)
 	}
-	best := rank(set[0])
-	for _, c := range set[1:] {
-		best = min(best, rank(c))
+	if best >= worst {
+		return set // nothing to choose between
 	}
-	kept := set[:0]
-	for _, c := range set {
-		if rank(c) == best {
-			kept = append(kept, c)
+	k := 0
+	for i := range set {
+		r := rank(&set[i])
+		set[k] = set[i]
+		if r == best {
+			k++
 		}
 	}
-	return kept
+	return set[:k]
 }
 
-func rank(c Candidate) uint32 { return uint32(c.Pool)<<16 | uint32(c.Priority) }
+func rank(c *Candidate) uint32 { return uint32(c.Pool)<<16 | uint32(c.Priority) }
 
 func (Tier) String() string { return "tier" }
 

@@ -20,8 +20,8 @@ type Query struct {
 	Rand *rand.PCG
 	// Seq counts the answers this service gave for this address family.
 	Seq uint32
-	// Want is how many records the answer needs; 0 is all of them. Filters that
-	// order by chance need not order what lies behind.
+	// Want is how many candidates matter to whoever comes after the filter at
+	// hand; 0 is all of them. Filters that only order may drop what lies behind.
 	Want int
 }
 

@@ -17,7 +17,7 @@ const (
 	seqPage = 4096
 	// perService is a sequence for A and one for AAAA: with one for both, a
 	// client that always asks for the two together would be given every other
-	// endpoint of each. Host names use the first.
+	// endpoint of each.
 	perService = 2
 )
 

@@ -48,6 +48,9 @@ type Plan struct {
 	Members [families]Members
 	Spare   [families]Members
 	Chain   []steer.Filter
+	// Wants is, for each filter of the chain, how many candidates matter behind
+	// it; 0 is all. With a filter behind it that chooses by itself, all do.
+	Wants   []int
 	Rotates bool // the chain uses the service's sequence
 	// PerService says that some check asks for the service's own host, so that no
 	// other service shares the plan.
@@ -65,8 +68,12 @@ type Members struct {
 	// position here.
 	Candidates []steer.Candidate
 	Targets    []int32 // their index in Table.Targets, for the health view
+	InRow      bool    // each of Targets is one more than the one before it
 	Endpoints  []*spec.Endpoint
-	rdata      []byte // addresses one after another
+	// Repeats is whether some address stands there more than once, as it may when
+	// it is in several pools. An answer has it once (RFC 2181 section 5).
+	Repeats bool
+	rdata   []byte // addresses one after another
 }
 
 // Addr is the address of member i in network order.
@@ -146,6 +153,9 @@ func (p *planner) plan(pol *spec.Policy, service func() string) (uint32, error) 
 	}
 	plan := &Plan{Policy: pol, PerService: perService}
 	marks := p.chain(plan)
+	if len(marks) > maxMarks {
+		return 0, fmt.Errorf("service %s: %d tags filters in a chain; %d are possible", service(), len(marks), maxMarks)
+	}
 	for at, pool := range pol.Pools {
 		p.members(plan, &plan.Members, pool, at, host, marks)
 		if pool.MinHealthy > 1 && plan.MinHealthy == nil {
@@ -157,6 +167,10 @@ func (p *planner) plan(pol *spec.Policy, service func() string) (uint32, error) 
 	}
 	if pool := pol.AllDown.Pool; pool != nil {
 		p.members(plan, &plan.Spare, pool, len(pol.Pools), host, marks)
+	}
+	for f := range plan.Members {
+		plan.Members[f].finish()
+		plan.Spare[f].finish()
 	}
 	i := uint32(len(p.table.Plans))
 	p.table.Plans = append(p.table.Plans, plan)
@@ -188,7 +202,40 @@ func (p *planner) chain(plan *Plan) (marks [][]string) {
 			panic("table: filter " + s.Filter + " passed validation")
 		}
 	}
+	plan.Wants = wants(plan.Chain, plan.Policy.Answers)
 	return marks
+}
+
+// maxMarks is how many tags filters steer.Candidate.Marks has bits for.
+const maxMarks = 32
+
+// wants is how many candidates matter behind each filter of a chain that ends
+// in so many answers.
+func wants(chain []steer.Filter, answers int) []int {
+	out := make([]int, len(chain))
+	want := answers
+	for i := len(chain) - 1; i >= 0; i-- {
+		out[i] = want
+		l, ok := chain[i].(steer.Limit)
+		switch {
+		case !ok:
+			want = 0
+		case want == 0 || l.N < want:
+			want = l.N
+		}
+	}
+	return out
+}
+
+// finish notes what holds of the members as a whole.
+func (m *Members) finish() {
+	seen := make(map[netip.Addr]bool, len(m.Endpoints))
+	m.InRow = len(m.Targets) > 0
+	for i, e := range m.Endpoints {
+		m.Repeats = m.Repeats || e.Host == "" && seen[e.Address]
+		seen[e.Address] = true
+		m.InRow = m.InRow && int(m.Targets[i]-m.Targets[0]) == i
+	}
 }
 
 func (p *planner) members(plan *Plan, into *[families]Members, pool *spec.Pool, at int, host string, marks [][]string) {

@@ -112,8 +112,12 @@ func (c *compiler) zone(i int, z *spec.Zone) error {
 	for _, ns := range z.Nameservers {
 		if len(ns.Addrs) > 0 {
 			n := c.add(i, ns.Name)
-			if t.names.nodes[n].Static == NoStatic {
-				c.static(n, RRSet{}, addressSets(ns.Addrs, z.SOA.TTL)...)
+			sets := addressSets(ns.Addrs, z.SOA.TTL)
+			if at := t.names.nodes[n].Static; at != NoStatic {
+				// The zone's own name serves it.
+				t.Statics[at].Sets = append(t.Statics[at].Sets, sets...)
+			} else {
+				c.static(n, RRSet{}, sets...)
 			}
 		}
 	}
@@ -165,20 +169,26 @@ func (c *compiler) add(zone int, name dnswire.Name) int {
 	}
 	t.names.nodes[n].Zone = uint32(zone)
 	c.between(name, zone)
-	if name.First() == "*" {
-		t.names.nodes[t.names.find([]byte(name.Parent()))].flags |= wildcardBelow
-	}
 	return n
 }
 
+// between adds the nodes of the names between a name and its zone's, and notes
+// where a wildcard stands. A wildcard counts as one even when it exists only
+// because of names below it (RFC 4592 section 4.1).
 func (c *compiler) between(name dnswire.Name, zone int) {
 	t := c.t
-	for up := name.Parent(); up != t.Zones[zone].Name; up = up.Parent() {
+	for apex := t.Zones[zone].Name; name != apex; name = name.Parent() {
+		up := name.Parent()
 		n, made := t.names.add([]byte(up))
+		if made {
+			t.names.nodes[n].Zone = uint32(zone)
+		}
+		if name.First() == "*" {
+			t.names.nodes[n].flags |= wildcardBelow
+		}
 		if !made {
 			return
 		}
-		t.names.nodes[n].Zone = uint32(zone)
 	}
 }
 
