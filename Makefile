@@ -1,0 +1,87 @@
+# The commands of the project. `make run` and `make test` need nothing but Go.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Stamping asks git a second time and fails in a clone that another user owns.
+BUILD := -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
+
+# Tools are pinned here and not in go.mod, so that whoever imports the library
+# does not get them.
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ERRORLINT   := github.com/polyfloyd/go-errorlint@v1.8.0
+
+TARGETS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+# How long `make fuzz` runs each fuzz target.
+FUZZTIME ?= 30s
+
+.PHONY: build run test check check-rest format vet staticcheck errorlint cross docs-check race interop bench fuzz docs
+
+build: ## the program, as bin/rhumb
+	go build $(BUILD) -o bin/rhumb ./cmd/rhumb
+
+run: build ## the demonstration
+	./bin/rhumb demo
+
+test: ## the tests
+	go test ./...
+
+check: test check-rest ## everything that must hold before a change lands
+
+# What the tests do not cover. The last steps are tests, so that a log ends
+# with their result.
+check-rest: format vet staticcheck errorlint cross docs-check race interop
+
+format:
+	@out="$$(go run $(GOFUMPT) -l .)"; \
+	if [ -n "$$out" ]; then echo "not in gofumpt's format (go run $(GOFUMPT) -w .):"; echo "$$out"; exit 1; fi
+
+vet:
+	go vet ./...
+
+staticcheck:
+	go run $(STATICCHECK) ./...
+
+errorlint:
+	go run $(ERRORLINT) ./...
+
+cross:
+	@set -e; for t in $(TARGETS); do \
+		echo "build for $$t"; \
+		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build -buildvcs=false ./...; \
+	done
+	@# Tests are built for one processor of each system: vet types them all.
+	@set -e; for os in darwin windows; do \
+		echo "vet for $$os"; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=amd64 go vet ./...; \
+	done
+
+# The documents that are made from the code, compared with it.
+docs-check:
+	go test -count=1 -run '^(TestImportTable|TestDocuments)$$' .
+	go test -count=1 -run '^TestReference$$' ./spec
+	go test -count=1 -run '^TestMetricsReference$$' ./app
+
+race:
+	go test -race ./...
+
+# Conversations with other programs: dig, kdig, dnsperf, NSD, Knot DNS.
+interop:
+	@.ci/packages
+	RHUMB_INTEROP=1 go test -count=1 ./interop/...
+
+bench: ## the budgets, measured on this machine; see docs/performance.md
+	go run ./bench
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "fuzz $$p $$f for $(FUZZTIME)"; \
+			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+		done; \
+	done
+
+docs: ## the documents that are made from the code
+	go test -count=1 -run '^TestImportTable$$' . -update
+	go test -count=1 -run '^TestReference$$' ./spec -update
+	go test -count=1 -run '^TestMetricsReference$$' ./app -update

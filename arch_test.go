@@ -1,0 +1,380 @@
+package rhumb_test
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write what comes out as what is expected")
+
+const module = "github.com/rhumb-dns/rhumb"
+
+// room is one row of the import table: a folder, what happens there, and what
+// it may import of this module. The root package is called "rhumb".
+type room struct {
+	folder  string
+	job     string
+	imports []string
+}
+
+// rooms is the import table. A room that is not there has no work yet.
+var rooms = []room{
+	{"dnswire", "names, queries, EDNS: parse a query, append an answer, without allocating", nil},
+	{"geo", "address to place", nil},
+	{"probe", "one file per check type; a probe runs once and returns a result", nil},
+	{"store", "a small key-value store that survives a crash", nil},
+	{"gossip", "membership and messages between nodes and agents; knows no zones", nil},
+	{"api", "request and response types of the REST API and its Go client", nil},
+	{"spec", "the desired state as people write it: decode, merge, validate", []string{"dnswire"}},
+	{"spec/opengslb", "reads OpenGSLB's dialect into a spec", []string{"dnswire", "spec"}},
+	{"spec/corednsgslb", "reads CoreDNS-GSLB's dialect into a spec", []string{"dnswire", "spec"}},
+	{"source", "who may state intent; each emits a whole spec", []string{"spec", "gossip", "store"}},
+	{"health", "schedule of probes, rise and fall, overrides; an immutable view", []string{"dnswire", "probe", "spec"}},
+	{"zone", "static zone data and its lookup rules", []string{"dnswire"}},
+	{"steer", "pure filters over candidates; a policy is a chain of them", []string{"geo", "health"}},
+	{"dnssec", "keys, signatures, denial of existence", []string{"dnswire", "store", "zone"}},
+	{"table", "compiles a spec into the immutable lookup table; no I/O", []string{"dnswire", "spec", "geo", "health", "steer", "zone", "dnssec"}},
+	{"resolve", "(snapshot, query) to answer or explanation; the only place that answers", []string{"dnswire", "spec", "geo", "health", "steer", "table", "zone", "dnssec"}},
+	{"rhumb", "the library, at the root: Engine compiles, judges, swaps the snapshot", []string{"dnswire", "geo", "probe", "store", "gossip", "api", "spec", "source", "health", "zone", "steer", "dnssec", "table", "resolve"}},
+	{"server", "sockets: UDP workers, TCP, counters", []string{"dnswire", "resolve", "server/datagram"}},
+	{"server/datagram", "datagrams in batches between a socket and memory; knows no DNS", nil},
+	{"publish", "record managers at DNS providers", []string{"api", "dnswire"}},
+	{"publish/route53", "Route 53", []string{"api", "dnswire", "publish"}},
+	{"publish/rfc2136", "dynamic update", []string{"api", "dnswire", "publish"}},
+	{"publish/rhumb", "a node's own API", []string{"api", "dnswire", "publish"}},
+	{"dnslb", "the library for servers that register themselves", []string{"probe", "publish"}},
+	{"agent", "local probes, host signals, reports", []string{"gossip", "health", "probe", "spec"}},
+	{"admin", "the HTTP surface: REST, metrics, the web page", []string{"rhumb", "api", "dnswire", "spec", "health", "resolve", "table", "store"}},
+	{"app", "the process: wires everything, runs it, reloads it, stops it", []string{"rhumb", "dnswire", "geo", "probe", "store", "gossip", "api", "spec", "source", "health", "zone", "steer", "dnssec", "table", "resolve", "server", "publish", "dnslb", "agent", "admin"}},
+	{"demo", "the demonstration: three endpoints of its own and a live view", []string{"app", "api", "health", "rhumb", "spec"}},
+	{"cmd/rhumb", "flags and subcommands only", []string{"app", "api", "demo", "rhumb", "spec", "dnslb", "publish"}},
+	{"coredns", "the CoreDNS plugins; its own go.mod", []string{"rhumb", "resolve", "spec", "source", "health"}},
+	{"coredns/cmd/coredns", "a ready CoreDNS build", []string{"coredns"}},
+}
+
+// beside are the folders of Go that are no rooms: nothing may import them, so
+// they may import anything.
+var beside = []string{"bench", "interop"}
+
+// noGo are the folders at the root without any Go code.
+var noGo = []string{"deploy", "docs", "examples"}
+
+// vague are names that say nothing of what happens in a room.
+var vague = []string{"pkg", "util", "utils", "common", "types", "helper", "helpers", "manager", "misc", "lib", "internal"}
+
+// outside says which rooms a library must not come near.
+var outside = []struct {
+	library string
+	why     string
+	rooms   []string
+}{
+	{
+		"github.com/miekg/dns",
+		"the road of a query is our own code; the library is its oracle in tests",
+		[]string{"dnswire", "resolve", "server", "server/datagram", "table", "steer"},
+	},
+	{
+		"net",
+		"it opens no socket; addresses are netip",
+		[]string{"dnswire", "resolve", "table", "steer", "spec"},
+	},
+	{
+		"net/http/httptest",
+		"it is for tests",
+		nil, // every room
+	},
+	{
+		"testing",
+		"nothing in production code exists only for a test",
+		nil,
+	},
+}
+
+// maxLines is the length beyond which a file has two subjects.
+const maxLines = 500
+
+// source is one Go file of the repository.
+type source struct {
+	file  string // slash-separated, from the root
+	room  string // its folder; "rhumb" for the root
+	lines int
+	set   *token.FileSet
+	ast   *ast.File
+}
+
+func (s *source) test() bool { return strings.HasSuffix(s.file, "_test.go") }
+
+// imports yields the imports of s.
+func (s *source) imports(yield func(string) bool) {
+	for _, spec := range s.ast.Imports {
+		if p, err := strconv.Unquote(spec.Path.Value); err == nil && !yield(p) {
+			return
+		}
+	}
+}
+
+// sources parses every Go file of the repository, whatever system it is for.
+func sources(t *testing.T) []*source {
+	t.Helper()
+	var all []*source
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() {
+			if file != "." && (name[0] == '.' || name[0] == '_' || name == "testdata" || file == "bin") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") {
+			return nil
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		s := &source{file: filepath.ToSlash(file), set: token.NewFileSet(), lines: strings.Count(string(text), "\n")}
+		s.room = path.Dir(s.file)
+		if s.room == "." {
+			s.room = "rhumb"
+		}
+		s.ast, err = parser.ParseFile(s.set, s.file, text, parser.ParseComments)
+		all = append(all, s)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) == 0 {
+		t.Fatal("no Go file was found")
+	}
+	return all
+}
+
+func roomNamed(folder string) *room {
+	for i := range rooms {
+		if rooms[i].folder == folder {
+			return &rooms[i]
+		}
+	}
+	return nil
+}
+
+// list is "a, b and c", or "nothing".
+func list(words []string) string {
+	switch len(words) {
+	case 0:
+		return "nothing"
+	case 1:
+		return words[0]
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}
+
+// TestImports holds the import table.
+func TestImports(t *testing.T) {
+	for _, s := range sources(t) {
+		if s.test() || slices.Contains(beside, s.room) {
+			continue
+		}
+		r := roomNamed(s.room)
+		if r == nil {
+			continue // TestRooms reports it
+		}
+		for p := range s.imports {
+			into, ours := strings.CutPrefix(p, module+"/")
+			if p == module {
+				into, ours = "rhumb", true
+			}
+			if ours && !slices.Contains(r.imports, into) {
+				t.Errorf("%s may import %s of this module; it imports %s (%s). Move the code to a room that may, or change the table in arch_test.go and, with it, CONTRIBUTING.md (make docs)",
+					r.folder, list(r.imports), into, s.file)
+			}
+			for _, o := range outside {
+				if (o.rooms == nil || slices.Contains(o.rooms, r.folder)) && (p == o.library || strings.HasPrefix(p, o.library+"/") && o.library != "net") {
+					t.Errorf("%s must not import %s: %s (%s)", r.folder, p, o.why, s.file)
+				}
+			}
+		}
+	}
+}
+
+// TestRooms checks that the folders are those of the table, and each is whole.
+func TestRooms(t *testing.T) {
+	for i := range rooms {
+		for _, in := range rooms[i].imports {
+			if roomNamed(in) == nil {
+				t.Errorf("the import table lets %s import %s, which is no room", rooms[i].folder, in)
+			}
+		}
+	}
+	files := map[string][]*source{}
+	for _, s := range sources(t) {
+		if !s.test() {
+			files[s.room] = append(files[s.room], s)
+		} else if files[s.room] == nil {
+			files[s.room] = []*source{}
+		}
+	}
+	for _, folder := range slices.Sorted(maps.Keys(files)) {
+		known := roomNamed(folder) != nil
+		for _, b := range beside {
+			known = known || folder == b || strings.HasPrefix(folder, b+"/")
+		}
+		if !known {
+			t.Errorf("%s is not in the import table: put its code into a room that is, or give it a row in arch_test.go with its one job", folder)
+		}
+		names := append(strings.Split(folder, "/"), packages(files[folder])...)
+		slices.Sort(names)
+		for _, part := range slices.Compact(names) {
+			if slices.Contains(vague, part) {
+				t.Errorf("%s: %q says nothing of what happens there: name the room after its job", folder, part)
+			}
+		}
+		if known && len(files[folder]) == 0 && !slices.Contains(beside, folder) {
+			t.Errorf("%s is empty but for tests: a room is built when there is work for it", folder)
+		}
+		if len(files[folder]) > 0 {
+			documented(t, folder, files[folder])
+		}
+	}
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		n := e.Name()
+		if !e.IsDir() || n[0] == '.' || n == "bin" || slices.Contains(noGo, n) || slices.Contains(beside, n) {
+			continue
+		}
+		found := false
+		for folder := range files {
+			found = found || folder == n || strings.HasPrefix(folder, n+"/")
+		}
+		if !found {
+			t.Errorf("%s is empty: a room is built when there is work for it", n)
+		}
+	}
+}
+
+// packages are the names of the packages of files.
+func packages(files []*source) []string {
+	var names []string
+	for _, s := range files {
+		if !slices.Contains(names, s.ast.Name.Name) {
+			names = append(names, s.ast.Name.Name)
+		}
+	}
+	return names
+}
+
+// documented checks that a folder has its doc.go, and no other package comment.
+func documented(t *testing.T, folder string, files []*source) {
+	t.Helper()
+	found := false
+	for _, s := range files {
+		if path.Base(s.file) == "doc.go" {
+			found = s.ast.Doc != nil
+		} else if s.ast.Doc != nil {
+			t.Errorf("%s has a package comment: it belongs into doc.go", s.file)
+		}
+	}
+	if !found {
+		t.Errorf("%s has no doc.go with a package comment: say what it is, what it guarantees and what it never does", folder)
+	}
+}
+
+// TestFiles checks the length of files and that no test sleeps.
+func TestFiles(t *testing.T) {
+	for _, s := range sources(t) {
+		if !s.test() {
+			if s.lines > maxLines {
+				t.Errorf("%s has %d lines, more than %d: divide it by subject", s.file, s.lines, maxLines)
+			}
+			continue
+		}
+		for _, at := range sleeps(s) {
+			t.Errorf("%s: a test that sleeps is slow or flaky: wait for the event, or use testing/synctest", at)
+		}
+	}
+}
+
+// sleeps are the places where s calls time.Sleep on the real clock. A file that
+// uses testing/synctest is trusted to do so within a bubble, whose clock is not.
+func sleeps(s *source) []token.Position {
+	for p := range s.imports {
+		if p == "testing/synctest" {
+			return nil
+		}
+	}
+	var at []token.Position
+	ast.Inspect(s.ast, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sleep" {
+			if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" {
+				at = append(at, s.set.Position(sel.Pos()))
+			}
+		}
+		return true
+	})
+	return at
+}
+
+// The marks of the import table in CONTRIBUTING.md.
+const (
+	tableBegin = "<!-- import table: made by make docs -->\n"
+	tableEnd   = "<!-- end of import table -->\n"
+)
+
+// TestImportTable checks that CONTRIBUTING.md has the table of this file;
+// with -update it writes it there.
+func TestImportTable(t *testing.T) {
+	const file = "CONTRIBUTING.md"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok1 := strings.Cut(string(text), tableBegin)
+	_, after, ok2 := strings.Cut(rest, tableEnd)
+	if !ok1 || !ok2 {
+		t.Fatalf("%s has no import table between its two marks", file)
+	}
+	var b strings.Builder
+	b.WriteString("| room | what happens there | may import, of this module |\n|---|---|---|\n")
+	for _, r := range rooms {
+		may := "nothing"
+		if len(r.imports) > 0 {
+			may = strings.Join(r.imports, ", ")
+		}
+		if r.folder == "app" {
+			may = "everything above"
+		}
+		if r.folder == "rhumb" {
+			may = "everything above"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", r.folder, r.job, may)
+	}
+	want := before + tableBegin + b.String() + tableEnd + after
+	if want == string(text) {
+		return
+	}
+	if !*update {
+		t.Fatalf("the import table in %s is not the one in arch_test.go: make docs", file)
+	}
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
