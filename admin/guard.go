@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -66,7 +67,7 @@ func (a *Admin) guard(next http.Handler) http.Handler {
 // end counts a request and answers for a handler that panicked.
 func (a *Admin) end(rec *recorder, r *http.Request) {
 	if p := recover(); p != nil {
-		if p == http.ErrAbortHandler {
+		if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 			panic(p)
 		}
 		a.log.Error("admin request failed", "path", rec.path, "panic", p, "stack", string(debug.Stack()))

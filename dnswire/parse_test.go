@@ -203,8 +203,10 @@ func TestParseTypeAndClass(t *testing.T) {
 
 // state is all that Parse says about a packet.
 func state(q *dnswire.Query) []any {
-	return []any{q.Msg, q.QuestionEnd, q.ID, q.Flags, q.Type, q.Class, q.Status, q.EDNS, q.DO, q.NSID,
-		q.Version, q.UDPSize, q.ECS, q.TSIG, string(q.Name()), q.Labels(), string(q.Suffix(1))}
+	return []any{
+		q.Msg, q.QuestionEnd, q.ID, q.Flags, q.Type, q.Class, q.Status, q.EDNS, q.DO, q.NSID,
+		q.Version, q.UDPSize, q.ECS, q.TSIG, string(q.Name()), q.Labels(), string(q.Suffix(1)),
+	}
 }
 
 // full is a packet that sets every field of a Query.

@@ -174,5 +174,5 @@ func (w *wire) caused(err error) bool {
 	if err == nil || w.err == nil {
 		return false
 	}
-	return errors.Is(err, w.err) || w.err == io.EOF && errors.Is(err, io.ErrUnexpectedEOF) //nolint:errorlint // a Reader returns io.EOF itself
+	return errors.Is(err, w.err) || errors.Is(w.err, io.EOF) && errors.Is(err, io.ErrUnexpectedEOF)
 }

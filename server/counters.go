@@ -235,12 +235,6 @@ func (c *counters) page(v *view, i uint32) *page {
 
 func (c *counters) drop(reason int) { c.dropped[reason].Add(1) }
 
-func (c *counters) setSocket(sock *datagram.Socket) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.socket = sock
-}
-
 // add adds what o has counted to c, which has a view. Answers under another
 // numbering of services are left out: they started from zero.
 func (c *counters) add(o *counters) {
