@@ -65,7 +65,8 @@ docs-check:
 race:
 	go test -race ./...
 
-# Conversations with other programs: dig, kdig, dnsperf, NSD, Knot DNS.
+# Conversations with other programs: dig, kdig, dnsperf, unbound. NSD and Knot DNS
+# are for the benchmark.
 interop:
 	@.ci/packages
 	RHUMB_INTEROP=1 go test -count=1 ./interop/...

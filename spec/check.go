@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 func (d *decoder) allChecks(p *path, entries []*entry) {
@@ -149,7 +151,7 @@ func (d *decoder) checkCA(o *object) string {
 	}
 	b, err := os.ReadFile(file)
 	if err != nil || !x509.NewCertPool().AppendCertsFromPEM(b) {
-		d.fail(e.val(), p, "%s holds no certificate", e.val().raw())
+		d.fail(e.val(), p, "%s holds no certificate", e.val().Raw())
 	}
 	return file
 }
@@ -178,8 +180,8 @@ func (d *decoder) request(c *Check, o *object) {
 	}
 }
 
-func (d *decoder) statuses(r ref, p *path) []StatusRange {
-	if r.kind() != sequence {
+func (d *decoder) statuses(r document.Node, p *path) []StatusRange {
+	if r.Kind() != document.Sequence {
 		s, _ := d.status(r, p)
 		return []StatusRange{s}
 	}
@@ -196,7 +198,7 @@ func (d *decoder) statuses(r ref, p *path) []StatusRange {
 	return out
 }
 
-func (d *decoder) status(r ref, p *path) (StatusRange, bool) {
+func (d *decoder) status(r document.Node, p *path) (StatusRange, bool) {
 	s, ok := d.text(r, p)
 	if !ok {
 		return StatusRange{}, false
@@ -222,7 +224,7 @@ func (d *decoder) status(r ref, p *path) (StatusRange, bool) {
 
 func (d *decoder) headers(e *entry, p *path) map[string]string {
 	out := map[string]string{}
-	first := map[string]ref{}
+	first := map[string]document.Node{}
 	for _, h := range d.entries(p, e.vals, func(string) bool { return false }) {
 		hp := p.dot(h.name)
 		v, ok := d.text(h.val(), hp)

@@ -13,20 +13,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 // decode makes a Spec of documents that belong together. All that is wrong with
 // them is in the errors; the Spec is of use only when there are none.
-func (d *decoder) decode(docs []*document) {
-	tops := make([]ref, 0, len(docs))
-	for _, doc := range docs {
-		if len(doc.nodes) > 0 {
-			tops = append(tops, ref{doc, 0})
-		}
+func (d *decoder) decode(docs []origin) {
+	tops := make([]document.Node, len(docs))
+	for i, doc := range docs {
+		tops[i] = doc.top
 	}
-	top := d.object(&topSection, nil, ref{}, tops...)
+	top := d.object(&topSection, nil, document.Node{}, tops...)
 	for _, doc := range docs {
-		d.secrets(doc)
+		if doc.public {
+			d.secrets(doc.top)
+		}
 	}
 	section := func(name string, sec *section) *object {
 		e := top.get(name)
@@ -66,14 +68,14 @@ func (d *decoder) node(o *object) {
 		d.spec.Node.Name, _ = os.Hostname()
 	}
 	if dir := d.spec.Node.DataDir; dir != "" {
-		d.spec.Node.DataDir = o.get("data_dir").val().d.path(dir)
+		d.spec.Node.DataDir = beside(o.get("data_dir").val(), dir)
 	}
 }
 
-// path is a path as the document means it: relative to itself.
-func (d *document) path(name string) string {
+// beside is a path as the document of r means it: relative to itself.
+func beside(r document.Node, name string) string {
 	if !filepath.IsAbs(name) {
-		name = filepath.Join(d.dir, name)
+		name = filepath.Join(filepath.Dir(r.Name()), name)
 	}
 	if abs, err := filepath.Abs(name); err == nil {
 		return abs
@@ -92,7 +94,7 @@ func (d *decoder) dns(o *object) {
 		if items != nil && len(items) == 0 {
 			d.fail(e.val(), p, "the list is empty: state at least one address:port")
 		}
-		first := map[netip.AddrPort]ref{}
+		first := map[netip.AddrPort]document.Node{}
 		for i, it := range items {
 			ap, ok := d.addrPort(it, p.at(i))
 			if !ok {
@@ -111,7 +113,7 @@ func (d *decoder) dns(o *object) {
 	d.spec.DNS = dns
 }
 
-func (d *decoder) addrPort(r ref, p *path) (netip.AddrPort, bool) {
+func (d *decoder) addrPort(r document.Node, p *path) (netip.AddrPort, bool) {
 	s, ok := d.text(r, p)
 	if !ok {
 		return netip.AddrPort{}, false
@@ -167,9 +169,9 @@ func (d *decoder) admin(o *object) {
 	d.spec.Admin = a
 }
 
-func (d *decoder) networks(r ref, p *path) []netip.Prefix {
+func (d *decoder) networks(r document.Node, p *path) []netip.Prefix {
 	out := []netip.Prefix{}
-	first := map[netip.Prefix]ref{}
+	first := map[netip.Prefix]document.Node{}
 	for i, it := range d.list(r, p) {
 		s, ok := d.text(it, p.at(i))
 		if !ok {
@@ -230,12 +232,12 @@ func (d *decoder) adminTLS(e *entry, p *path) *AdminTLS {
 const maxPEM = 16 << 20
 
 // pemFile is the absolute path of a PEM file that can be read.
-func (d *decoder) pemFile(r ref, p *path) string {
+func (d *decoder) pemFile(r document.Node, p *path) string {
 	name, ok := d.text(r, p)
 	if !ok {
 		return ""
 	}
-	abs := r.d.path(name)
+	abs := beside(r, name)
 	d.looked = append(d.looked, abs)
 	st, err := os.Stat(abs)
 	var b []byte
@@ -273,19 +275,19 @@ func reason(err error) string {
 }
 
 // warn notes what is allowed and probably not meant.
-func (d *decoder) warn(docs []*document) {
-	note := func(at ref, p, msg string) {
-		e := Error{File: docs[0].name, Path: p, Msg: msg}
-		if at.ok() {
-			e.File, e.Line, e.Col = at.d.name, int(at.node().line), int(at.node().col)
+func (d *decoder) warn(docs []origin) {
+	note := func(at document.Node, p, msg string) {
+		e := Error{File: docs[0].top.Name(), Path: p, Msg: msg}
+		if !at.IsZero() {
+			e.File, e.Line, e.Col = at.Name(), at.Line(), at.Col()
 		}
 		d.spec.Warnings = append(d.spec.Warnings, e)
 	}
 	if d.spec.Node.DataDir == "" {
-		note(ref{}, "node.data_dir", "not stated: health is kept in memory only and lost at a restart")
+		note(document.Node{}, "node.data_dir", "not stated: health is kept in memory only and lost at a restart")
 	}
 	if len(d.spec.Zones) == 0 {
-		note(ref{}, "zones", "not stated: every query is refused")
+		note(document.Node{}, "zones", "not stated: every query is refused")
 	}
 	for name, pool := range d.pools {
 		if !d.used["pool "+name] {

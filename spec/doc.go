@@ -2,7 +2,7 @@
 // one validated Spec.
 //
 //	files -> include -> tree -> decode, defaults, references -> validate -> Spec
-//	          load.go   yaml*.go       decode.go and one file per section
+//	          load.go  document/       decode.go and one file per section
 //
 // Load reads a file and all that it includes, Parse one document without files.
 // Both read strictly and report everything that is wrong at once, as Errors,
@@ -10,10 +10,9 @@
 // is whole: defaults are filled in, every reference is resolved, and what cannot
 // be answered is refused; table.Compile has nothing left to check.
 //
-// A document is read by one of two parsers that make the same tree: a fast one
-// for the common part of YAML, and the YAML library for everything else and for
-// every syntax error. The keys, their bounds and defaults stand in one table
-// (schema.go), which the decoder works by and docs/configuration.md is made of.
+// The package document knows YAML, this one the keys: they, their bounds and
+// defaults stand in one table (schema.go), which the decoder works by and
+// docs/configuration.md is made of.
 //
 // It never opens a socket, never looks a name up, never logs, and reads no
 // clock: what it says depends on the files and the environment alone.

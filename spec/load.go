@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 // Options are what Load takes from outside of the files.
@@ -27,19 +29,33 @@ func parse(name string, b []byte, env func(string) (string, bool)) (*Spec, error
 		return nil, Errors{tooLarge(name)}
 	}
 	d := newDecoder(env)
-	d.spec.Files = []string{name}
-	doc := &document{name: name, dir: filepath.Dir(name), src: b}
-	if errs := doc.parse(); len(errs) > 0 {
-		return nil, errs
-	}
-	if len(doc.nodes) > 0 && doc.nodes[0].kind == mapping {
-		for k := range (ref{doc, 0}).pairs() {
-			if string(k.raw()) == "include" {
+	top, ok := d.read(name, name, b)
+	if ok && top.Kind() == document.Mapping {
+		for k := range top.Pairs() {
+			if string(k.Raw()) == "include" {
 				d.fail(k, (*path)(nil).dot("include"), "only for files: this document is none")
 			}
 		}
 	}
-	return d.finish([]*document{doc})
+	return d.finish([]origin{{top: top}})
+}
+
+// origin is one document and what is known of where it came from.
+type origin struct {
+	top    document.Node
+	public bool // everybody on this machine can read it
+}
+
+// read makes the tree of a document, which becomes the next of Spec.Files. The
+// name is for messages, abs for Spec.Files.
+func (d *decoder) read(name, abs string, b []byte) (document.Node, bool) {
+	top, errs := document.Parse(name, len(d.spec.Files), b)
+	d.spec.Files = append(d.spec.Files, abs)
+	for _, e := range errs {
+		d.incomplete = true
+		d.errs = append(d.errs, Error{File: name, Line: e.Line, Col: e.Col, Msg: e.Msg})
+	}
+	return top, len(errs) == 0
 }
 
 func newDecoder(env func(string) (string, bool)) *decoder {
@@ -47,14 +63,14 @@ func newDecoder(env func(string) (string, bool)) *decoder {
 		env:    env,
 		spec:   &Spec{Checks: map[string]*Check{}, Pools: map[string]*Pool{}},
 		checks: map[string]*Check{}, pools: map[string]*Pool{}, used: map[string]bool{},
-		refs: map[*Pool]ref{}, checkAt: map[*Check]ref{},
+		refs: map[*Pool]document.Node{}, checkAt: map[*Check]document.Node{},
 		policies: policies{byText: map[string]*policyUse{}, byMean: map[string]*policyUse{}},
 	}
 }
 
 // finish decodes the documents, unless one of them could not be read: what it
 // would have stated must not look missing in the others.
-func (d *decoder) finish(docs []*document) (*Spec, error) {
+func (d *decoder) finish(docs []origin) (*Spec, error) {
 	if !d.incomplete {
 		d.decode(docs)
 	}
@@ -76,7 +92,7 @@ func Load(path string, o Options) (*Spec, []string, error) {
 		o.Env = os.LookupEnv
 	}
 	l := loader{d: newDecoder(o.Env), read: map[string]bool{}}
-	l.file(path, ref{}, nil, nil)
+	l.file(path, document.Node{}, nil, nil)
 	s, err := l.d.finish(l.docs)
 	watch := append(l.watch, l.d.looked...)
 	slices.Sort(watch)
@@ -86,7 +102,7 @@ func Load(path string, o Options) (*Spec, []string, error) {
 // loader reads files and follows their includes.
 type loader struct {
 	d     *decoder
-	docs  []*document
+	docs  []origin
 	read  map[string]bool // by the real path, so that a symbolic link is no second file
 	watch []string
 }
@@ -98,7 +114,7 @@ type link struct {
 
 // file reads one file, unless it was read already. at is the include that led
 // to it, for messages; not ok for the first file.
-func (l *loader) file(name string, at ref, p *path, chain []link) {
+func (l *loader) file(name string, at document.Node, p *path, chain []link) {
 	abs, err := filepath.Abs(name)
 	if err != nil {
 		abs = name
@@ -106,7 +122,7 @@ func (l *loader) file(name string, at ref, p *path, chain []link) {
 	l.watch = append(l.watch, abs)
 	fail := func(msg string) {
 		l.d.incomplete = true
-		if at.ok() {
+		if !at.IsZero() {
 			l.d.fail(at, p, "%s: %s", name, msg)
 			return
 		}
@@ -140,20 +156,15 @@ func (l *loader) file(name string, at ref, p *path, chain []link) {
 		fail(why)
 		return
 	}
-	doc := &document{name: name, dir: filepath.Dir(name), file: len(l.docs), src: b}
-	if st.Mode().IsRegular() {
-		doc.mode = st.Mode()
-	}
-	l.docs = append(l.docs, doc)
-	l.d.spec.Files = append(l.d.spec.Files, abs)
 	if modified := st.ModTime(); modified.After(l.d.spec.Modified) {
 		l.d.spec.Modified = modified
 	}
-	if errs := doc.parse(); len(errs) > 0 {
-		l.d.incomplete = true
-		l.d.errs = append(l.d.errs, errs...)
+	top, ok := l.d.read(name, abs, b)
+	if !ok {
+		return
 	}
-	l.includes(doc, append(chain[:len(chain):len(chain)], link{name, real}))
+	l.docs = append(l.docs, origin{top, everybody(st, 0o004)})
+	l.includes(top, append(chain[:len(chain):len(chain)], link{name, real}))
 }
 
 // bytes is the content of a file, or why it is refused.
@@ -172,7 +183,7 @@ func (l *loader) bytes(name string) ([]byte, fs.FileInfo, string) {
 	case st.Size() > maxFile:
 		return nil, nil, tooLarge(name).Msg
 	}
-	if st.Mode().IsRegular() && runtime.GOOS != "windows" && st.Mode()&0o002 != 0 {
+	if everybody(st, 0o002) {
 		l.d.errs = append(l.d.errs, Error{File: name, Msg: "everybody can write this file: chmod o-w " + name})
 	}
 	b := make([]byte, 0, st.Size()+1)
@@ -195,31 +206,36 @@ func (l *loader) bytes(name string) ([]byte, fs.FileInfo, string) {
 	return b, st, ""
 }
 
+// everybody is whether all users of this machine may do with a file what the bit says.
+func everybody(st fs.FileInfo, bit fs.FileMode) bool {
+	return runtime.GOOS != "windows" && st.Mode().IsRegular() && st.Mode()&bit != 0
+}
+
 func tooLarge(name string) Error {
 	return Error{File: name, Msg: "larger than 1 GiB: divide it"}
 }
 
 // includes follows the include key of a document.
-func (l *loader) includes(doc *document, chain []link) {
-	if len(doc.nodes) == 0 || doc.nodes[0].kind != mapping {
+func (l *loader) includes(top document.Node, chain []link) {
+	if top.Kind() != document.Mapping {
 		return
 	}
 	p := (*path)(nil).dot("include")
-	for k, v := range (ref{doc, 0}).pairs() {
-		if string(k.raw()) != "include" {
+	for k, v := range top.Pairs() {
+		if string(k.Raw()) != "include" {
 			continue
 		}
-		if v.kind() == scalar {
-			l.pattern(v, p, doc, chain)
+		if v.Kind() == document.Scalar {
+			l.pattern(v, p, chain)
 			continue
 		}
 		for i, it := range l.d.list(v, p) {
-			l.pattern(it, p.at(i), doc, chain)
+			l.pattern(it, p.at(i), chain)
 		}
 	}
 }
 
-func (l *loader) pattern(r ref, p *path, doc *document, chain []link) {
+func (l *loader) pattern(r document.Node, p *path, chain []link) {
 	pattern, ok := l.d.text(r, p)
 	if !ok {
 		return
@@ -229,7 +245,7 @@ func (l *loader) pattern(r ref, p *path, doc *document, chain []link) {
 		return
 	}
 	if !filepath.IsAbs(pattern) {
-		pattern = filepath.Join(doc.dir, pattern)
+		pattern = filepath.Join(filepath.Dir(r.Name()), pattern)
 	}
 	if !strings.ContainsAny(pattern, "*?[") {
 		l.file(pattern, r, p, chain)

@@ -110,23 +110,33 @@ func TestIncludeErrors(t *testing.T) {
 		}, "b.yaml:1:11: include[0]: a.yaml: files include each other: a.yaml -> b.yaml -> a.yaml"},
 		"itself": {map[string]string{"main.yaml": "include: './*.yaml'\n"}, "main.yaml:1:10: include: main.yaml: files include each other: main.yaml -> main.yaml"},
 		"deep":   {chain, "f10.yaml:1:11: include[0]: f11.yaml: files are included more than 10 deep"},
-		"directory": {map[string]string{"main.yaml": "include: [conf.d]\n", "conf.d/a.yaml": oneZone},
-			"main.yaml:1:11: include[0]: conf.d: a directory: name a file, or include conf.d/*.yaml"},
+		"directory": {
+			map[string]string{"main.yaml": "include: [conf.d]\n", "conf.d/a.yaml": oneZone},
+			"main.yaml:1:11: include[0]: conf.d: a directory: name a file, or include conf.d/*.yaml",
+		},
 		"pattern": {map[string]string{"main.yaml": "include: ['[']\n"}, "main.yaml:1:11: include[0]: [ is not a pattern: a [ without its ]"},
 		"type":    {map[string]string{"main.yaml": "include: {a: b}\n"}, "main.yaml:1:10: include: a list is expected, not a map"},
 		"empty":   {map[string]string{"main.yaml": "include: [a.yaml]\n", "a.yaml": ""}, "a.yaml:1:1: the file is empty: state at least one key, or remove it"},
-		"value twice": {map[string]string{"main.yaml": "include: [a.yaml]\ndns: {ttl: 1}\n", "a.yaml": "dns: {ttl: 1}\n"},
-			"a.yaml:1:7: dns.ttl: stated twice; first at main.yaml:2:7"},
-		"list twice": {map[string]string{"main.yaml": "include: [a.yaml]\ndns: {listen: ['127.0.0.1:0']}\n", "a.yaml": "dns: {listen: ['127.0.0.1:1']}\n"},
-			"a.yaml:1:7: dns.listen: stated twice; first at main.yaml:2:7"},
-		"pool twice": {map[string]string{"main.yaml": "include: [a.yaml]\n" + onePool, "a.yaml": onePool},
-			"a.yaml:1:9: pools.eu: stated twice; first at main.yaml:2:9"},
+		"value twice": {
+			map[string]string{"main.yaml": "include: [a.yaml]\ndns: {ttl: 1}\n", "a.yaml": "dns: {ttl: 1}\n"},
+			"a.yaml:1:7: dns.ttl: stated twice; first at main.yaml:2:7",
+		},
+		"list twice": {
+			map[string]string{"main.yaml": "include: [a.yaml]\ndns: {listen: ['127.0.0.1:0']}\n", "a.yaml": "dns: {listen: ['127.0.0.1:1']}\n"},
+			"a.yaml:1:7: dns.listen: stated twice; first at main.yaml:2:7",
+		},
+		"pool twice": {
+			map[string]string{"main.yaml": "include: [a.yaml]\n" + onePool, "a.yaml": onePool},
+			"a.yaml:1:9: pools.eu: stated twice; first at main.yaml:2:9",
+		},
 		"service twice": {map[string]string{
 			"main.yaml": "include: [a.yaml]\n" + onePool + "zones:\n  example.com:\n    nameservers: {ns1: 192.0.2.53}\n    services: {www: {pools: [eu]}}\n",
 			"a.yaml":    "zones: {example.com: {services: {WWW: {pools: [eu]}}}}\n",
 		}, "a.yaml:1:34: zones.example.com.services.WWW: stated twice; first at main.yaml:6:16"},
-		"syntax in two": {map[string]string{"main.yaml": "include: [a.yaml]\nnode: x\n", "a.yaml": "a: b: c\n"},
-			"a.yaml:1:5: syntax: mapping values are not allowed in this context"},
+		"syntax in two": {
+			map[string]string{"main.yaml": "include: [a.yaml]\nnode: x\n", "a.yaml": "a: b: c\n"},
+			"a.yaml:1:5: syntax: mapping values are not allowed in this context",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, watch, why := loadIn(t, tree(t, c.files))

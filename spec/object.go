@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 // decoder turns documents into a Spec and collects all that is wrong on the way.
@@ -22,24 +24,22 @@ type decoder struct {
 
 	checks  map[string]*Check // nil values are checks that are wrong themselves
 	pools   map[string]*Pool
-	used    map[string]bool // checks and pools that something refers to, as "check web"
-	refs    map[*Pool]ref   // where a pool's name stands
-	checkAt map[*Check]ref
+	used    map[string]bool         // checks and pools that something refers to, as "check web"
+	refs    map[*Pool]document.Node // where a pool's name stands
+	checkAt map[*Check]document.Node
 
 	policies policies
 }
 
-func (d *decoder) fail(at ref, p *path, format string, args ...any) {
-	n := at.node()
+func (d *decoder) fail(at document.Node, p *path, format string, args ...any) {
 	d.errs = append(d.errs, Error{
-		File: at.d.name, Line: int(n.line), Col: int(n.col), Path: p.String(), Msg: fmt.Sprintf(format, args...),
+		File: at.Name(), Line: at.Line(), Col: at.Col(), Path: p.String(), Msg: fmt.Sprintf(format, args...),
 	})
 }
 
 // where names a place in a message about another.
-func where(at ref) string {
-	n := at.node()
-	return fmt.Sprintf("%s:%d:%d", at.d.name, n.line, n.col)
+func where(at document.Node) string {
+	return fmt.Sprintf("%s:%d:%d", at.Name(), at.Line(), at.Col())
 }
 
 const notAvailable = "not available in this version"
@@ -48,24 +48,24 @@ const notAvailable = "not available in this version"
 // files state a map that merges.
 type entry struct {
 	name string
-	key  ref
-	vals []ref
+	key  document.Node
+	vals []document.Node
 }
 
-func (e *entry) val() ref { return e.vals[0] }
+func (e *entry) val() document.Node { return e.vals[0] }
 
 // object is a map that is being decoded.
 type object struct {
 	d    *decoder
 	sec  *section
 	path *path
-	at   ref // where to say that a key is missing
+	at   document.Node // where to say that a key is missing
 	keys []*entry
 }
 
 // object opens a map whose keys are those of sec. It has no keys when the
 // values are not maps.
-func (d *decoder) object(sec *section, p *path, at ref, vals ...ref) *object {
+func (d *decoder) object(sec *section, p *path, at document.Node, vals ...document.Node) *object {
 	o := &object{d: d, sec: sec, path: p, at: at}
 	var meant []string // what unknown keys stand for, so that they are not missing as well
 	all := d.entries(p, vals, func(name string) bool {
@@ -84,7 +84,7 @@ func (d *decoder) object(sec *section, p *path, at ref, vals ...ref) *object {
 			o.keys = append(o.keys, e)
 		}
 	}
-	if at.ok() && !slices.ContainsFunc(vals, func(v ref) bool { return v.kind() != mapping && !v.null() }) {
+	if !at.IsZero() && !slices.ContainsFunc(vals, func(v document.Node) bool { return v.Kind() != document.Mapping && !v.Null() }) {
 		for _, f := range sec.fields {
 			if f.need && o.get(f.name) == nil && !slices.Contains(meant, f.name) {
 				d.fail(at, p, "the key %q is missing", f.name)
@@ -100,19 +100,19 @@ const manyKeys = 12
 // entries are the keys of maps that merge, in the order written. A key twice is
 // an error that names both places, unless it stands in different files and
 // merges says that its values become one.
-func (d *decoder) entries(p *path, vals []ref, merges func(name string) bool) []*entry {
+func (d *decoder) entries(p *path, vals []document.Node, merges func(name string) bool) []*entry {
 	var out []*entry
 	var byName map[string]*entry // once there are many; most maps have a few keys
 	for _, v := range vals {
-		if v.null() {
+		if v.Null() {
 			continue
 		}
-		if v.kind() != mapping {
+		if v.Kind() != document.Mapping {
 			d.fail(v, p, "a map is expected, not %s", d.describe(v))
 			continue
 		}
-		for k, val := range v.pairs() {
-			name := string(k.raw())
+		for k, val := range v.Pairs() {
+			name := string(k.Raw())
 			var e *entry
 			if byName != nil {
 				e = byName[name]
@@ -121,7 +121,7 @@ func (d *decoder) entries(p *path, vals []ref, merges func(name string) bool) []
 			}
 			switch {
 			case e == nil:
-				e = &entry{name: name, key: k, vals: []ref{val}}
+				e = &entry{name: name, key: k, vals: []document.Node{val}}
 				out = append(out, e)
 				if byName != nil {
 					byName[name] = e
@@ -131,7 +131,7 @@ func (d *decoder) entries(p *path, vals []ref, merges func(name string) bool) []
 						byName[e.name] = e
 					}
 				}
-			case merges(name) && !slices.ContainsFunc(e.vals, func(r ref) bool { return r.d.file == val.d.file }):
+			case merges(name) && !slices.ContainsFunc(e.vals, func(r document.Node) bool { return r.File() == val.File() }):
 				e.vals = append(e.vals, val)
 			default:
 				d.fail(k, p.dot(name), "stated twice; first at %s", where(e.key))
@@ -142,14 +142,14 @@ func (d *decoder) entries(p *path, vals []ref, merges func(name string) bool) []
 }
 
 // describe says what stands there instead of what was expected.
-func (d *decoder) describe(r ref) string {
+func (d *decoder) describe(r document.Node) string {
 	switch {
-	case r.null():
+	case r.Null():
 		return "nothing"
-	case r.kind() != scalar:
-		return r.kind().String()
+	case r.Kind() != document.Scalar:
+		return r.Kind().String()
 	default:
-		return strconv.Quote(string(r.raw()))
+		return strconv.Quote(string(r.Raw()))
 	}
 }
 
@@ -249,7 +249,7 @@ func (o *object) word(name string) string {
 }
 
 // list is the items of a list, nil when the key is not stated.
-func (o *object) list(name string) []ref {
+func (o *object) list(name string) []document.Node {
 	e := o.get(name)
 	if e == nil {
 		return nil
@@ -257,33 +257,29 @@ func (o *object) list(name string) []ref {
 	return o.d.list(e.val(), o.path.dot(name))
 }
 
-func (d *decoder) list(r ref, p *path) []ref {
-	if r.kind() != sequence {
+func (d *decoder) list(r document.Node, p *path) []document.Node {
+	if r.Kind() != document.Sequence {
 		d.fail(r, p, "a list is expected, not %s", d.describe(r))
 		return nil
 	}
-	items := []ref{}
-	for c := range r.children() {
+	items := []document.Node{}
+	for c := range r.Children() {
 		items = append(items, c)
 	}
 	return items
 }
 
 // text is a scalar with its variables expanded.
-func (d *decoder) text(r ref, p *path) (string, bool) {
-	if r.kind() != scalar {
+func (d *decoder) text(r document.Node, p *path) (string, bool) {
+	if r.Kind() != document.Scalar {
 		d.fail(r, p, "text is expected, not %s", d.describe(r))
 		return "", false
 	}
-	if r.null() {
+	if r.Null() {
 		d.fail(r, p, "a value is missing")
 		return "", false
 	}
-	s := string(r.raw())
-	if !strings.Contains(s, "${") {
-		return s, true
-	}
-	s, err := expand(s, d.env)
+	s, err := r.Text(d.env)
 	if err != nil {
 		d.fail(r, p, "%s", err)
 		return "", false
@@ -293,12 +289,12 @@ func (d *decoder) text(r ref, p *path) (string, bool) {
 
 // plain is a scalar that is not text by its quotes. A value that holds a
 // variable may be quoted, because flow collections want it so.
-func (d *decoder) plain(r ref, p *path, want string) (string, bool) {
-	if r.kind() != scalar || r.null() {
+func (d *decoder) plain(r document.Node, p *path, want string) (string, bool) {
+	if r.Kind() != document.Scalar || r.Null() {
 		d.fail(r, p, "%s is expected, not %s", want, d.describe(r))
 		return "", false
 	}
-	if r.node().flags&quoted != 0 && !strings.Contains(string(r.raw()), "${") {
+	if r.Quoted() && !r.Variable() {
 		d.fail(r, p, "%s is expected, not text: remove the quotes", want)
 		return "", false
 	}
@@ -309,7 +305,7 @@ func (d *decoder) plain(r ref, p *path, want string) (string, bool) {
 // mistaken for it.
 var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,17})$`)
 
-func (d *decoder) integer(r ref, p *path, lo, hi int64) (int64, bool) {
+func (d *decoder) integer(r document.Node, p *path, lo, hi int64) (int64, bool) {
 	s, ok := d.plain(r, p, "a whole number")
 	if !ok {
 		return 0, false
@@ -328,7 +324,7 @@ func (d *decoder) integer(r ref, p *path, lo, hi int64) (int64, bool) {
 
 var fraction = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
 
-func (d *decoder) number(r ref, p *path, lo, hi float64) (float64, bool) {
+func (d *decoder) number(r document.Node, p *path, lo, hi float64) (float64, bool) {
 	s, ok := d.plain(r, p, "a number")
 	if !ok {
 		return 0, false
@@ -346,9 +342,9 @@ func (d *decoder) number(r ref, p *path, lo, hi float64) (float64, bool) {
 }
 
 // words is a list of text without repetitions.
-func (d *decoder) words(items []ref, p *path) []string {
+func (d *decoder) words(items []document.Node, p *path) []string {
 	var out []string
-	first := map[string]ref{}
+	first := map[string]document.Node{}
 	for i, it := range items {
 		s, ok := d.text(it, p.at(i))
 		if !ok {
@@ -369,9 +365,9 @@ func (d *decoder) words(items []ref, p *path) []string {
 }
 
 // lookup finds what a list of names refers to.
-func lookup[T any](d *decoder, what string, known map[string]*T, items []ref, p *path) []*T {
+func lookup[T any](d *decoder, what string, known map[string]*T, items []document.Node, p *path) []*T {
 	out := []*T{}
-	first := map[string]ref{}
+	first := map[string]document.Node{}
 	for i, it := range items {
 		s, ok := d.text(it, p.at(i))
 		if !ok {

@@ -97,28 +97,6 @@ func TestValid(t *testing.T) {
 	}
 }
 
-func TestExpand(t *testing.T) {
-	for _, c := range []struct{ in, want, err string }{
-		{"a", "a", ""},
-		{"${TEST_NUMBER}", "77", ""},
-		{"<${TEST_NUMBER}${TEST_WORD}>", "<77soon>", ""},
-		{"${UNSET:-a: b, c}", "a: b, c", ""},
-		{"${TEST_EMPTY:-x}", "x", ""},
-		{"${TEST_EMPTY}", "", ""},
-		{"${TEST_WORD:-x}", "soon", ""},
-		{"$${TEST_WORD}", "${TEST_WORD}", ""},
-		{"$5 $ $$ ${TEST_NUMBER}$", "$5 $ $$ 77$", ""},
-		{"${UNSET}", "", "the environment variable UNSET is not set; set it or write ${UNSET:-default}"},
-		{"${", "", "malformed variable: write ${NAME} or ${NAME:-default}, or $${ for a literal ${"},
-		{"${A-b}", "", "malformed variable: write ${NAME} or ${NAME:-default}, or $${ for a literal ${"},
-	} {
-		got, err := expand(c.in, testEnv)
-		if msg := fmt.Sprint(err); got != c.want || c.err == "" && err != nil || c.err != "" && msg != c.err {
-			t.Errorf("%q: %q, %v", c.in, got, err)
-		}
-	}
-}
-
 // Services that mean the same share one policy, however they are written.
 func TestPoliciesAreShared(t *testing.T) {
 	s, err := Parse("x.yaml", []byte(onePool+`zones:

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 var allDownRules = map[string]AllDownRule{
@@ -34,8 +36,8 @@ type policies struct {
 const maxTexts = 1 << 16
 
 // policyOf is the policy that a service states, nil when it is wrong.
-func (d *decoder) policyOf(v, key ref, p *path) *policyUse {
-	text := v.span()
+func (d *decoder) policyOf(v, key document.Node, p *path) *policyUse {
+	text := v.Span()
 	if text != nil {
 		if d.policies.last != nil && string(text) == d.policies.lastText {
 			return d.policies.last
@@ -46,7 +48,7 @@ func (d *decoder) policyOf(v, key ref, p *path) *policyUse {
 		}
 	}
 	before := len(d.errs)
-	policy := d.policy(v, key, p.dot(string(key.raw())))
+	policy := d.policy(v, key, p.dot(string(key.Raw())))
 	if len(d.errs) > before || policy == nil {
 		return nil
 	}
@@ -96,7 +98,7 @@ func (p *Policy) mean() string {
 	return string(b)
 }
 
-func (d *decoder) policy(v, key ref, p *path) *Policy {
+func (d *decoder) policy(v, key document.Node, p *path) *Policy {
 	before := len(d.errs)
 	o := d.object(&serviceSection, p, key, v)
 	pol := &Policy{TTL: d.spec.DNS.TTL, Answers: int(o.integer("answers"))}
@@ -125,7 +127,7 @@ func (d *decoder) policy(v, key ref, p *path) *Policy {
 	return pol
 }
 
-func (d *decoder) allDown(r ref, p *path) AllDown {
+func (d *decoder) allDown(r document.Node, p *path) AllDown {
 	s, ok := d.text(r, p)
 	if !ok {
 		return AllDown{}

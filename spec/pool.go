@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 func (d *decoder) allPools(p *path, entries []*entry) {
@@ -46,7 +47,7 @@ func (d *decoder) pool(e *entry, p *path) *Pool {
 	if items != nil && len(items) == 0 {
 		d.fail(k.val(), ep, "the list is empty: state at least one endpoint")
 	}
-	first := map[string]ref{}
+	first := map[string]document.Node{}
 	pool.Endpoints = make([]Endpoint, 0, len(items))
 	for i, it := range items {
 		end, ok := d.endpoint(it, ep.at(i), checks)
@@ -66,9 +67,8 @@ func (d *decoder) pool(e *entry, p *path) *Pool {
 	return pool
 }
 
-func pos(r ref) Pos {
-	n := r.node()
-	return Pos{File: r.d.file, Line: int(n.line), Col: int(n.col)}
+func pos(r document.Node) Pos {
+	return Pos{File: r.File(), Line: r.Line(), Col: r.Col()}
 }
 
 func (d *decoder) place(e *entry, p *path) Place {
@@ -88,7 +88,7 @@ func (d *decoder) place(e *entry, p *path) Place {
 
 func capital(c byte) bool { return c >= 'A' && c <= 'Z' }
 
-func (d *decoder) coordinates(r ref, p *path) *[2]float64 {
+func (d *decoder) coordinates(r document.Node, p *path) *[2]float64 {
 	items := d.list(r, p)
 	if items == nil {
 		return nil
@@ -105,11 +105,11 @@ func (d *decoder) coordinates(r ref, p *path) *[2]float64 {
 	return &[2]float64{lat, long}
 }
 
-func (d *decoder) endpoint(r ref, p *path, checks []*Check) (Endpoint, bool) {
+func (d *decoder) endpoint(r document.Node, p *path, checks []*Check) (Endpoint, bool) {
 	before := len(d.errs)
 	e := Endpoint{Weight: 100, Checks: checks, Pos: pos(r)}
 	at, atPath := r, p
-	if r.kind() == mapping {
+	if r.Kind() == document.Mapping {
 		o := d.object(&endpointSection, p, r, r)
 		e.Weight, e.Priority = uint32(o.integer("weight")), int(o.integer("priority"))
 		e.Tags = d.words(o.list("tags"), p.dot("tags"))

@@ -23,7 +23,7 @@ func Reference() string {
 			b.WriteString("\n```yaml\n" + s.example + "```\n")
 		}
 	}
-	b.WriteString("\n## Steering\n\nSteering is a chain of filters. Each takes the endpoints that the one before it left; the first `answers` of what is left at the end are the answer. A preset is a word for a chain and may stand in one. Endpoints that are not healthy are gone before the chain begins.\n\n")
+	b.WriteString("\n## Steering\n\nSteering is a chain of filters. Each takes the endpoints that the one before it left; the first `answers` of what is left at the end are the answer. A preset is a word for a chain and may stand in one. The chain begins with the healthy endpoints; when nothing is left, with those of which nothing is known; and when nothing is left then, `all_down` answers. [Steering](steering.md) has all of the rules.\n\n")
 	b.WriteString("| word | as | meaning |\n|---|---|---|\n")
 	for _, s := range steerings {
 		as, doc := "filter", s.doc

@@ -222,7 +222,7 @@ pools:
 	fields: []field{
 		{name: "place", typ: "map", doc: "See [place](#place)."},
 		{name: "checks", typ: "list of checks", def: "[]", doc: "An endpoint is healthy when all of them pass."},
-		{name: "min_healthy", typ: "integer", def: "1", lo: 1, hi: 1 << 31, doc: "With fewer healthy endpoints the pool counts as down; at most the number of endpoints."},
+		{name: "min_healthy", typ: "integer", def: "1", lo: 1, hi: 1 << 31, doc: "With fewer healthy endpoints, IPv4 and IPv6 together, the pool gives way to others of the service; when no pool has enough, those that are healthy serve. At most the number of endpoints."},
 		{name: "endpoints", typ: "list of endpoints", need: true, doc: "At least one. See [endpoints](#endpoints)."},
 	},
 }
@@ -302,8 +302,8 @@ zones:
 		{name: "steer", typ: "word, or list of words", def: "round-robin", doc: "A preset, or a chain of filters and presets. See [Steering](#steering)."},
 		{name: "ttl", typ: "seconds", prose: "`dns.ttl`", lo: 0, hi: maxTTL, doc: "Of the answers."},
 		{name: "answers", typ: "integer", def: "1", lo: 0, hi: 65535, doc: "How many records; 0 is all. With host-name endpoints it is 1."},
-		{name: "all_down", typ: "word or pool", def: "serve-all", words: []string{"serve-all", "last-healthy", "nodata", "servfail"}, doc: "What to answer when nothing is healthy: every endpoint, those that were healthy last, no data, SERVFAIL, or the endpoints of another pool."},
-		{name: "panic", typ: "number", def: "0", doc: "From 0 to 1: when a smaller share of the endpoints is healthy, health is ignored. 0 is never."},
+		{name: "all_down", typ: "word or pool", def: "serve-all", words: []string{"serve-all", "last-healthy", "nodata", "servfail"}, doc: "What to answer when nothing is left, neither a healthy endpoint nor one of which nothing is known: every endpoint, those that were healthy last, no data, SERVFAIL, or the endpoints of another pool."},
+		{name: "panic", typ: "number", def: "0", doc: "From 0 to 1: when a smaller share of the endpoints, IPv4 and IPv6 together, is healthy, health is ignored, and `min_healthy` with it. Not when none of the family that was asked for is healthy. 0 is never."},
 		{name: "https", typ: "map", later: true, doc: "HTTPS records."},
 		{name: "srv", typ: "map", later: true, doc: "SRV records."},
 		{name: "txt", typ: "list of text", later: true, doc: "TXT records."},
@@ -328,7 +328,7 @@ var steerings = []steering{
 	{name: "failover", chain: []string{"tier", "rotate"}, doc: "The first pool with enough healthy endpoints, then the lowest `priority` in it."},
 	{name: "rotate", doc: "Puts the next endpoint first, query after query."},
 	{name: "shuffle", doc: "Puts the endpoints in random order."},
-	{name: "tier", doc: "Keeps the first pool that is up, and in it the lowest `priority` with a healthy endpoint."},
+	{name: "tier", doc: "Keeps the first of `pools` that has an endpoint left, and in it the lowest `priority` that has one."},
 	{name: "limit", arg: "limit: 2", doc: "Keeps the first so many endpoints."},
 	{name: "tags", arg: "tags: [ssd]", doc: "Keeps the endpoints that have all of these tags."},
 	{name: "geo", later: true, doc: "Those whose place matches the client's best."},

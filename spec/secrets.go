@@ -1,8 +1,9 @@
 package spec
 
 import (
-	"runtime"
 	"strings"
+
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 // secretHeaders are those whose values let somebody in.
@@ -11,51 +12,47 @@ var secretHeaders = map[string]bool{
 	"x-auth-token": true, "x-access-token": true, "x-auth-key": true, "x-vault-token": true, "private-token": true,
 }
 
-// secrets refuses a document that holds a secret and that everybody can read.
-func (d *decoder) secrets(doc *document) {
-	if runtime.GOOS == "windows" || len(doc.nodes) == 0 || doc.mode&0o004 == 0 {
-		return
-	}
-	found := func(v ref, p *path) {
-		if v.kind() == scalar && !v.null() && !fromEnvironment(v.raw()) {
-			d.fail(v, p, "a secret in a file that everybody can read: chmod o-r %s, or take it from the environment: ${VAR}", doc.name)
+// secrets refuses a document that everybody can read for the secrets in it.
+func (d *decoder) secrets(top document.Node) {
+	found := func(v document.Node, p *path) {
+		if v.Kind() == document.Scalar && !v.Null() && !v.FromEnvironment() {
+			d.fail(v, p, "a secret in a file that everybody can read: chmod o-r %s, or take it from the environment: ${VAR}", top.Name())
 		}
 	}
-	top := ref{doc, 0}
 	for _, v := range under(top, "dns", "cookie_secret") {
-		found(v.ref, v.path)
+		found(v.node, v.path)
 	}
 	for _, v := range under(top, "admin", "tokens", "*", "secret") {
-		found(v.ref, v.path)
+		found(v.node, v.path)
 	}
 	for _, v := range under(top, "checks", "*", "headers", "*") {
 		if secretHeaders[strings.ToLower(v.path.key)] {
-			found(v.ref, v.path)
+			found(v.node, v.path)
 		}
 	}
 }
 
 type placed struct {
-	ref  ref
+	node document.Node
 	path *path
 }
 
 // under finds the values at a path of keys, in which * is any key or item.
-func under(r ref, keys ...string) []placed {
-	at := []placed{{ref: r}}
+func under(r document.Node, keys ...string) []placed {
+	at := []placed{{node: r}}
 	for _, key := range keys {
 		var next []placed
 		for _, v := range at {
-			switch v.ref.kind() {
-			case mapping:
-				for k, val := range v.ref.pairs() {
-					if name := string(k.raw()); key == "*" || name == key {
+			switch v.node.Kind() {
+			case document.Mapping:
+				for k, val := range v.node.Pairs() {
+					if name := string(k.Raw()); key == "*" || name == key {
 						next = append(next, placed{val, v.path.dot(name)})
 					}
 				}
-			case sequence:
+			case document.Sequence:
 				i := 0
-				for val := range v.ref.children() {
+				for val := range v.node.Children() {
 					if key == "*" {
 						next = append(next, placed{val, v.path.at(i)})
 					}

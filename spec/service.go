@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 // services decodes the services of a zone, of which there may be a million:
@@ -15,36 +16,36 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, 
 	lowest = d.spec.DNS.TTL
 	count, size := 0, 0
 	for _, r := range e.vals {
-		if r.kind() != mapping {
-			if !r.null() {
+		if r.Kind() != document.Mapping {
+			if !r.Null() {
 				d.fail(r, p, "a map is expected, not %s", d.describe(r))
 			}
 			continue
 		}
-		for k := range r.pairs() {
+		for k := range r.Pairs() {
 			count++
-			size += len(k.raw())
+			size += len(k.Raw())
 		}
 	}
 	out = make([]Service, 0, count)
 	var text strings.Builder
 	text.Grow(size) // so that it never moves and labels can point into it
 	seen := newLabelSet(count)
-	names := make([]ref, 0, count)
+	names := make([]document.Node, 0, count)
 	for _, r := range e.vals {
-		if r.kind() != mapping {
+		if r.Kind() != document.Mapping {
 			continue
 		}
-		for k, v := range r.pairs() {
+		for k, v := range r.Pairs() {
 			start := text.Len()
-			why := appendLabel(&text, k.raw(), len(scope.zone))
+			why := appendLabel(&text, k.Raw(), len(scope.zone))
 			label := text.String()[start:]
 			if why != "" {
-				d.fail(k, p.dot(string(k.raw())), "not the name of a service: %s", why)
+				d.fail(k, p.dot(string(k.Raw())), "not the name of a service: %s", why)
 				continue
 			}
 			if i, twice := seen.add(label); twice {
-				d.fail(k, p.dot(string(k.raw())), "stated twice; first at %s", where(names[i]))
+				d.fail(k, p.dot(string(k.Raw())), "stated twice; first at %s", where(names[i]))
 				continue
 			}
 			names = append(names, k)
@@ -55,8 +56,7 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, 
 			if d.clear(k, label, p, scope) && d.fits(use, k, label, p, scope) {
 				use.services++
 				lowest = min(lowest, use.policy.TTL)
-				n := k.node()
-				out = append(out, Service{Label: label, Policy: use.policy, Line: int(n.line), File: k.d.file})
+				out = append(out, Service{Label: label, Policy: use.policy, Line: k.Line(), File: k.File()})
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func appendLabel(out *strings.Builder, raw []byte, zone int) string {
 
 // clear is whether a service's name is free: no nameserver has it and no zone
 // below this one holds it.
-func (d *decoder) clear(k ref, label string, p *path, scope *zoneScope) bool {
+func (d *decoder) clear(k document.Node, label string, p *path, scope *zoneScope) bool {
 	if len(scope.children) == 0 && len(scope.servers) == 0 {
 		return true
 	}
@@ -137,7 +137,7 @@ func appendWire(wire []byte, label string, zone dnswire.Name) []byte {
 
 // fits is whether a policy can be that of this service: host names need a name
 // that may have a CNAME and that is not their own.
-func (d *decoder) fits(use *policyUse, k ref, label string, p *path, scope *zoneScope) bool {
+func (d *decoder) fits(use *policyUse, k document.Node, label string, p *path, scope *zoneScope) bool {
 	if !use.hosts {
 		return true
 	}

@@ -2,6 +2,8 @@ package spec
 
 import (
 	"math"
+
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 // steer decodes the chain of a service. Presets in it are expanded in place.
@@ -15,7 +17,7 @@ func (d *decoder) steer(pol *Policy, o *object) {
 	}
 	p := o.path.dot("steer")
 	r := e.val()
-	if r.kind() != sequence {
+	if r.Kind() != document.Sequence {
 		if s := d.steering(r, p); s != nil {
 			pol.Preset, pol.Steer = s.name, expandStep(s)
 		}
@@ -26,7 +28,7 @@ func (d *decoder) steer(pol *Policy, o *object) {
 		d.fail(r, p, "the list is empty: state at least one filter, or leave steer out for %s", def)
 	}
 	for i, it := range items {
-		if it.kind() == mapping {
+		if it.Kind() == document.Mapping {
 			d.argument(pol, it, p.at(i))
 			continue
 		}
@@ -65,7 +67,7 @@ func expandStep(s *steering) []Step {
 }
 
 // steering is a word of the chain that stands without an argument.
-func (d *decoder) steering(r ref, p *path) *steering {
+func (d *decoder) steering(r document.Node, p *path) *steering {
 	name, ok := d.text(r, p)
 	if !ok {
 		return nil
@@ -85,8 +87,8 @@ func (d *decoder) steering(r ref, p *path) *steering {
 }
 
 // argument decodes a filter with an argument, a map of one key.
-func (d *decoder) argument(pol *Policy, r ref, p *path) {
-	entries := d.entries(p, []ref{r}, func(string) bool { return false })
+func (d *decoder) argument(pol *Policy, r document.Node, p *path) {
+	entries := d.entries(p, []document.Node{r}, func(string) bool { return false })
 	if len(entries) != 1 {
 		d.fail(r, p, "a filter with an argument is a map of one key, such as limit: 2")
 		return

@@ -8,14 +8,15 @@ import (
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 // stated is a zone as the files state it.
 type stated struct {
 	name dnswire.Name
-	key  ref
+	key  document.Node
 	path *path
-	vals []ref
+	vals []document.Node
 	// children are the zones of the configuration below this one.
 	children []dnswire.Name
 }
@@ -89,7 +90,7 @@ func labels(n dnswire.Name) []string {
 func (d *decoder) zone(z *stated) *Zone {
 	o := d.object(&zoneSection, z.path, z.key, z.vals...)
 	zone := &Zone{Name: z.name, Pos: pos(z.key)}
-	scope := zoneScope{zone: z.name, children: map[dnswire.Name]bool{}, servers: map[dnswire.Name]ref{}}
+	scope := zoneScope{zone: z.name, children: map[dnswire.Name]bool{}, servers: map[dnswire.Name]document.Node{}}
 	for _, c := range z.children {
 		scope.children[c] = true
 	}
@@ -112,7 +113,7 @@ func (d *decoder) zone(z *stated) *Zone {
 type zoneScope struct {
 	zone     dnswire.Name
 	children map[dnswire.Name]bool // zones below it
-	servers  map[dnswire.Name]ref
+	servers  map[dnswire.Name]document.Node
 }
 
 // child is the zone below this one to which the name belongs, or no name.
@@ -182,16 +183,16 @@ func (d *decoder) nameservers(e *entry, p *path, scope *zoneScope) []Nameserver 
 }
 
 // addresses is one address or a list of them.
-func (d *decoder) addresses(r ref, p *path) []netip.Addr {
-	items := []ref{r}
-	if r.kind() == sequence {
+func (d *decoder) addresses(r document.Node, p *path) []netip.Addr {
+	items := []document.Node{r}
+	if r.Kind() == document.Sequence {
 		items = d.list(r, p)
 	}
 	var out []netip.Addr
-	first := map[netip.Addr]ref{}
+	first := map[netip.Addr]document.Node{}
 	for i, it := range items {
 		ip := p
-		if r.kind() == sequence {
+		if r.Kind() == document.Sequence {
 			ip = p.at(i)
 		}
 		s, ok := d.text(it, ip)

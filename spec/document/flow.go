@@ -1,13 +1,13 @@
-package spec
+package document
 
 import "bytes"
 
 // closedFlow parses a flow collection to see that it can, and adds it without
 // its children.
 func (p *fast) closedFlow(open byte) bool {
-	k := sequence
+	k := Sequence
 	if open == '{' {
-		k = mapping
+		k = Mapping
 	}
 	rest := p.src[p.pos:]
 	if i := bytes.IndexByte(rest, '\n'); i >= 0 {
@@ -15,18 +15,18 @@ func (p *fast) closedFlow(open byte) bool {
 	}
 	n, known := p.flows[string(rest)]
 	if !known {
-		save, nodes, text := p.pos, len(p.d.nodes), len(p.d.cooked)
+		save, cells, text := p.pos, len(p.d.cells), len(p.d.cooked)
 		if !p.flow(0) {
 			return false
 		}
 		n = p.pos - save
 		p.pos = save
-		p.d.nodes, p.d.cooked = p.d.nodes[:nodes], p.d.cooked[:text]
+		p.d.cells, p.d.cooked = p.d.cells[:cells], p.d.cooked[:text]
 		if len(p.flows) < maxFlows {
 			p.flows[string(rest)] = n
 		}
 	}
-	p.d.add(node{
+	p.d.add(cell{
 		off: uint32(p.pos), end: uint32(p.pos + n), line: p.line, col: p.col(), kind: k, flags: closed,
 	})
 	p.pos += n
@@ -46,9 +46,9 @@ func (p *fast) flow(depth int) bool {
 	if depth > maxFastDepth {
 		return false
 	}
-	k, closing := sequence, byte(']')
+	k, closing := Sequence, byte(']')
 	if p.src[p.pos] == '{' {
-		k, closing = mapping, '}'
+		k, closing = Mapping, '}'
 	}
 	i := p.start(k)
 	p.pos++
@@ -60,7 +60,7 @@ func (p *fast) flow(depth int) bool {
 			return p.end(i)
 		}
 		switch {
-		case k == mapping:
+		case k == Mapping:
 			if !p.flowKey() || !p.flowValue(depth) {
 				return false
 			}
@@ -81,7 +81,7 @@ func (p *fast) flow(depth int) bool {
 // flowItem parses an item of a flow list: a value, or a map of one key that
 // stands without braces, as in [limit: 2].
 func (p *fast) flowItem(depth int) bool {
-	pos, nodes, text := p.pos, len(p.d.nodes), len(p.d.cooked)
+	pos, cells, text := p.pos, len(p.d.cells), len(p.d.cooked)
 	if !p.flowValue(depth) {
 		return false
 	}
@@ -89,8 +89,8 @@ func (p *fast) flowItem(depth int) bool {
 		return true
 	}
 	p.pos = pos
-	p.d.nodes, p.d.cooked = p.d.nodes[:nodes], p.d.cooked[:text]
-	i := p.start(mapping)
+	p.d.cells, p.d.cooked = p.d.cells[:cells], p.d.cooked[:text]
+	i := p.start(Mapping)
 	if !p.flowKey() || !p.flowValue(depth) {
 		return false
 	}

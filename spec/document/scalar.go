@@ -1,4 +1,4 @@
-package spec
+package document
 
 import "bytes"
 
@@ -126,7 +126,7 @@ func (p *fast) quoted(quote byte) bool {
 			p.d.cooked = append(p.d.cooked, c)
 		}
 	}
-	n := node{off: uint32(start), end: uint32(p.pos), line: line, col: col, flags: quoted}
+	n := cell{off: uint32(start), end: uint32(p.pos), line: line, col: col, flags: quoted}
 	if text >= 0 {
 		n.off, n.end, n.flags = uint32(text), uint32(len(p.d.cooked)), quoted|cooked
 	}

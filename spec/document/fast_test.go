@@ -1,4 +1,4 @@
-package spec
+package document
 
 import (
 	"fmt"
@@ -9,22 +9,21 @@ import (
 )
 
 // dump is a tree as text: what both parsers must agree on.
-func dump(r ref) string {
+func dump(n Node) string {
 	var b strings.Builder
-	var walk func(r ref, depth int)
-	walk = func(r ref, depth int) {
-		r = r.open()
-		n := r.node()
-		fmt.Fprintf(&b, "%*s%d:%d %s", depth*2, "", n.line, n.col, n.kind)
-		if n.kind == scalar {
-			fmt.Fprintf(&b, " %q quoted=%t null=%t", r.raw(), n.flags&quoted != 0, r.null())
+	var walk func(n Node, depth int)
+	walk = func(n Node, depth int) {
+		n = n.open()
+		fmt.Fprintf(&b, "%*s%d:%d %s", depth*2, "", n.Line(), n.Col(), n.Kind())
+		if n.Kind() == Scalar {
+			fmt.Fprintf(&b, " %q quoted=%t null=%t", n.Raw(), n.Quoted(), n.Null())
 		}
 		b.WriteByte('\n')
-		for c := range r.children() {
+		for c := range n.Children() {
 			walk(c, depth+1)
 		}
 	}
-	walk(r, 0)
+	walk(n, 0)
 	return b.String()
 }
 
@@ -39,7 +38,7 @@ func same(t *testing.T, src string) (accepted bool) {
 	if errs := parseLibrary(slow); len(errs) > 0 {
 		t.Fatalf("the fast parser accepts what the library refuses with %v:\n%q", errs, src)
 	}
-	got, want := dump(ref{quick, 0}), dump(ref{slow, 0})
+	got, want := dump(Node{quick, 0}), dump(Node{slow, 0})
 	if got != want {
 		t.Fatalf("the fast parser reads\n%s\nthe library\n%s\nin %q", got, want, src)
 	}
@@ -92,8 +91,8 @@ func TestFastParser(t *testing.T) {
 
 // Every file of the project is read by the fast parser, so it is what users meet.
 func TestFastParserReadsExamples(t *testing.T) {
-	files, _ := filepath.Glob("../examples/*.yaml")
-	valid, _ := filepath.Glob("testdata/valid-*.yaml")
+	files, _ := filepath.Glob("../../examples/*.yaml")
+	valid, _ := filepath.Glob("../testdata/valid-*.yaml")
 	for _, file := range append(files, valid...) {
 		b, err := os.ReadFile(file)
 		if err != nil {

@@ -1,4 +1,4 @@
-package spec
+package document
 
 import (
 	"bytes"
@@ -14,21 +14,12 @@ import (
 // document of a few lines that stands for billions of values.
 const maxAliasNodes = 100_000
 
-// parse makes the tree of d from d.src. The fast parser reads what it knows and
-// the library everything else, errors included; both make the same tree. A
-// document that could not be read has no nodes.
-func (d *document) parse() Errors {
-	if parseFast(d) {
-		return nil
-	}
-	return parseLibrary(d)
-}
-
-func parseLibrary(d *document) Errors {
-	d.nodes, d.cooked = nil, nil
+// parseLibrary makes the tree of d by the library, or says why there is none.
+func parseLibrary(d *document) []Error {
+	d.cells, d.cooked = nil, nil
 	text := shield(d.src)
-	fail := func(line, col int, msg string) Errors {
-		return Errors{{File: d.name, Line: line, Col: col, Msg: msg}}
+	fail := func(line, col int, msg string) []Error {
+		return []Error{{Line: line, Col: col, Msg: msg}}
 	}
 	l, err := yaml.NewLoader(bytes.NewReader(text))
 	if err != nil {
@@ -38,13 +29,13 @@ func parseLibrary(d *document) Errors {
 	if err := l.Load(&root); errors.Is(err, io.EOF) {
 		return fail(1, 1, "the file is empty: state at least one key, or remove it")
 	} else if err != nil {
-		return Errors{syntaxError(d, err)}
+		return []Error{syntaxError(d, err)}
 	}
 	var second yaml.Node
 	if err := l.Load(&second); err == nil {
 		return fail(second.Line, second.Column, "a second document: a file holds one; put the other into a file of its own and include it")
 	} else if !errors.Is(err, io.EOF) {
-		return Errors{syntaxError(d, err)}
+		return []Error{syntaxError(d, err)}
 	}
 	if root.Kind == yaml.DocumentNode && len(root.Content) > 0 {
 		root = *root.Content[0]
@@ -55,14 +46,14 @@ func parseLibrary(d *document) Errors {
 	c := converter{d: d, shielded: len(text) != len(d.src), open: map[*yaml.Node]bool{}}
 	c.node(&root, 0)
 	if len(c.errs) > 0 {
-		d.nodes, d.cooked = nil, nil
+		d.cells, d.cooked = nil, nil
 	}
 	return c.errs
 }
 
 // syntaxError says what the library found, with its place.
 func syntaxError(d *document, err error) Error {
-	e := Error{File: d.name, Msg: err.Error()}
+	e := Error{Msg: err.Error()}
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {
 		return e
@@ -123,7 +114,7 @@ func (d *document) byteAt(line, col int) byte {
 	return src[0]
 }
 
-// converter lays a library tree down as a doc's nodes. An alias becomes what it
+// converter lays a library tree down as a document's cells. An alias becomes what it
 // stands for, with the position of the anchor; a merge key becomes the keys
 // that it brings.
 type converter struct {
@@ -131,11 +122,11 @@ type converter struct {
 	shielded bool
 	open     map[*yaml.Node]bool // anchors that are being expanded
 	aliased  int                 // nodes that came from aliases
-	errs     Errors
+	errs     []Error
 }
 
 func (c *converter) fail(n *yaml.Node, format string, args ...any) {
-	c.errs = append(c.errs, Error{File: c.d.name, Line: n.Line, Col: n.Column, Msg: fmt.Sprintf(format, args...)})
+	c.errs = append(c.errs, Error{Line: n.Line, Col: n.Column, Msg: fmt.Sprintf(format, args...)})
 }
 
 func (c *converter) node(n *yaml.Node, depth int) {
@@ -147,7 +138,7 @@ func (c *converter) node(n *yaml.Node, depth int) {
 		return
 	}
 	defer done()
-	out := node{line: uint32(n.Line), col: uint32(n.Column), flags: cooked}
+	out := cell{line: uint32(n.Line), col: uint32(n.Column), flags: cooked}
 	if depth > 0 {
 		if c.aliased++; c.aliased > maxAliasNodes {
 			c.fail(n, "aliases expand to more than %d values", maxAliasNodes)
@@ -157,7 +148,7 @@ func (c *converter) node(n *yaml.Node, depth int) {
 	tagged := n.Style&yaml.TaggedStyle != 0
 	switch n.Kind {
 	case yaml.ScalarNode:
-		out.kind = scalar
+		out.kind = Scalar
 		if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
 			out.flags |= quoted
 		}
@@ -184,7 +175,7 @@ func (c *converter) node(n *yaml.Node, depth int) {
 			c.fail(n, "the tag %s is not supported: remove it", n.Tag)
 			return
 		}
-		out.kind = sequence
+		out.kind = Sequence
 		i := c.d.add(out)
 		for _, child := range n.Content {
 			c.node(child, depth)
@@ -195,7 +186,7 @@ func (c *converter) node(n *yaml.Node, depth int) {
 			c.fail(n, "the tag %s is not supported: remove it", n.Tag)
 			return
 		}
-		out.kind = mapping
+		out.kind = Mapping
 		i := c.d.add(out)
 		c.pairs(n, depth, nil)
 		c.d.close(i)

@@ -1,4 +1,4 @@
-package spec
+package document
 
 import (
 	"bytes"
@@ -11,16 +11,16 @@ import (
 // library in a tenth of the time, or says false: then the library decides,
 // whatever it was that this parser did not know.
 func parseFast(d *document) bool {
-	d.nodes, d.cooked = nil, nil
+	d.cells, d.cooked = nil, nil
 	if len(d.src) > 1<<32-2 || !d.readable() {
 		return false
 	}
 	// Two nodes a line are a key and its value.
-	d.nodes = make([]node, 0, 2*bytes.Count(d.src, []byte{'\n'})+16)
+	d.cells = make([]cell, 0, 2*bytes.Count(d.src, []byte{'\n'})+16)
 	p := fast{d: d, src: d.src, line: 1, flows: map[string]int{}}
 	ok := p.document()
 	if !ok {
-		d.nodes, d.cooked = nil, nil
+		d.cells, d.cooked = nil, nil
 	}
 	return ok
 }
@@ -159,24 +159,24 @@ func (p *fast) block(depth int) bool {
 	return p.mapping(depth)
 }
 
-func (p *fast) start(k kind) uint32 {
-	return p.d.add(node{off: uint32(p.pos), line: p.line, col: p.col(), kind: k})
+func (p *fast) start(k Kind) uint32 {
+	return p.d.add(cell{off: uint32(p.pos), line: p.line, col: p.col(), kind: k})
 }
 
 func (p *fast) end(i uint32) bool {
-	p.d.nodes[i].end = uint32(p.last)
+	p.d.cells[i].end = uint32(p.last)
 	p.d.close(i)
 	return true
 }
 
 // absent adds the null that stands just past what was read last.
 func (p *fast) absent(line uint32, col uint32) {
-	p.d.add(node{line: line, col: col})
+	p.d.add(cell{line: line, col: col})
 }
 
 func (p *fast) mapping(depth int) bool {
 	indent := p.indent()
-	m := p.start(mapping)
+	m := p.start(Mapping)
 	for {
 		if !p.key() {
 			return false
@@ -213,7 +213,7 @@ func (p *fast) mapping(depth int) bool {
 
 func (p *fast) sequence(depth int) bool {
 	indent := p.indent()
-	s := p.start(sequence)
+	s := p.start(Sequence)
 	for {
 		p.pos++ // the hyphen
 		p.last = p.pos
@@ -262,11 +262,11 @@ func (p *fast) sequence(depth int) bool {
 
 // keyAhead is whether a key of a map stands here.
 func (p *fast) keyAhead() bool {
-	save, nodes, text := p.pos, len(p.d.nodes), len(p.d.cooked)
+	save, cells, text := p.pos, len(p.d.cells), len(p.d.cooked)
 	last := p.last
 	ok := p.key()
 	p.pos, p.last = save, last
-	p.d.nodes, p.d.cooked = p.d.nodes[:nodes], p.d.cooked[:text]
+	p.d.cells, p.d.cooked = p.d.cells[:cells], p.d.cooked[:text]
 	return ok
 }
 
@@ -297,7 +297,7 @@ func (p *fast) key() bool {
 
 // scalar adds the next n bytes as a node.
 func (p *fast) scalar(n int, flags uint8) {
-	p.d.add(node{off: uint32(p.pos), end: uint32(p.pos + n), line: p.line, col: p.col(), flags: flags})
+	p.d.add(cell{off: uint32(p.pos), end: uint32(p.pos + n), line: p.line, col: p.col(), flags: flags})
 	p.pos += n
 	p.last = p.pos
 }

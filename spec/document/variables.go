@@ -1,4 +1,4 @@
-package spec
+package document
 
 import (
 	"bytes"
@@ -6,6 +6,27 @@ import (
 	"strings"
 	"unicode/utf8"
 )
+
+// Text is the text of a scalar with its variables expanded: ${NAME} and
+// ${NAME:-default} become what env says, $${ a literal ${.
+func (n Node) Text(env func(name string) (value string, set bool)) (string, error) {
+	s := string(n.Raw())
+	if !strings.Contains(s, "${") {
+		return s, nil
+	}
+	return expand(s, env)
+}
+
+// Variable is whether a scalar holds a variable, or what looks like one.
+func (n Node) Variable() bool { return bytes.Contains(n.Raw(), []byte("${")) }
+
+// FromEnvironment is whether a scalar takes its value wholly from the
+// environment, so that the file holds nothing of it.
+func (n Node) FromEnvironment() bool {
+	raw := n.Raw()
+	size := refLen(raw)
+	return size > 0 && size == len(raw) && !(bytes.Contains(raw, []byte(":-")) && !bytes.HasSuffix(raw, []byte(":-}")))
+}
 
 // refLen is the length of the variable reference ${NAME} or ${NAME:-default}
 // that starts at b[0], or 0 when none does. A default holds no quote,
@@ -77,13 +98,6 @@ func expand(s string, env func(string) (string, bool)) (string, error) {
 		}
 		out.WriteString(v)
 	}
-}
-
-// fromEnvironment is whether the text takes its value wholly from the
-// environment, so that the file holds nothing of it.
-func fromEnvironment(raw []byte) bool {
-	n := refLen(raw)
-	return n > 0 && n == len(raw) && !(bytes.Contains(raw, []byte(":-")) && !bytes.HasSuffix(raw, []byte(":-}")))
 }
 
 // YAML ends plain text at a brace within a flow collection, so {secret: ${X}}
