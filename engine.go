@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/table"
@@ -20,12 +21,15 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Keeper     health.Keeper // where verdicts and overrides survive a restart
+	// Prober makes the probe of a check; nil: those of package probe.
+	Prober func(c health.Check) (probe.Prober, error)
 }
 
 // Engine keeps the snapshot. Readers call Snapshot from any goroutine.
 type Engine struct {
 	board    *health.Board
 	snapshot atomic.Pointer[resolve.Snapshot]
+	settled  chan struct{} // closed when the snapshot has every first verdict
 
 	mu    sync.Mutex // of whoever replaces the snapshot
 	table *table.Table
@@ -34,11 +38,11 @@ type Engine struct {
 
 // New makes an engine without intent: Snapshot is nil until the first Commit.
 func New(o Options) (*Engine, error) {
-	board, err := health.New(health.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper})
+	board, err := health.New(health.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, Prober: o.Prober})
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{board: board}
+	e := &Engine{board: board, settled: make(chan struct{})}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(endpointStates{e})
 	}
@@ -56,8 +60,9 @@ func (e *Engine) Spec() *spec.Spec {
 	return e.spec
 }
 
-// Settled is closed when every probe of the first statement has a verdict.
-func (e *Engine) Settled() <-chan struct{} { return e.board.Settled() }
+// Settled is closed when every probe has a verdict for the first time, and
+// Snapshot has them all.
+func (e *Engine) Settled() <-chan struct{} { return e.settled }
 
 // Change is a statement that has been compiled and not yet put in force.
 type Change struct {
@@ -98,7 +103,8 @@ func (e *Engine) Commit(c *Change) error {
 	kept := *c.spec
 	kept.Zones = nil
 	e.table, e.spec = c.table, &kept
-	e.snapshot.Store(&resolve.Snapshot{Table: c.table, Health: e.board.Apply(c.plan)})
+	e.board.Apply(c.plan)
+	e.replace()
 	return nil
 }
 
@@ -107,13 +113,16 @@ func (e *Engine) Run(ctx context.Context) error {
 	var following sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
 	following.Go(func() {
+		settled := e.board.Settled()
 		for {
 			select {
 			case <-ctx.Done():
 				return
+			case <-settled:
+				settled = nil
 			case <-e.board.Changed():
-				e.follow()
 			}
+			e.follow()
 		}
 	})
 	err := e.board.Run(ctx)
@@ -127,6 +136,27 @@ func (e *Engine) follow() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.table != nil {
-		e.snapshot.Store(&resolve.Snapshot{Table: e.table, Health: e.board.View()})
+		e.replace()
+	}
+}
+
+// replace makes a snapshot of what there is now. Views change their targets only
+// under e.mu, by Commit, so the view is aligned with the table.
+func (e *Engine) replace() {
+	settled := closed(e.board.Settled()) // before the view is taken, which then has it all
+	if v := e.board.View(); e.snapshot.Load() == nil || e.snapshot.Load().Health != v {
+		e.snapshot.Store(&resolve.Snapshot{Table: e.table, Health: v})
+	}
+	if settled && !closed(e.settled) {
+		close(e.settled)
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

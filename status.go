@@ -42,8 +42,13 @@ func (e *Engine) Endpoints() []EndpointStatus {
 		target   int32
 	}
 	seen := map[id]bool{}
+	plans := make([]bool, len(s.Table.Plans)) // a million services may share a few
 	var all []EndpointStatus
 	s.Table.EachService(func(n *table.Node, p *table.Plan) bool {
+		if plans[n.Plan] {
+			return true
+		}
+		plans[n.Plan] = true
 		for _, group := range []*[3]table.Members{&p.Members, &p.Spare} {
 			for f := range group {
 				ms := &group[f]
@@ -58,7 +63,7 @@ func (e *Engine) Endpoints() []EndpointStatus {
 						Detail: s.Health.Detail(int(ms.Targets[i]), nil),
 						Checks: e.board.Probed(s.Health.Generation(), int(ms.Targets[i])),
 					}
-					if p.PerService {
+					if borrowsHost(&s.Table.Targets[ms.Targets[i]]) {
 						st.Service = s.Table.Name(n).String()
 					}
 					all = append(all, st)
@@ -75,6 +80,12 @@ func (e *Engine) Endpoints() []EndpointStatus {
 			cmp.Compare(a.Service, b.Service))
 	})
 	return all
+}
+
+// borrowsHost is whether some check of a target asks for the service's host, so
+// that the target is this service's alone.
+func borrowsHost(t *health.Target) bool {
+	return slices.ContainsFunc(t.Checks, func(c health.Check) bool { return c.Host != c.Check.Host })
 }
 
 // Question is what is to be explained.
@@ -120,27 +131,36 @@ func Explain(s *resolve.Snapshot, question Question) (*resolve.Trace, error) {
 	return s.Explain(&q, rand.Uint64(), rand.Uint64()), nil
 }
 
-// Override puts an operator's word on an endpoint of a service in force.
+// Override puts an operator's word on an endpoint of a service in force. When it
+// returns, Snapshot has it.
 func (e *Engine) Override(o health.Overriding) error {
 	if o.Since.IsZero() {
 		o.Since = time.Now()
 	}
-	return e.board.SetOverride(o)
+	if err := e.board.SetOverride(o); err != nil {
+		return err
+	}
+	e.follow()
+	return nil
 }
 
-// ClearOverride ends an operator's word.
+// ClearOverride ends an operator's word. When it returns, Snapshot is without it.
 func (e *Engine) ClearOverride(service, endpoint string) error {
 	n, err := dnswire.ParseName(service)
 	if err != nil {
 		return fmt.Errorf("service %q: %w", service, err)
 	}
-	return e.board.ClearOverride(n, endpoint)
+	if err := e.board.ClearOverride(n, endpoint); err != nil {
+		return err
+	}
+	e.follow()
+	return nil
 }
 
 // Overrides lists the operators' words in force.
 func (e *Engine) Overrides() []health.Overriding { return e.board.Overrides() }
 
-// WaitSettled waits until every probe of the first statement has a verdict.
+// WaitSettled waits for Settled.
 func (e *Engine) WaitSettled(ctx context.Context) error {
 	select {
 	case <-e.Settled():

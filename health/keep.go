@@ -32,16 +32,21 @@ func recordOf(v *verdict) record {
 	return record{v.state, v.since, v.reason, v.lastUp, v.seen}
 }
 
-// verdict is the kept verdict, if it is young enough to be trusted. A record
-// from the future is not.
-func (r record) verdict(now time.Time, interval time.Duration) (verdict, bool) {
+// verdict is what is left of a kept verdict: all of it while it is young enough
+// to be trusted, after that when it was last up. Of a record from the future
+// nothing is believed, since it says no more than that some clock was wrong.
+func (r record) verdict(now time.Time, interval time.Duration) verdict {
 	age := now.Sub(r.Seen)
-	v := verdict{lastUp: r.LastUp}
-	if r.State == Unknown || age < 0 || age > restoredIntervals*interval {
-		return v, r.State != Unknown && age >= 0
+	v := verdict{
+		state: r.State, restored: true, since: r.Since, reason: r.Reason, lastUp: r.LastUp, seen: r.Seen,
 	}
-	v.state, v.since, v.reason, v.seen, v.restored = r.State, r.Since, r.Reason, r.Seen, true
-	return v, true
+	switch {
+	case r.State == Unknown || age < 0:
+		return verdict{}
+	case age >= restoredIntervals*interval:
+		v.lapse()
+	}
+	return v
 }
 
 func (b *Board) restore() error {
@@ -54,7 +59,8 @@ func (b *Board) restore() error {
 	}
 	for request, raw := range kept {
 		var r record
-		if json.Unmarshal(raw, &r) == nil {
+		// A record that cannot be read is no loss: the next probe replaces it.
+		if json.Unmarshal(raw, &r) == nil && r.State <= Down {
 			b.restored[request] = r
 		}
 	}
@@ -76,7 +82,18 @@ func (b *Board) restore() error {
 	return nil
 }
 
-func (b *Board) save(batch map[string]record) {
+// keep has a record written, or deleted when it has no state.
+func (b *Board) keep(request string, r record) {
+	if b.keeper != nil {
+		b.unsaved[request] = r
+	}
+}
+
+// save writes records and returns those that it could not write.
+func (b *Board) save(batch map[string]record) (unwritten map[string]record) {
+	if len(batch) == 0 {
+		return nil
+	}
 	values := make(map[string][]byte, len(batch))
 	for request, r := range batch {
 		if r.State == Unknown {
@@ -85,32 +102,30 @@ func (b *Board) save(batch map[string]record) {
 		}
 		raw, err := json.Marshal(r)
 		if err != nil {
+			// A time beyond the year 9999 has no JSON form. It is not tried again.
 			b.log.Error("health not kept", "error", err)
 			continue
 		}
 		values[request] = raw
 	}
-	if len(values) == 0 {
-		return
-	}
-	if err := b.keeper.Save(verdictBucket, values); err != nil {
+	err := b.keeper.Save(verdictBucket, values)
+	switch {
+	case err != nil && !b.unkept:
 		b.log.Error("health not kept: a restart would not know it", "error", err)
+	case err == nil && b.unkept:
+		b.log.Info("health kept again")
 	}
+	b.unkept = err != nil
+	if err != nil {
+		return batch
+	}
+	return nil
 }
 
-// The bounds of how often confirmations of verdicts are written. Changes are
-// written at once.
+// The bounds of how often confirmations of verdicts are written, which is else
+// the shortest interval of any check, since a kept verdict is trusted for three
+// intervals from when it was last confirmed. Changes are written at once.
 const (
 	minSave = 500 * time.Millisecond
 	maxSave = 30 * time.Second
 )
-
-// saveEvery is the shortest interval of any check, within bounds: a kept
-// verdict is trusted for three intervals from when it was last confirmed.
-func saveEvery(runners map[string]*runner) time.Duration {
-	every := maxSave
-	for _, r := range runners {
-		every = min(every, r.check.Interval)
-	}
-	return max(every, minSave)
-}

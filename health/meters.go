@@ -43,8 +43,15 @@ func (m *meters) probed(c Check, r probe.Result) {
 	m.duration.WithLabelValues(c.Name).Observe(r.RTT.Seconds())
 }
 
-func (m *meters) targets(up, down, unknown int) {
-	m.states.WithLabelValues(Up.String()).Set(float64(up))
-	m.states.WithLabelValues(Down.String()).Set(float64(down))
-	m.states.WithLabelValues(Unknown.String()).Set(float64(unknown))
+// forget drops the metrics of a check that the configuration no longer has.
+func (m *meters) forget(check string) {
+	of := prometheus.Labels{"check": check}
+	m.probes.DeletePartialMatch(of)
+	m.duration.DeletePartialMatch(of)
+}
+
+func (m *meters) targets(tally [Down + 1]int) {
+	for state, n := range tally {
+		m.states.WithLabelValues(State(state).String()).Set(float64(n))
+	}
 }

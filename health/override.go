@@ -2,7 +2,9 @@ package health
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +33,16 @@ func (o Overriding) key() (overrideKey, error) {
 	if err != nil {
 		return overrideKey{}, fmt.Errorf("service %q: %w", o.Service, err)
 	}
-	return overrideKey{n, o.Endpoint}, nil
+	return overrideKey{n, canonical(o.Endpoint)}, nil
+}
+
+// canonical is an endpoint as its pool states it: an address in its shortest
+// form, a host name in lower case without its final dot.
+func canonical(endpoint string) string {
+	if a, err := netip.ParseAddr(endpoint); err == nil {
+		return a.String()
+	}
+	return strings.ToLower(strings.TrimSuffix(endpoint, "."))
 }
 
 func (o Overriding) state() State {
@@ -48,19 +59,24 @@ func (b *Board) SetOverride(o Overriding) error {
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, ok := b.locate(key.service, key.endpoint); !ok {
-		return fmt.Errorf("%w: %s has no endpoint %s", ErrNotFound, o.Service, o.Endpoint)
-	}
-	o.Service = key.service.String()
+	o.Service, o.Endpoint = key.service.String(), key.endpoint
 	raw, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
+	b.overriding.Lock()
+	defer b.overriding.Unlock()
+	b.mu.Lock()
+	_, ok := b.locate(key.service, key.endpoint)
+	b.mu.Unlock()
+	if !ok {
+		return fmt.Errorf("%w: %s has no endpoint %s", ErrNotFound, o.Service, o.Endpoint)
+	}
 	if err := b.keepOverride(key, raw); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.overrides[key] = o
 	b.log.Info("override set", "service", o.Service, "endpoint", o.Endpoint, "healthy", o.Healthy, "reason", o.Reason, "source", o.Source)
 	b.publishOverrides()
@@ -68,21 +84,26 @@ func (b *Board) SetOverride(o Overriding) error {
 }
 
 // ErrNotFound is the error of an override on something that does not exist.
-var ErrNotFound = fmt.Errorf("not found")
+var ErrNotFound = errors.New("not found")
 
 // ClearOverride ends an operator's word.
 func (b *Board) ClearOverride(service dnswire.Name, endpoint string) error {
+	b.overriding.Lock()
+	defer b.overriding.Unlock()
+	key := overrideKey{service, canonical(endpoint)}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	key := overrideKey{service, endpoint}
-	if _, ok := b.overrides[key]; !ok {
+	_, ok := b.overrides[key]
+	b.mu.Unlock()
+	if !ok {
 		return fmt.Errorf("%w: no override on %s of %s", ErrNotFound, endpoint, service)
 	}
 	if err := b.keepOverride(key, nil); err != nil {
 		return err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	delete(b.overrides, key)
-	b.log.Info("override cleared", "service", service.String(), "endpoint", endpoint)
+	b.log.Info("override cleared", "service", service.String(), "endpoint", key.endpoint)
 	b.publishOverrides()
 	return nil
 }

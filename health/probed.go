@@ -26,16 +26,20 @@ type Probed struct {
 func (b *Board) Probed(generation uint64, i int) []Probed {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if generation != b.generation || i >= len(b.onTarget) {
+	if generation != b.generation || i < 0 || i >= len(b.onTarget) {
 		return nil
 	}
 	var all []Probed
-	for _, r := range b.onTarget[i] {
-		all = append(all, Probed{
-			Check: r.check.Name, Type: string(r.check.Type), Host: r.check.Host, Port: r.check.Port,
+	for k, r := range b.onTarget[i] {
+		p := Probed{
+			Check: b.targets[i].Checks[k].Name, Type: string(r.check.Type), Host: r.check.Host, Port: r.check.Port,
 			Interval: r.check.Interval, State: r.verdict.state, Streak: r.verdict.streak, Runs: r.runs,
-			At: r.verdict.seen, OK: r.last.OK, Class: string(r.last.Class), Detail: r.last.Detail, RTT: r.last.RTT,
-		})
+			OK: r.last.OK, Class: string(r.last.Class), Detail: r.last.Detail, RTT: r.last.RTT,
+		}
+		if r.runs > 0 {
+			p.At = r.verdict.seen
+		}
+		all = append(all, p)
 	}
 	return all
 }

@@ -1,11 +1,11 @@
 package health
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/rhumb-dns/rhumb/spec"
 )
@@ -31,32 +31,34 @@ type Check struct {
 	Host string // the Host header and SNI; the service's host unless the check states one
 }
 
-// request says what a probe asks for; two equal requests are the same probe.
-func (t *Target) request(c Check) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s:%d host=%s", c.Type, t, c.Port, c.Host)
+// request says what a probe asks of an address; with equal addresses, equal
+// requests are the same probe. Only its type and port can be read: headers may
+// hold secrets, and the request is the name of the verdict on disk.
+func (c Check) request() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "host=%q", c.Host)
 	switch c.Type {
 	case spec.CheckHTTP, spec.CheckHTTPS:
-		fmt.Fprintf(&b, " %s %s status=%v body=%q redirects=%t", c.Method, c.Path, c.Status, c.Body, c.FollowRedirects)
+		fmt.Fprintf(h, " %q %q status=%v body=%q redirects=%t", c.Method, c.Path, c.Status, c.Body, c.FollowRedirects)
 		for _, k := range slices.Sorted(maps.Keys(c.Headers)) {
-			fmt.Fprintf(&b, " %q=%q", k, c.Headers[k])
+			fmt.Fprintf(h, " %q=%q", k, c.Headers[k])
 		}
 	}
 	switch c.Type {
 	case spec.CheckHTTPS, spec.CheckTLS:
-		fmt.Fprintf(&b, " verify=%t ca=%s", c.Verify, c.CA)
+		fmt.Fprintf(h, " verify=%t ca=%q", c.Verify, c.CA)
 	}
-	return b.String()
+	return fmt.Sprintf("%s:%d %x", c.Type, c.Port, h.Sum(nil)[:16])
 }
 
 // cadence says how often a probe is made and judged; probes that differ in it
 // are apart although they ask the same.
-func cadence(c Check) string {
+func (c Check) cadence() string {
 	return fmt.Sprintf("%v %v %d %d", c.Interval, c.Timeout, c.Rise, c.Fall)
 }
 
 // role says what a probe is to its endpoint, whatever its parameters: a check
 // whose path or interval is changed takes over the verdict it had.
-func (t *Target) role(c Check) string {
-	return c.Name + " " + t.String() + " host=" + c.Host
+func (c Check) role(target string) string {
+	return c.Name + " " + target + " " + c.Host
 }

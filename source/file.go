@@ -47,15 +47,19 @@ func (f *File) Load() (*spec.Spec, error) {
 	f.mu.Lock()
 	before := fingerprint(f.watched)
 	f.mu.Unlock()
+	begun := time.Now()
 
 	s, watched, err := spec.Load(f.path, spec.Options{})
 
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if slices.Equal(watched, f.watched) {
+	switch {
+	case slices.Equal(watched, f.watched):
 		// What changed while it was read is a change yet to come.
 		f.seen = before
-	} else {
+	case changedSince(watched, begun):
+		f.watched, f.seen = watched, ""
+	default:
 		f.watched, f.seen = watched, fingerprint(watched)
 	}
 	select {
@@ -65,11 +69,27 @@ func (f *File) Load() (*spec.Spec, error) {
 	return s, err
 }
 
+// changedSince is whether one of the paths, of which there is no earlier
+// fingerprint, or a directory that leads to one, has been written since then. A
+// file put beside them counts as well: to read once more for nothing is better
+// than to miss a change.
+func changedSince(paths []string, then time.Time) bool {
+	for _, p := range slices.Concat(paths, directories(paths)) {
+		if st, err := os.Stat(p); err == nil && !st.ModTime().Before(then) {
+			return true
+		}
+	}
+	return false
+}
+
 // The pauses of Watch. A writer that works in place makes several events, and
-// what it has written in between is not yet a configuration; poll finds changes
-// on file systems that report none, such as NFS.
+// what it has written in between is not yet a configuration, so a change is
+// believed after a quiet settleTime; but not later than settleMost, since
+// something else may write into the same directory without end. Poll finds
+// changes on file systems that report none, such as NFS.
 const (
 	settleTime = 200 * time.Millisecond
+	settleMost = 2 * time.Second
 	pollTime   = 15 * time.Second
 )
 
@@ -88,27 +108,37 @@ func (f *File) Watch(ctx context.Context, changed func()) error {
 		defer func() { _ = w.Close() }()
 		events, problems = w.Events, w.Errors
 	}
-	settle := time.NewTimer(0) // what changed between Load and now
-	defer settle.Stop()
 	poll := time.NewTicker(pollTime)
 	defer poll.Stop()
+	settle := time.NewTimer(0) // what changed between Load and now
+	defer settle.Stop()
+	var since time.Time // of the first event that has not been looked into; zero: none
+	stir := func() {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		settle.Reset(max(min(settleTime, time.Until(since.Add(settleMost))), 0))
+	}
+	refused := map[string]bool{}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-f.again:
-			if w != nil {
-				f.follow(w)
-			}
-			settle.Reset(settleTime)
+			stir()
 		case <-events:
-			settle.Reset(settleTime)
+			stir()
 		case err := <-problems:
 			f.log.Warn("file watch", "error", err)
-			settle.Reset(settleTime)
+			stir()
 		case <-poll.C:
-			settle.Reset(0)
+			stir()
 		case <-settle.C:
+			since = time.Time{}
+			// First the watches, then the look: what changes after the look is an event.
+			if w != nil {
+				f.follow(w, refused)
+			}
 			f.mu.Lock()
 			differs := fingerprint(f.watched) != f.seen
 			f.mu.Unlock()
@@ -119,9 +149,9 @@ func (f *File) Watch(ctx context.Context, changed func()) error {
 	}
 }
 
-// follow makes the watcher watch the directories that matter now: those of the
-// files, and those of the files that links lead to.
-func (f *File) follow(w *fsnotify.Watcher) {
+// follow makes the watcher watch the directories that matter now. Refused are
+// those that could not be watched, which is said once.
+func (f *File) follow(w *fsnotify.Watcher, refused map[string]bool) {
 	f.mu.Lock()
 	want := directories(f.watched)
 	f.mu.Unlock()
@@ -132,32 +162,71 @@ func (f *File) follow(w *fsnotify.Watcher) {
 		}
 	}
 	for _, d := range want {
-		if !slices.Contains(have, d) {
-			if err := w.Add(d); err != nil {
-				f.log.Warn("directory is polled, because it cannot be watched", "directory", d, "error", err, "every", pollTime)
-			}
+		if slices.Contains(have, d) {
+			continue
 		}
+		err := w.Add(d)
+		if err != nil && !refused[d] {
+			f.log.Warn("directory is polled, because it cannot be watched", "directory", d, "error", err, "every", pollTime)
+		}
+		refused[d] = err != nil
 	}
 }
 
+// directories are those in which a change can make one of the paths another
+// file: the one it is in, and the one of every symbolic link on the way to it.
+// In place of a directory that does not exist stands the one in which it, or
+// what leads to it, would appear.
 func directories(paths []string) []string {
 	var dirs []string
-	add := func(p string) {
-		d := filepath.Dir(p)
-		if st, err := os.Stat(p); err == nil && st.IsDir() {
-			d = p
+	add := func(d string) {
+		for {
+			if st, err := os.Stat(d); err == nil && st.IsDir() || d == filepath.Dir(d) {
+				break
+			}
+			d = filepath.Dir(d)
 		}
 		if !slices.Contains(dirs, d) {
 			dirs = append(dirs, d)
 		}
 	}
 	for _, p := range paths {
-		add(p)
-		if real, err := filepath.EvalSymlinks(p); err == nil && real != p {
-			add(real)
+		// The kernel gives up after 40 links too.
+		for range 40 {
+			if st, err := os.Stat(p); err == nil && st.IsDir() {
+				add(p)
+			} else {
+				add(filepath.Dir(p))
+			}
+			link, to, found := firstLink(p)
+			if !found {
+				break
+			}
+			add(filepath.Dir(link))
+			p = to
 		}
 	}
 	return dirs
+}
+
+// firstLink is the symbolic link on the way to a path that comes first, and the
+// path with that link followed.
+func firstLink(path string) (link, to string, found bool) {
+	for i := 1; i <= len(path); i++ {
+		if i < len(path) && !os.IsPathSeparator(path[i]) {
+			continue
+		}
+		link = path[:i]
+		target, err := os.Readlink(link)
+		if err != nil {
+			continue
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(link), target)
+		}
+		return link, filepath.Join(target, path[i:]), true
+	}
+	return "", "", false
 }
 
 // fingerprint changes when a file among paths does, or the list of files of a

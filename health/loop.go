@@ -1,0 +1,247 @@
+package health
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/probe"
+)
+
+// forever is a wait that something else ends.
+const forever = time.Duration(math.MaxInt64)
+
+// loop is what belongs to one Run alone.
+type loop struct {
+	b        *Board
+	results  chan outcome
+	inFlight int
+	running  sync.WaitGroup // probes, and the writing of a batch
+
+	saved    chan map[string]record // what a write left unwritten
+	saving   bool
+	nextSave time.Time
+}
+
+// outcome is what came of one probe. Fault is not empty when the prober
+// panicked: the message and the stack.
+type outcome struct {
+	r      *runner
+	result probe.Result
+	fault  string
+}
+
+// step does all that is due and says when the next thing will be.
+func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
+	b := l.b
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lapse(now)
+	wait := b.publish(now)
+	for l.inFlight < b.parallel && b.due.Len() > 0 && !b.due.first().due.After(now) {
+		l.start(ctx, b.due.pop(), now)
+	}
+	if l.inFlight < b.parallel && b.due.Len() > 0 {
+		wait = min(wait, b.due.first().due.Sub(now))
+	}
+	if n := len(b.doubtful); n > 0 {
+		wait = min(wait, b.doubtful[n-1].lapses().Sub(now))
+	}
+	if !l.saving && len(b.unsaved) > 0 {
+		if now.Before(l.nextSave) {
+			wait = min(wait, l.nextSave.Sub(now))
+		} else {
+			batch := b.unsaved
+			b.unsaved = map[string]record{}
+			l.saving, l.nextSave = true, now.Add(b.saveEvery)
+			l.running.Go(func() { l.saved <- b.save(batch) })
+		}
+	}
+	return max(wait, 0)
+}
+
+func (l *loop) start(ctx context.Context, r *runner, now time.Time) {
+	l.inFlight++
+	r.begun = now
+	check, prober, aim := r.check, r.prober, r.aim
+	l.running.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, check.Timeout)
+		defer cancel()
+		res, fault := run(ctx, prober, aim)
+		l.results <- outcome{r, res, fault}
+	})
+}
+
+// panicked is the detail of a probe that did.
+const panicked = "probe panicked"
+
+// run makes one probe. A prober that panics fails its probe, not the node.
+func run(ctx context.Context, p probe.Prober, aim probe.Target) (res probe.Result, fault string) {
+	begun := time.Now()
+	defer func() {
+		if why := recover(); why != nil {
+			res = probe.Result{Class: probe.ClassError, Detail: panicked, RTT: time.Since(begun)}
+			fault = fmt.Sprintf("%v\n%s", why, debug.Stack())
+		}
+	}()
+	return p.Probe(ctx, aim), ""
+}
+
+// collect takes an outcome and all others that are there, so that they share a
+// view.
+func (l *loop) collect(o outcome) {
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	now := time.Now()
+	for {
+		l.inFlight--
+		if l.b.take(o, now) {
+			l.nextSave = now // a verdict is written at once
+		}
+		select {
+		case o = <-l.results:
+		default:
+			return
+		}
+	}
+}
+
+// wrote ends a write. What it could not write is tried again with the next one,
+// unless something newer is known by now.
+func (l *loop) wrote(unwritten map[string]record) {
+	l.saving = false
+	if len(unwritten) == 0 {
+		return
+	}
+	l.b.mu.Lock()
+	defer l.b.mu.Unlock()
+	l.nextSave = time.Now().Add(l.b.saveEvery)
+	for request, rec := range unwritten {
+		if _, newer := l.b.unsaved[request]; !newer {
+			l.b.unsaved[request] = rec
+		}
+	}
+}
+
+// finish waits for all that is under way, takes the results that are verdicts
+// all the same, and writes what is left.
+func (l *loop) finish() {
+	ended := make(chan struct{})
+	go func() {
+		l.running.Wait()
+		close(ended)
+	}()
+	for open := true; open; {
+		select {
+		case o := <-l.results:
+			l.collect(o)
+		case unwritten := <-l.saved:
+			l.wrote(unwritten)
+		case <-ended:
+			open = false
+		}
+	}
+	// Nobody sends any more, but what was sent may still lie there.
+	for len(l.results) > 0 {
+		l.collect(<-l.results)
+	}
+	if len(l.saved) > 0 {
+		l.wrote(<-l.saved)
+	}
+	l.b.mu.Lock()
+	batch := l.b.unsaved
+	l.b.unsaved = map[string]record{}
+	l.b.publish(l.b.published.Add(publishGap)) // there is no later time to wait for
+	l.b.mu.Unlock()
+	l.b.save(batch)
+}
+
+// take puts one result in the board and says whether a verdict changed.
+func (b *Board) take(o outcome, now time.Time) bool {
+	r := o.r
+	if r.gone {
+		return false
+	}
+	changed := false
+	if o.result.Class != probe.ClassCanceled {
+		changed = b.judge(o, now)
+	}
+	r.due = r.next(now)
+	b.due.add(r)
+	return changed
+}
+
+func (b *Board) judge(o outcome, now time.Time) bool {
+	r, res := o.r, o.result
+	b.meters.probed(r.check, res)
+	if o.fault != "" && r.last.Detail != panicked {
+		b.log.Error("probe panicked", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name, "panic", o.fault)
+	}
+	if r.verdict.restored && !r.lapses().After(now) {
+		r.verdict.lapse()
+	}
+	wasRestored, before := r.verdict.restored, r.verdict.state
+	changed := r.verdict.apply(res, r.check, now)
+	if changed || wasRestored != r.verdict.restored {
+		b.touch(r)
+	}
+	if changed {
+		b.log.Info("endpoint "+r.verdict.state.String(), "endpoint", b.targets[r.targets[0]].String(),
+			"check", r.check.Name, "host", r.check.Host, "was", before.String(), "reason", said(r.check.Name, &r.verdict))
+	}
+	if r.awaited {
+		r.awaited = false
+		b.unsettled--
+	}
+	b.keep(r.request, recordOf(&r.verdict))
+	r.last = res
+	r.runs++
+	return changed
+}
+
+// touch has the targets of a probe published.
+func (b *Board) touch(r *runner) {
+	for _, t := range r.targets {
+		b.dirty[int(t)] = struct{}{}
+	}
+}
+
+// lapse ends the belief in verdicts from before the restart that no probe has
+// confirmed in time.
+func (b *Board) lapse(now time.Time) {
+	for n := len(b.doubtful) - 1; n >= 0; n-- {
+		r := b.doubtful[n]
+		if r.verdict.restored && r.lapses().After(now) {
+			return
+		}
+		b.doubtful = b.doubtful[:n]
+		if r.verdict.restored {
+			b.log.Info("endpoint unknown", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name,
+				"host", r.check.Host, "was", r.verdict.state.String(), "reason", "not confirmed since the restart")
+			r.verdict.lapse()
+			b.touch(r)
+		}
+	}
+}
+
+// next is when a probe is made again. The first probes of a check all start
+// together, so the first gap is anything from a twentieth of the interval to that
+// much more than the interval, which spreads them evenly; after that each is the
+// interval, give or take a twentieth, from start to start, so that a probe that takes its timeout is made as often as one that is
+// refused. A start that was missed is not made up for.
+func (r *runner) next(now time.Time) time.Time {
+	f := 0.95 + rand.Float64()/10
+	if !r.spread {
+		r.spread = true
+		f = 0.05 + rand.Float64()
+	}
+	due := r.begun.Add(time.Duration(f * float64(r.check.Interval)))
+	if due.Before(now) {
+		return now
+	}
+	return due
+}

@@ -1,0 +1,228 @@
+package health
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/probe"
+	"github.com/rhumb-dns/rhumb/spec"
+)
+
+// Plan is a set of targets that has been made ready and not yet applied. It can
+// be applied once.
+type Plan struct {
+	targets  []Target
+	locate   Locate
+	onTarget [][]*runner
+	runners  map[string]*runner
+}
+
+// asked is a check and the host it is made for, which is what a prober depends
+// on.
+type asked struct {
+	check *spec.Check
+	host  string
+}
+
+type made struct {
+	prober           probe.Prober
+	request, cadence string
+}
+
+// Prepare makes the probes of new targets. It changes nothing; it fails when a
+// probe cannot be made, for example when its CA file cannot be read.
+func (b *Board) Prepare(targets []Target, locate Locate) (*Plan, error) {
+	p := &Plan{targets: targets, locate: locate, runners: map[string]*runner{}}
+	p.onTarget = make([][]*runner, len(targets))
+	known := map[asked]made{}
+	for i := range targets {
+		t := &targets[i]
+		if len(t.Checks) == 0 {
+			continue
+		}
+		name := t.String()
+		p.onTarget[i] = make([]*runner, 0, len(t.Checks))
+		for _, c := range t.Checks {
+			id := asked{c.Check, c.Host}
+			m, ok := known[id]
+			if !ok {
+				pr, err := b.prober(c)
+				if err != nil {
+					return nil, fmt.Errorf("check %s: %w", c.Name, err)
+				}
+				m = made{pr, c.request(), c.cadence()}
+				known[id] = m
+			}
+			key := name + " " + m.request + " " + m.cadence
+			r := p.runners[key]
+			if r == nil {
+				r = &runner{
+					key: key, request: key[:len(name)+1+len(m.request)], check: c, prober: m.prober, index: -1,
+					aim: probe.Target{Addr: t.Addr, Host: t.Host, Port: c.Port},
+				}
+				p.runners[key] = r
+			}
+			if role := c.role(name); !slices.Contains(r.roles, role) {
+				r.roles = append(r.roles, role)
+			}
+			if n := len(r.targets); n == 0 || r.targets[n-1] != int32(i) {
+				r.targets = append(r.targets, int32(i))
+			}
+			p.onTarget[i] = append(p.onTarget[i], r)
+		}
+	}
+	return p, nil
+}
+
+// Apply makes a plan the board's targets and returns the view that is aligned
+// with them. Verdicts of probes that are still wanted, by what they ask or by
+// what they are to their endpoint, are kept. It cannot fail.
+func (b *Board) Apply(p *Plan) *View {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	b.generation++
+	b.adopt(p, now)
+	b.forget(p)
+	b.runners, b.targets, b.locate, b.onTarget = p.runners, p.targets, p.locate, p.onTarget
+	b.measure()
+	clear(b.dirty)
+
+	v := uncheckedView(len(b.targets))
+	v.generation = b.generation
+	b.fill(v)
+	b.placeOverrides(v)
+	b.view.Store(v)
+	b.meters.targets(b.tally)
+	b.publish(now) // nothing but that the board has settled, if it has
+	notify(b.changed)
+	notify(b.wake)
+	return v
+}
+
+// adopt gives the probes of a plan what the board knows of them.
+func (b *Board) adopt(p *Plan, now time.Time) {
+	var fresh []*runner
+	for key, r := range p.runners {
+		old := b.runners[key]
+		if old == nil {
+			fresh = append(fresh, r)
+			continue
+		}
+		// The running probe goes on, with the new check's fields.
+		old.roles, old.targets, old.check, old.prober = r.roles, r.targets, r.check, r.prober
+		p.runners[key] = old
+	}
+	for _, rs := range p.onTarget {
+		for k, r := range rs {
+			rs[k] = p.runners[r.key]
+		}
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	byRequest, byRole := map[string]*runner{}, map[string]*runner{}
+	for _, r := range b.runners {
+		byRequest[r.request] = r
+		for _, role := range r.roles {
+			byRole[role] = r
+		}
+	}
+	for _, r := range fresh {
+		old := byRequest[r.request]
+		again := old != nil && old.runs > 0
+		for _, role := range r.roles {
+			if old == nil {
+				old = byRole[role]
+			}
+		}
+		if old != nil {
+			r.verdict, r.last, r.runs = old.verdict, old.last, old.runs
+		} else if kept, ok := b.restored[r.request]; ok {
+			r.verdict = kept.verdict(now, r.check.Interval)
+		}
+		r.due = now
+		if again {
+			// Only how often it is asked has changed, perhaps of all probes there are:
+			// that is no reason to ask all at once.
+			r.spread = true
+			r.due = now.Add(time.Duration(rand.Float64() * float64(r.check.Interval)))
+			if old.index >= 0 && old.due.Before(r.due) {
+				r.due = old.due
+			}
+		}
+		b.due.add(r)
+	}
+}
+
+// forget lets go of the probes that a plan does not want, of every record that
+// belongs to none of its probes, and of the metrics of checks that it has not.
+func (b *Board) forget(p *Plan) {
+	wanted := make(map[string]bool, len(p.runners))
+	names := map[string]bool{}
+	for _, r := range p.runners {
+		wanted[r.request] = true
+		names[r.check.Name] = true
+	}
+	for key, r := range b.runners {
+		if p.runners[key] != nil {
+			continue
+		}
+		r.gone = true
+		b.due.remove(r)
+		if !wanted[r.request] {
+			b.keep(r.request, record{})
+		}
+	}
+	for name := range b.names {
+		if !names[name] {
+			b.meters.forget(name)
+		}
+	}
+	b.names = names
+	for request := range b.restored {
+		if !wanted[request] {
+			b.keep(request, record{})
+		}
+	}
+	b.restored = nil
+}
+
+// The bounds of how many probes run at once. The lower one makes the first round
+// of a small configuration parallel; the upper one is for file descriptors and
+// memory.
+const (
+	minParallel = 1024
+	maxParallel = 16384
+)
+
+// measure works out what depends on all probes together.
+func (b *Board) measure() {
+	b.saveEvery = maxSave
+	b.unsettled = 0
+	b.doubtful = b.doubtful[:0]
+	load := 0.0
+	for _, r := range b.runners {
+		// When nobody answers, every probe takes its timeout, and the round must
+		// still fit in the interval: a site that is cut off must not make the
+		// verdicts of the others late.
+		load += float64(r.check.Timeout) / float64(r.check.Interval)
+		b.saveEvery = min(b.saveEvery, r.check.Interval)
+		if r.awaited = r.verdict.state == Unknown; r.awaited {
+			b.unsettled++
+		}
+		if r.verdict.restored {
+			b.doubtful = append(b.doubtful, r)
+		}
+	}
+	b.parallel = min(max(int(load)+1, minParallel), maxParallel)
+	b.saveEvery = max(b.saveEvery, minSave)
+	slices.SortFunc(b.doubtful, func(x, y *runner) int { return y.lapses().Compare(x.lapses()) })
+}
+
+// lapses is when a verdict from before the restart stops being believed.
+func (r *runner) lapses() time.Time {
+	return r.verdict.seen.Add(restoredIntervals * r.check.Interval)
+}

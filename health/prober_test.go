@@ -1,0 +1,101 @@
+package health
+
+import (
+	"context"
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rhumb-dns/rhumb/probe"
+	"github.com/rhumb-dns/rhumb/spec"
+)
+
+// One real probe of each type, so that every field of a check reaches the wire.
+func TestNewProber(t *testing.T) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != "POST" || r.URL.Path != "/healthz" || r.Host != "example.com" || r.Header.Get("X-Key") != "k" {
+			t.Errorf("request %s %s of host %s, key %q", r.Method, r.URL, r.Host, r.Header.Get("X-Key"))
+		}
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = w.Write([]byte("all is well"))
+	})
+	plain, secure := httptest.NewServer(handler), httptest.NewTLSServer(handler)
+	defer plain.Close()
+	defer secure.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}
+	if err := os.WriteFile(ca, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base := spec.Check{
+		Name: "c", Method: "POST", Path: "/healthz", Headers: map[string]string{"X-Key": "k"},
+		Status: []spec.StatusRange{{From: 418, To: 418}}, Body: "is w",
+	}
+	for _, c := range []struct {
+		name  string
+		on    *httptest.Server
+		edit  func(*spec.Check)
+		class probe.Class
+	}{
+		{"tcp", plain, func(c *spec.Check) { c.Type = spec.CheckTCP }, ""},
+		{"http", plain, func(c *spec.Check) { c.Type = spec.CheckHTTP }, ""},
+		{"status", plain, func(c *spec.Check) { c.Type, c.Status = spec.CheckHTTP, []spec.StatusRange{{From: 200, To: 299}} }, probe.ClassStatus},
+		{"body", plain, func(c *spec.Check) { c.Type, c.Body = spec.CheckHTTP, "broken" }, probe.ClassBody},
+		{"https", secure, func(c *spec.Check) { c.Type, c.Verify, c.CA = spec.CheckHTTPS, true, ca }, ""},
+		{"https with the system's roots", secure, func(c *spec.Check) { c.Type, c.Verify = spec.CheckHTTPS, true }, probe.ClassTLS},
+		{"https not verified", secure, func(c *spec.Check) { c.Type = spec.CheckHTTPS }, ""},
+		{"tls", secure, func(c *spec.Check) { c.Type, c.Verify, c.CA = spec.CheckTLS, true, ca }, ""},
+		{"tls with the system's roots", secure, func(c *spec.Check) { c.Type, c.Verify = spec.CheckTLS, true }, probe.ClassTLS},
+		{"tls not verified", secure, func(c *spec.Check) { c.Type = spec.CheckTLS }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			chk := base
+			c.edit(&chk)
+			p, err := NewProber(Check{Check: &chk, Host: "example.com"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			u, err := url.Parse(c.on.URL)
+			if err != nil {
+				t.Fatal(err)
+			}
+			port, err := strconv.Atoi(u.Port())
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := p.Probe(context.Background(), probe.Target{Addr: netip.MustParseAddr("127.0.0.1"), Port: uint16(port)})
+			if res.Class != c.class || res.OK != (c.class == "") {
+				t.Errorf("result %+v, want class %q", res, c.class)
+			}
+		})
+	}
+}
+
+func TestNewProberRefuses(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		check spec.Check
+		want  string
+	}{
+		{spec.Check{Type: "ping"}, `type "ping": not available in this version`},
+		{spec.Check{Type: spec.CheckHTTP, Body: "("}, "body: error parsing regexp"},
+		{spec.Check{Type: spec.CheckHTTPS, CA: "/no/such.pem"}, "ca: open /no/such.pem: "},
+		{spec.Check{Type: spec.CheckTLS, CA: "/no/such.pem"}, "ca: open /no/such.pem: "},
+		{spec.Check{Type: spec.CheckTLS, CA: empty}, "ca: " + empty + " holds no PEM certificate"},
+		{spec.Check{Type: spec.CheckHTTP, Method: "G T"}, ""},
+	} {
+		if _, err := NewProber(Check{Check: &c.check}); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%+v: %v, want %s", c.check, err, c.want)
+		}
+	}
+}

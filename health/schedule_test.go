@@ -1,0 +1,242 @@
+package health
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/spec"
+)
+
+func TestFirstRoundIsAtOnceAndInParallel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.took = time.Second
+		r := newRig(t, f, nil)
+		c := check("web")
+		var ts []Target
+		for n := range 500 {
+			ts = append(ts, target(n, c))
+		}
+		r.apply(ts...)
+		begun := time.Now()
+		r.run()
+		defer r.stop()
+		synctest.Wait()
+		if n := f.peak(); n != 500 {
+			t.Errorf("%d probes at once, want all 500", n)
+		}
+		<-r.Settled()
+		if took := time.Since(begun); took.Round(10*time.Millisecond) != time.Second {
+			t.Errorf("the first round took %v, want that of one probe", took)
+		}
+		for i := range ts {
+			r.want(i, Up)
+		}
+	})
+}
+
+func TestGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 10_000
+		f := newFake()
+		f.took = 30 * time.Millisecond
+		r := newRig(t, f, nil)
+		c := check("web")
+		c.Timeout = time.Second
+		var ts []Target
+		for i := range n {
+			ts = append(ts, target(i, c))
+		}
+		r.apply(ts...)
+		begun := time.Now()
+		r.run()
+		defer r.stop()
+		after(61 * time.Second)
+
+		second := map[int]int{} // how many probes in each second after the first round
+		most := c.Timeout
+		for i := range n {
+			starts := f.starts(at(i))
+			for k := range starts {
+				if s := starts[k].Sub(begun); s > time.Second {
+					second[int(s/time.Second)]++
+				}
+				if k == 0 {
+					continue
+				}
+				gap := starts[k].Sub(starts[k-1])
+				switch {
+				case k == 1 && (gap < c.Interval/20 || gap > c.Interval*105/100+time.Millisecond):
+					t.Fatalf("the first gap of %s is %v", at(i), gap)
+				case k > 1 && (gap < c.Interval*95/100 || gap > c.Interval*105/100+time.Millisecond):
+					t.Fatalf("gap %d of %s is %v", k, at(i), gap)
+				}
+				most = max(most, gap)
+			}
+		}
+		// 1,000 a second is even.
+		for s := 1; s < 61; s++ {
+			if k := second[s]; k < 850 || k > 1150 {
+				t.Errorf("second %d had %d probes, want about 1000", s, k)
+			}
+		}
+	})
+}
+
+// A probe that waits for its timeout is made as often as one that is refused.
+func TestGapIsFromStartToStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.hung[at(1)] = true
+		r := newRig(t, f, nil)
+		c := check("web")
+		c.Timeout = 9 * time.Second
+		r.apply(target(1, c))
+		r.run()
+		defer r.stop()
+		after(10 * time.Minute)
+		starts := f.starts(at(1))
+		if len(starts) < 55 || len(starts) > 65 {
+			t.Fatalf("%d probes in 10 minutes at an interval of 10s", len(starts))
+		}
+	})
+}
+
+func TestTimeoutIsObeyed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.hung[at(1)] = true
+		r := newRig(t, f, nil)
+		slow := with(check("web"), func(c *spec.Check) { c.Timeout = 1500 * time.Millisecond })
+		r.apply(target(1, slow))
+		r.run()
+		defer r.stop()
+		after(1499 * time.Millisecond)
+		r.want(0, Unknown)
+		after(2 * time.Millisecond)
+		r.want(0, Down)
+		if got := r.View().Detail(0, nil).Reason; got != "check web: no answer" {
+			t.Errorf("reason %q", got)
+		}
+	})
+}
+
+func TestParallelBound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 5000
+		f := newFake()
+		f.took = time.Second
+		r := newRig(t, f, nil)
+		c := check("web") // 2 seconds of timeout in 10: 1000 slots are needed, and 1024 the least there are
+		var ts []Target
+		for i := range n {
+			ts = append(ts, target(i, c))
+		}
+		r.apply(ts...)
+		begun := time.Now()
+		r.run()
+		defer r.stop()
+		<-r.Settled()
+		if got := f.peak(); got != minParallel {
+			t.Errorf("%d probes at once, want %d", got, minParallel)
+		}
+		if took := time.Since(begun); took.Round(10*time.Millisecond) != 5*time.Second {
+			t.Errorf("the first round took %v, want 5 times a second", took)
+		}
+	})
+}
+
+// When a site is cut off, all its probes hang until their timeouts. The others
+// must be probed on time all the same.
+func TestHungProbesDoNotStarveOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, hung = 4_000, 3_000
+		f := newFake()
+		r := newRig(t, f, nil)
+		c := check("web")
+		c.Timeout = 5 * time.Second
+		var ts []Target
+		for i := range n {
+			ts = append(ts, target(i, c))
+			f.hung[at(i)] = i < hung
+		}
+		r.apply(ts...)
+		r.run()
+		defer r.stop()
+		after(30 * time.Second)
+		f.fail(at(n - 1))
+		failed := time.Now()
+		for range 200 {
+			after(250 * time.Millisecond)
+			if r.View().State(n-1) == Down {
+				break
+			}
+		}
+		r.want(n-1, Down)
+		if took := time.Since(failed); took > 32*time.Second {
+			t.Errorf("down after %v, want at most 3 intervals", took)
+		}
+		if got := f.peak(); got > n/2+1 {
+			t.Errorf("%d probes at once", got)
+		}
+	})
+}
+
+func TestManyResultsMakeFewViews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.took = time.Second
+		r := newRig(t, f, nil)
+		c := check("web")
+		var ts []Target
+		for i := range 1000 {
+			ts = append(ts, target(i, c))
+		}
+		r.apply(ts...)
+		<-r.Changed()
+		r.run()
+		defer r.stop()
+		views := map[*View]bool{}
+		begun := time.Now()
+		for time.Since(begun) < 2*time.Second {
+			time.Sleep(500 * time.Microsecond)
+			synctest.Wait()
+			views[r.View()] = true
+		}
+		// The first that comes in is published at once, the rest together.
+		if len(views) > 3 {
+			t.Errorf("1000 results of one instant made %d views", len(views))
+		}
+		select {
+		case <-r.Changed():
+		default:
+			t.Error("nobody was told of the new view")
+		}
+	})
+}
+
+func TestScheduleKeepsOrder(t *testing.T) {
+	var s schedule
+	var want []time.Time
+	now := time.Unix(1e9, 0)
+	for i := range 100 {
+		r := &runner{due: now.Add(time.Duration(i*37%100) * time.Second), index: -1}
+		s.add(r)
+		if i%7 == 0 {
+			s.remove(r)
+			s.remove(r) // at rest no more: nothing happens
+			continue
+		}
+		want = append(want, r.due)
+	}
+	slices.SortFunc(want, time.Time.Compare)
+	var got []time.Time
+	for s.Len() > 0 {
+		got = append(got, s.pop().due)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("order %v, want %v", got, want)
+	}
+}
