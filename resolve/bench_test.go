@@ -8,57 +8,10 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
-	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/resolve"
-	"github.com/rhumb-dns/rhumb/spec"
-	"github.com/rhumb-dns/rhumb/table"
 )
 
-// compile makes a snapshot of a configuration with the stated addresses down.
-func compile(t testing.TB, text string, down ...string) *resolve.Snapshot {
-	t.Helper()
-	s, err := spec.Parse("test.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tab, err := table.Compile(nil, s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &resolve.Snapshot{Table: tab, Health: view(tab, down...)}
-}
-
-func view(tab *table.Table, down ...string) *health.View {
-	states := map[int]health.Detail{}
-	for i := range tab.Targets {
-		for _, d := range down {
-			if tab.Targets[i].String() == d {
-				states[i] = health.Detail{State: health.Down, Authority: health.Validation}
-			}
-		}
-	}
-	return health.Fixed(len(tab.Targets), states)
-}
-
-// query is a packet as a resolver sends it.
-func query(t testing.TB, name string, typ uint16, with ...func(*dns.Msg)) []byte {
-	t.Helper()
-	m := new(dns.Msg)
-	m.SetQuestion(dns.Fqdn(name), typ)
-	for _, f := range with {
-		f(m)
-	}
-	b, err := m.Pack()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func edns(size uint16) func(*dns.Msg) {
-	return func(m *dns.Msg) { m.SetEdns0(size, false) }
-}
-
+// pools is a service www.x.test of n endpoints.
 func pools(n int, steer string) string {
 	var b strings.Builder
 	b.WriteString("pools:\n  p:\n    endpoints:\n")

@@ -178,7 +178,7 @@ func (s *Snapshot) allDown(node *table.Node, p *table.Plan, f table.Family, c *S
 		kept = s.unhealthy(node, p, ms, c)
 	}
 	if len(kept) == 0 {
-		c.opt.EDEText = allDownText[spec.NoData]
+		c.opt.EDEText = "no endpoint is left to serve: no data"
 		return ms, nil
 	}
 	return ms, c.first(p, ms, kept)
@@ -207,6 +207,10 @@ func (s *Snapshot) unhealthy(node *table.Node, p *table.Plan, ms *table.Members,
 
 // reserve picks among the endpoints of the all-down pool.
 func (s *Snapshot) reserve(node *table.Node, p *table.Plan, ms *table.Members, c *Scratch) []steer.Candidate {
+	if len(ms.Candidates) == 0 {
+		c.traceNote("all_down", "the reserve has no such records")
+		return nil
+	}
 	set := s.withState(c, node, ms, health.Up)
 	if len(set) == 0 {
 		set = s.withState(c, node, ms, health.Unknown)

@@ -105,6 +105,18 @@ func (c *Scratch) traceSet(what, why string, ms *table.Members, set []steer.Cand
 	}
 }
 
+// endpoint adds an endpoint, unless it is there: its pool may be the reserve as
+// well, or that of another service that a CNAME leads to.
+func (t *Trace) endpoint(e TracedEndpoint) {
+	for i := range t.Endpoints {
+		old := &t.Endpoints[i]
+		if old.Address == e.Address && old.Pool == e.Pool && old.State == e.State && old.Authority == e.Authority {
+			return
+		}
+	}
+	t.Endpoints = append(t.Endpoints, e)
+}
+
 func (c *Scratch) traceZone(z *table.Zone) {
 	if c.trace != nil {
 		c.trace.Zone = z.Text
@@ -143,7 +155,7 @@ func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
 			ms := &group[f]
 			for i, e := range ms.Endpoints {
 				d := s.Health.Detail(int(ms.Targets[i]), s.Table.Text(n))
-				t.Endpoints = append(t.Endpoints, TracedEndpoint{
+				t.endpoint(TracedEndpoint{
 					Address: e.String(), Pool: p.Pool(int(ms.Candidates[i].Pool)).Name,
 					Weight: e.Weight, Priority: e.Priority, Tags: e.Tags,
 					State: d.State.String(), Authority: d.Authority.String(), Reason: d.Reason, Since: d.Since,

@@ -1,5 +1,7 @@
 package table
 
+import "math/bits"
+
 // Node is what the table knows of one name. It holds no pointer: there may be
 // a million of them.
 type Node struct {
@@ -34,21 +36,17 @@ func (n *Node) Empty() bool { return n.Plan == NoPlan && n.Static == NoStatic }
 type names struct {
 	bytes []byte
 	nodes []Node
-	slots []slot // length is a power of two
+	slots []slot
 }
 
 type slot struct {
-	hash uint32 // upper half
+	hash uint32 // lower half; the upper one says where the slot is
 	node uint32 // index in nodes, plus one; 0 is free
 }
 
 // resize makes room for n names.
 func (t *names) resize(n int) {
-	size := 8
-	for size < 2*n {
-		size *= 2
-	}
-	t.slots = make([]slot, size)
+	t.slots = make([]slot, max(8, 2*n))
 	for i := range t.nodes {
 		t.place(i)
 	}
@@ -57,13 +55,27 @@ func (t *names) resize(n int) {
 func (t *names) place(i int) {
 	n := &t.nodes[i]
 	h := hash(t.text(n))
-	mask := uint64(len(t.slots) - 1)
-	for at := h & mask; ; at = (at + 1) & mask {
+	for at := t.home(h); ; at = t.next(at) {
 		if t.slots[at].node == 0 {
-			t.slots[at] = slot{uint32(h >> 32), uint32(i + 1)}
+			t.slots[at] = slot{uint32(h), uint32(i + 1)}
 			return
 		}
 	}
+}
+
+// home is the slot where the search for a hash begins: the hash as a fraction
+// of 2^64, of the number of slots. It spares slots, because their number need
+// not be a power of two.
+func (t *names) home(h uint64) uint64 {
+	at, _ := bits.Mul64(h, uint64(len(t.slots)))
+	return at
+}
+
+func (t *names) next(at uint64) uint64 {
+	if at++; at == uint64(len(t.slots)) {
+		return 0
+	}
+	return at
 }
 
 func (t *names) text(n *Node) []byte {
@@ -76,13 +88,12 @@ func (t *names) find(name []byte) int {
 		return -1
 	}
 	h := hash(name)
-	mask := uint64(len(t.slots) - 1)
-	for at := h & mask; ; at = (at + 1) & mask {
+	for at := t.home(h); ; at = t.next(at) {
 		s := t.slots[at]
 		if s.node == 0 {
 			return -1
 		}
-		if s.hash == uint32(h>>32) {
+		if s.hash == uint32(h) {
 			if n := &t.nodes[s.node-1]; string(t.text(n)) == string(name) {
 				return int(s.node - 1)
 			}

@@ -125,16 +125,15 @@ func TestHashSpread(t *testing.T) {
 		}
 		n.add(b)
 	}
-	mask := uint64(len(n.slots) - 1)
 	steps := 0
 	for i := range n.nodes {
-		for at := hash(n.text(&n.nodes[i])) & mask; n.slots[at].node != uint32(i+1); at = (at + 1) & mask {
+		for at := n.home(hash(n.text(&n.nodes[i]))); n.slots[at].node != uint32(i+1); at = n.next(at) {
 			steps++
 		}
 	}
-	// With a load of a it is (1/(1-a) - 1) / 2 on average (Knuth, volume 3,
-	// section 6.4), and this table's is 0.38.
-	if mean := float64(steps) / count; mean > 0.4 {
+	// It is (1/(1-a) - 1) / 2 on average when the share a of the slots is taken
+	// (Knuth, volume 3, section 6.4), and here a half is.
+	if mean := float64(steps) / count; mean > 0.52 {
 		t.Errorf("names lie %.2f slots from their place on average", mean)
 	}
 }
