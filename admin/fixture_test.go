@@ -63,12 +63,16 @@ var began = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 type process struct {
 	condition admin.Condition
 	refuse    error
+	fail      bool
 	reloads   int
 }
 
 func (p *process) Condition() admin.Condition { return p.condition }
 
 func (p *process) Reload(context.Context) error {
+	if p.fail {
+		panic("on purpose")
+	}
 	p.reloads++
 	return p.refuse
 }
@@ -116,8 +120,11 @@ func (n *node) configure(config string) {
 	}
 }
 
-// probed runs the probes until each has a verdict.
-func (n *node) probed() *node {
+// probed is the node after every probe has its verdict.
+func (n *node) probed() *node { return n.run(configuration) }
+
+// run makes the probes of the configuration until each has a verdict.
+func (n *node) run(config string) *node {
 	n.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
@@ -128,7 +135,7 @@ func (n *node) probed() *node {
 		n.t.Fatal(err)
 	}
 	// What the probes left goes into the snapshot with the next change of it.
-	n.configure(configuration)
+	n.configure(config)
 	return n
 }
 

@@ -73,7 +73,7 @@ func TestHost(t *testing.T) {
 	for host, ok := range map[string]bool{
 		"127.0.0.1:8080": true, "127.0.0.1": true, "[::1]:8080": true, "[::1]": true, "192.0.2.1": true,
 		"localhost:8080": true, "LOCALHOST.": true, "ns1.localhost": true,
-		"evil.example": false, "evil.example:8080": false, "localhost.evil.example": false, "127.0.0.1.evil.example": false,
+		"evil.example": false, "evil.example:8080": false, "localhost.evil.example": false, "127.0.0.1.evil.example": false, "evillocalhost": false,
 	} {
 		resp := inside.ask("GET", "http://"+host+"/api/v1/live", "")
 		if !ok {
@@ -174,5 +174,20 @@ func TestMetrics(t *testing.T) {
 	}
 	if _, err := (prometheus.Gatherers{n.metrics}).Gather(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a handler cannot do is a problem and a line in the log, and the next
+// request is answered.
+func TestFailure(t *testing.T) {
+	n := newNode(t, configuration)
+	n.process.fail = true
+	got := refused(t, n.ask("POST", "/api/v1/reload", ""), http.StatusInternalServerError)
+	if want := "the node failed at this; its log says more"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	n.process.fail = false
+	if resp := n.ask("POST", "/api/v1/reload", ""); resp.StatusCode != http.StatusOK {
+		t.Error(resp.Status)
 	}
 }

@@ -2,7 +2,9 @@ package admin_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -125,5 +127,36 @@ func TestRegions(t *testing.T) {
 	}
 	if before := decode[api.Regions](t, newNode(t, configuration).ask("GET", "/api/v1/health/regions", ""), http.StatusOK); before.Regions[1].UnknownCount != 1 {
 		t.Errorf("before the first probe: %v", before.Regions)
+	}
+}
+
+// One server may live for one service and not for another. Counted once, it is
+// as bad as its worst.
+func TestWorstOfServices(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.Host, "well.") {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	defer srv.Close()
+	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][2]string{{"a", "well"}, {"well", "z"}} {
+		config := fmt.Sprintf(`checks: {page: {type: http, port: %s, interval: 1h}}
+pools: {p: {place: {region: r}, checks: [page], endpoints: [127.0.0.1]}}
+zones: {a.example: {nameservers: {ns: 192.0.2.53}, services: {%s: {pools: [p]}, %s: {pools: [p]}}}}`, port, names[0], names[1])
+		n := newNode(t, config).run(config)
+		if got := decode[api.Status](t, n.ask("GET", "/api/v1/status", ""), http.StatusOK).Endpoints; got != (api.EndpointCounts{Total: 1, Down: 1}) {
+			t.Errorf("%v: %+v", names, got)
+		}
+		got := decode[api.Servers](t, n.ask("GET", "/api/v1/health/servers?state=up", ""), http.StatusOK)
+		if got.Total != 1 || got.Servers[0].Service != "well.a.example." {
+			t.Errorf("%v: %+v", names, got)
+		}
+		if last := got.Servers[0]; last.LastHealthy != last.LastCheck || last.ConsecutiveSuccesses != 1 || last.LastError != "" {
+			t.Errorf("%v: %+v", names, last)
+		}
 	}
 }

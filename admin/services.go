@@ -92,7 +92,7 @@ func (p page) pick(t *table.Table, total *int) (nodes []*table.Node, next *table
 			return
 		}
 		*total++
-		if p.after != "" && canonical(t.Text(n), []byte(p.after)) < 0 {
+		if p.after != "" && canonical(t.Text(n), []byte(p.after)) <= 0 {
 			return
 		}
 		// The smallest limit+1 are kept: the one too many tells that others follow.

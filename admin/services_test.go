@@ -76,7 +76,7 @@ func TestServicesPages(t *testing.T) {
 				t.Fatalf("limit %d: total %d, %d listed", limit, p.Total, len(p.Services))
 			}
 			got = append(got, names(p.Services)...)
-			if after = p.Next; after == "" {
+			if after = p.Next; after == "" || len(got) > len(all) {
 				break
 			}
 		}

@@ -54,10 +54,7 @@ func chosen(s api.Step) bool {
 }
 
 func (c *cli) printService(e *api.Explanation, offline bool) {
-	c.out.table("    ", false, [][]cell{
-		{{"steering", dim}, {e.Steer, plain}},
-		{{"ttl", dim}, {count(int(e.TTL), "second"), plain}},
-	})
+	c.out.line(cell{"    steering ", dim}, cell{e.Steer, plain})
 	rows := [][]cell{titles("ENDPOINT", "POOL", "WEIGHT", "PRIORITY", "TAGS", "STATE", "SAID BY", "SINCE", "WHY")}
 	now := c.now()
 	for _, x := range e.Endpoints {

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"flag"
 	"io"
 	"net"
 	"os"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/rhumb-dns/rhumb/app"
 )
+
+var update = flag.Bool("update", false, "write what comes out as what is expected")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"rhumb": func() {
@@ -35,6 +38,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("RHUMB_API", "127.0.0.1:1")
