@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 
@@ -117,16 +118,20 @@ func (c *Change) Abort() {
 	c.discard()
 }
 
-// discard closes the added listeners. Beside a wildcard of ours they may have
-// taken queries that it would have answered, so they answer them.
+// discard closes the added listeners. Those beside a wildcard of ours, or the
+// other way round, may have taken queries of ours, so they answer them.
 func (c *Change) discard() {
+	var answering sync.WaitGroup
 	for _, l := range c.added {
-		if c.s.state == running {
+		if l.shared && c.s.state == running {
 			for _, sock := range l.udp {
 				sock.Stop()
-				c.s.serveUDP(sock)
+				answering.Go(func() { c.s.serveUDP(sock) })
 			}
 		}
+	}
+	answering.Wait()
+	for _, l := range c.added {
 		l.close()
 	}
 }
@@ -137,8 +142,8 @@ func listen(addr netip.AddrPort, sockets int, shared bool) (*listener, error) {
 		return nil, fmt.Errorf("listen: invalid address")
 	}
 	for try := 1; ; try++ {
-		l := &listener{addr: addr, stopping: make(chan struct{})}
-		err := l.open(sockets, shared)
+		l := &listener{addr: addr, shared: shared, stopping: make(chan struct{})}
+		err := l.open(sockets)
 		if err == nil {
 			return l, nil
 		}
@@ -151,12 +156,12 @@ func listen(addr netip.AddrPort, sockets int, shared bool) (*listener, error) {
 
 // open opens the sockets of l one after the other: a failure leaves those that
 // it has opened.
-func (l *listener) open(sockets int, shared bool) error {
+func (l *listener) open(sockets int) error {
 	asked := l.addr
 	for i := range sockets {
 		// The first one has the port to itself, so that a second server by
 		// mistake is told instead of getting half of the queries.
-		sock, err := datagram.Listen(l.addr, shared || i > 0)
+		sock, err := datagram.Listen(l.addr, l.shared || i > 0)
 		if err != nil {
 			return bindError(asked, "udp", err)
 		}
@@ -170,7 +175,7 @@ func (l *listener) open(sockets int, shared bool) error {
 	// The idle timeout is shorter than any keep-alive.
 	lc := net.ListenConfig{KeepAlive: -time.Second}
 	lc.SetMultipathTCP(false)
-	if shared {
+	if l.shared {
 		lc.Control = func(_, _ string, c syscall.RawConn) error { return datagram.ShareAddress(c) }
 	}
 	ln, err := lc.Listen(context.Background(), network, l.addr.String())
@@ -179,7 +184,7 @@ func (l *listener) open(sockets int, shared bool) error {
 	}
 	l.tcp = ln
 	raw, err := ln.(*net.TCPListener).SyscallConn()
-	if err == nil && !shared {
+	if err == nil && !l.shared {
 		err = datagram.ShareAddress(raw)
 	}
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 // listener is one address: its UDP sockets and its TCP listener, on one port.
 type listener struct {
 	addr netip.AddrPort
-	udp  []*datagram.Socket
-	tcp  net.Listener
+	// shared is whether another listener of ours takes the same queries.
+	shared bool
+	udp    []*datagram.Socket
+	tcp    net.Listener
 	// ended is done when the UDP workers and the accept loop have ended.
 	// Connections may live on.
 	ended sync.WaitGroup

@@ -3,9 +3,20 @@ package server
 import (
 	"errors"
 	"net"
+	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/server/datagram"
+)
+
+const (
+	// linger is how long a socket without work stays open after its stop: the
+	// kernel chooses the socket of a datagram before it puts it there, and on a
+	// busy machine it may be held up in between.
+	linger = 20 * time.Millisecond
+	// drain is the limit for answering what is left. Only Linux sends new
+	// datagrams elsewhere after a stop, so only there is there an end to them.
+	drain = time.Second
 )
 
 // serveUDP answers what comes to sock until sock is stopped, then what is left
@@ -25,10 +36,19 @@ func (s *Server) serveUDP(sock *datagram.Socket) {
 			return
 		}
 	}
-	for {
-		n := sock.ReceiveRest()
-		if n == 0 || !w.batch(sock, n) {
+	lingered := false
+	for end := time.Now().Add(drain); time.Now().Before(end); {
+		switch n := sock.ReceiveRest(); {
+		case n > 0:
+			lingered = false
+			if !w.batch(sock, n) {
+				return
+			}
+		case lingered:
 			return
+		default:
+			time.Sleep(linger)
+			lingered = true
 		}
 	}
 }
