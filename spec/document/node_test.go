@@ -6,7 +6,7 @@ import (
 )
 
 func TestNode(t *testing.T) {
-	top, errs := Parse("x.yaml", 7, []byte("a: {ä: 1, c: \"2\"}\nb:\n  - ~\n  - x\n"))
+	top, errs := Parse("x.yaml", 7, []byte("a: {ä: 1, c: \"~\"}\nb:\n  - null\n  - x\n"))
 	if len(errs) > 0 {
 		t.Fatal(errs)
 	}
@@ -34,7 +34,7 @@ func TestNode(t *testing.T) {
 		places = append(places, place{n.Line(), n.Col()})
 		if n.Kind() == Scalar {
 			texts = append(texts, string(n.Raw()))
-			if n.Null() != (string(n.Raw()) == "~") || n.Quoted() != (string(n.Raw()) == "2") || n.Span() != nil {
+			if n.Null() != (string(n.Raw()) == "null") || n.Quoted() != (string(n.Raw()) == "~") || n.Span() != nil {
 				t.Errorf("%q: null %t, quoted %t, span %q", n.Raw(), n.Null(), n.Quoted(), n.Span())
 			}
 		} else {
@@ -44,10 +44,10 @@ func TestNode(t *testing.T) {
 	if want := []place{{1, 1}, {1, 1}, {1, 4}, {1, 5}, {1, 8}, {1, 11}, {1, 14}, {2, 1}, {3, 3}, {3, 5}, {4, 5}}; !slices.Equal(places, want) {
 		t.Errorf("places %v", places)
 	}
-	if want := []string{"a", "ä", "1", "c", "2", "b", "~", "x"}; !slices.Equal(texts, want) {
+	if want := []string{"a", "ä", "1", "c", "~", "b", "null", "x"}; !slices.Equal(texts, want) {
 		t.Errorf("texts %q", texts)
 	}
-	if want := []string{"a: {ä: 1, c: \"2\"}\nb:\n  - ~\n  - x", "{ä: 1, c: \"2\"}", "- ~\n  - x"}; !slices.Equal(spans, want) {
+	if want := []string{"a: {ä: 1, c: \"~\"}\nb:\n  - null\n  - x", "{ä: 1, c: \"~\"}", "- null\n  - x"}; !slices.Equal(spans, want) {
 		t.Errorf("spans %q", spans)
 	}
 	// Iteration stops when it is told to.
