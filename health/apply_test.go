@@ -3,7 +3,6 @@ package health
 import (
 	"context"
 	"errors"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -170,7 +169,7 @@ func TestApplyKeepsVerdicts(t *testing.T) {
 		after(time.Minute)
 		since := r.View().Detail(0, nil).Since
 		n := f.count(at(1))
-		goroutines := runtime.NumGoroutine()
+		before := goroutines()
 
 		// Order, and the object of the check, do not matter; what is not changed is
 		// not probed anew.
@@ -214,8 +213,8 @@ func TestApplyKeepsVerdicts(t *testing.T) {
 		if f.total() != total {
 			t.Error("probes of no target")
 		}
-		if got := runtime.NumGoroutine(); got > goroutines {
-			t.Errorf("%d goroutines, %d before", got, goroutines)
+		if got := goroutines(); got != before {
+			t.Errorf("%d goroutines, %d before", got, before)
 		}
 	})
 }

@@ -104,7 +104,7 @@ func TestRestart(t *testing.T) {
 				r := newRig(t, f, k)
 				r.apply(target(1, chk), target(2, chk))
 				r.run()
-				after(time.Second)
+				soon()
 				r.stop()
 				if c.away < 0 {
 					// The clock was an hour ahead, and has been set right.
@@ -114,7 +114,7 @@ func TestRestart(t *testing.T) {
 						}
 					})
 				}
-				time.Sleep(max(c.away-time.Second, 0))
+				time.Sleep(max(c.away-2*publishGap, 0))
 
 				f.took = time.Second
 				r = newRig(t, f, k)

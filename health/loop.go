@@ -42,11 +42,11 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 	defer b.mu.Unlock()
 	b.lapse(now)
 	wait := b.publish(now)
-	for l.inFlight < b.parallel && b.due.Len() > 0 && !b.due.first().due.After(now) {
+	for l.inFlight < b.parallel && b.due.Len() > 0 && !b.due.next().After(now) {
 		l.start(ctx, b.due.pop(), now)
 	}
 	if l.inFlight < b.parallel && b.due.Len() > 0 {
-		wait = min(wait, b.due.first().due.Sub(now))
+		wait = min(wait, b.due.next().Sub(now))
 	}
 	if n := len(b.doubtful); n > 0 {
 		wait = min(wait, b.doubtful[n-1].lapses().Sub(now))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -308,3 +309,10 @@ func target(n int, checks ...*spec.Check) Target {
 func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func at(n int) string { return fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255) }
+
+// goroutines is how many there are that code of this module has started; the
+// runtime starts some of its own when it likes.
+func goroutines() int {
+	buf := make([]byte, 1<<20)
+	return strings.Count(string(buf[:runtime.Stack(buf, true)]), "\ncreated by github.com/rhumb-dns/rhumb")
+}

@@ -53,9 +53,12 @@ func TestOverride(t *testing.T) {
 			state      State
 			byOperator bool
 		}{
-			{0, serviceA, Down, true}, {0, serviceB, Up, false},
-			{1, serviceA, Up, false}, {1, serviceB, Down, true},
-			{2, serviceA, Down, true}, {2, serviceB, Up, false},
+			{0, serviceA, Down, true},
+			{0, serviceB, Up, false},
+			{1, serviceA, Up, false},
+			{1, serviceB, Down, true},
+			{2, serviceA, Down, true},
+			{2, serviceB, Up, false},
 		} {
 			s, by := v.Of(w.target, []byte(w.service))
 			if s != w.state || by != w.byOperator {
@@ -101,7 +104,7 @@ func TestOverride(t *testing.T) {
 		if s, _ := v.Of(0, []byte(serviceB)); s != Down {
 			t.Errorf("after a reload: %v", s)
 		}
-		v = r.apply(target(2, c))
+		r.apply(target(2, c))
 		if n := len(r.Overrides()); n != 3 {
 			t.Errorf("%d overrides are listed, want also those without an endpoint", n)
 		}

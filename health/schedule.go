@@ -1,42 +1,87 @@
 package health
 
-import "container/heap"
+import "time"
 
-// schedule is the probes at rest, the next due first.
-type schedule struct{ h runnerHeap }
+// tick is what the due times of probes are multiples of, so that one waking of
+// the loop starts all that are due within it. A probe may start this much early.
+const tick = 2 * time.Millisecond
 
-func (s *schedule) Len() int       { return len(s.h) }
-func (s *schedule) first() *runner { return s.h[0] }
-func (s *schedule) add(r *runner)  { heap.Push(&s.h, r) }
-func (s *schedule) pop() *runner   { return heap.Pop(&s.h).(*runner) }
+// schedule is the probes at rest, the next due first: a binary heap that has the
+// times beside the pointers, since a look at each probe would be a cache miss.
+type schedule struct {
+	h     []slot
+	epoch time.Time // what times are counted from; with its monotonic reading
+}
+
+type slot struct {
+	due time.Duration
+	r   *runner
+}
+
+func (s *schedule) Len() int { return len(s.h) }
+
+// next is when the next probe is due.
+func (s *schedule) next() time.Time { return s.epoch.Add(s.h[0].due) }
+
+func (s *schedule) add(r *runner) {
+	if s.epoch.IsZero() {
+		s.epoch = r.due
+	}
+	s.h = append(s.h, slot{})
+	s.up(len(s.h)-1, slot{r.due.Sub(s.epoch).Truncate(tick), r})
+}
+
+func (s *schedule) pop() *runner {
+	r := s.h[0].r
+	s.remove(r)
+	return r
+}
 
 // remove takes a probe out if it is at rest.
 func (s *schedule) remove(r *runner) {
-	if r.index >= 0 {
-		heap.Remove(&s.h, r.index)
+	if r.index < 0 {
+		return
 	}
-}
-
-type runnerHeap []*runner
-
-func (h runnerHeap) Len() int           { return len(h) }
-func (h runnerHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h runnerHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-func (h *runnerHeap) Push(x any) {
-	r := x.(*runner)
-	r.index = len(*h)
-	*h = append(*h, r)
-}
-
-func (h *runnerHeap) Pop() any {
-	old := *h
-	r := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
+	i, n := r.index, len(s.h)-1
 	r.index = -1
-	return r
+	last := s.h[n]
+	s.h[n] = slot{}
+	s.h = s.h[:n]
+	if i == n {
+		return
+	}
+	if parent := (i - 1) / 2; i > 0 && last.due < s.h[parent].due {
+		s.up(i, last)
+		return
+	}
+	for {
+		child := 2*i + 1
+		if child+1 < n && s.h[child+1].due < s.h[child].due {
+			child++
+		}
+		if child >= n || last.due <= s.h[child].due {
+			break
+		}
+		s.place(i, s.h[child])
+		i = child
+	}
+	s.place(i, last)
+}
+
+// up puts a slot at i or, while its parents are due later, above.
+func (s *schedule) up(i int, v slot) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if s.h[parent].due <= v.due {
+			break
+		}
+		s.place(i, s.h[parent])
+		i = parent
+	}
+	s.place(i, v)
+}
+
+func (s *schedule) place(i int, v slot) {
+	s.h[i] = v
+	v.r.index = i
 }

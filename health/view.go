@@ -77,7 +77,7 @@ const overridden State = 0x80
 
 // pageLen is how many targets share a page of details. A change copies one
 // page and the list of pages, not the details of a million targets.
-const pageLen = 512
+const pageLen = 128
 
 type page [pageLen]Detail
 
