@@ -36,7 +36,7 @@ func (a *Admin) words() []api.Override {
 	for _, o := range a.engine.Overrides() {
 		inForce := false
 		if name, err := dnswire.ParseName(o.Service); err == nil && s != nil {
-			_, inForce = s.Table.Locate(name, o.Endpoint)
+			inForce = len(s.Table.Locate(name, o.Endpoint)) > 0
 		}
 		all = append(all, override(o, inForce))
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -31,14 +32,14 @@ func benchMillion(ctx context.Context, s settings) error {
 		if one == nil {
 			continue
 		}
-		base := resident(one.cmd.Process.Pid)
+		base := settledSize(one.cmd.Process.Pid)
 		one.end()
 		p, err := start(s.many)
 		if err != nil {
 			return err
 		}
 		first := time.Since(p.start)
-		size := resident(p.cmd.Process.Pid) - base
+		size := settledSize(p.cmd.Process.Pid) - base
 		reload := "-"
 		if p.name == "rhumb" {
 			d, err := reloadMillion(s, p)
@@ -55,6 +56,21 @@ func benchMillion(ctx context.Context, s settings) error {
 		return err
 	}
 	return tableSize(s)
+}
+
+// settledSize is the memory of a process once it has stopped giving back what it
+// took to start: when a second has brought less than a hundredth.
+func settledSize(pid int) int {
+	size := resident(pid)
+	for range 10 {
+		time.Sleep(time.Second)
+		now := resident(pid)
+		if now > size-size/100 {
+			return now
+		}
+		size = now
+	}
+	return size
 }
 
 // reloadMillion adds one service and measures until it is answered.
@@ -91,7 +107,9 @@ func tableSize(s settings) error {
 		return err
 	}
 	took := time.Since(begin)
-	fmt.Printf("the table alone: compiled in %v, %d octets a name\n", took.Round(time.Millisecond), (heap()-before)/s.many)
+	size := heap() - before
+	runtime.KeepAlive(sp)
+	fmt.Printf("the table alone: compiled in %v, %d octets a name\n", took.Round(time.Millisecond), size/s.many)
 	if t.Services() != s.many {
 		return fmt.Errorf("%d services in the table", t.Services())
 	}

@@ -48,7 +48,7 @@ func TestIdenticalProbesAreMadeOnce(t *testing.T) {
 			t.Errorf("probed %+v", ps)
 		}
 		f.fail(at(1))
-		after(30 * time.Second)
+		after(32 * time.Second) // three gaps at their longest
 		for i, s := range []State{Down, Down, Down, Down, Up} {
 			r.want(i, s)
 		}
@@ -253,6 +253,7 @@ func TestResultOfAProbeThatIsGone(t *testing.T) {
 		f.took = time.Second
 		r := newRig(t, f, nil)
 		c := check("web")
+		c.Interval = time.Hour // no second run comes in between
 		r.apply(target(1, c), target(2, c))
 		r.run()
 		defer r.stop()

@@ -81,9 +81,9 @@ type runner struct {
 	gone    bool      // no target wants it any more
 }
 
-// Locate finds the target of an endpoint of a service; ok is false when the
+// Locate finds the targets of an endpoint of a service; there are none when the
 // service has no such endpoint.
-type Locate func(service dnswire.Name, endpoint string) (target int, ok bool)
+type Locate func(service dnswire.Name, endpoint string) (targets []int)
 
 // New makes a board without targets. It reads what Options.Keeper holds.
 func New(o Options) (*Board, error) {
@@ -94,7 +94,7 @@ func New(o Options) (*Board, error) {
 		changed:   make(chan struct{}, 1),
 		wake:      make(chan struct{}, 1),
 		settled:   make(chan struct{}),
-		locate:    func(dnswire.Name, string) (int, bool) { return 0, false },
+		locate:    func(dnswire.Name, string) []int { return nil },
 		runners:   map[string]*runner{},
 		saveEvery: maxSave,
 		overrides: map[overrideKey]Overriding{},

@@ -255,13 +255,13 @@ func (r *rig) apply(targets ...Target) *View {
 
 // locator finds every target in every service below example.
 func locator(targets []Target) Locate {
-	return func(service dnswire.Name, endpoint string) (int, bool) {
+	return func(service dnswire.Name, endpoint string) (at []int) {
 		for i := range targets {
 			if targets[i].String() == endpoint && strings.HasSuffix(service.String(), ".example.") {
-				return i, true
+				at = append(at, i)
 			}
 		}
-		return 0, false
+		return at
 	}
 }
 

@@ -67,7 +67,7 @@ func (b *Board) SetOverride(o Overriding) error {
 	b.overriding.Lock()
 	defer b.overriding.Unlock()
 	b.mu.Lock()
-	_, ok := b.locate(key.service, key.endpoint)
+	ok := len(b.locate(key.service, key.endpoint)) > 0
 	b.mu.Unlock()
 	if !ok {
 		return fmt.Errorf("%w: %s has no endpoint %s", ErrNotFound, o.Service, o.Endpoint)
@@ -147,19 +147,17 @@ func (b *Board) placeOverrides(v *View) {
 	}
 	v.overrides = nil
 	for key, o := range b.overrides {
-		i, ok := b.locate(key.service, key.endpoint)
-		if !ok {
-			continue
+		for _, i := range b.locate(key.service, key.endpoint) {
+			if v.overrides == nil {
+				v.overrides = map[dnswire.Name][]forced{}
+			}
+			d := v.pages[i/pageLen][i%pageLen]
+			d.State, d.Authority, d.Since, d.Reason = o.state(), Override, o.Since, o.Reason
+			if o.Source != "" {
+				d.Reason += " (" + o.Source + ")"
+			}
+			v.states[i] |= overridden
+			v.overrides[key.service] = append(v.overrides[key.service], forced{int32(i), o.state(), &d})
 		}
-		if v.overrides == nil {
-			v.overrides = map[dnswire.Name][]forced{}
-		}
-		d := v.pages[i/pageLen][i%pageLen]
-		d.State, d.Authority, d.Since, d.Reason = o.state(), Override, o.Since, o.Reason
-		if o.Source != "" {
-			d.Reason += " (" + o.Source + ")"
-		}
-		v.states[i] |= overridden
-		v.overrides[key.service] = append(v.overrides[key.service], forced{int32(i), o.state(), &d})
 	}
 }

@@ -304,3 +304,38 @@ func TestOverrideOverRestart(t *testing.T) {
 		}
 	}
 }
+
+// An address that two pools have judged differently is two targets of a service:
+// the operator's word is on the address.
+func TestOverrideOnAllTargets(t *testing.T) {
+	r := newRig(t, newFake(), nil)
+	ts := []Target{target(1, check("web")), target(2), target(1, check("db"))}
+	p, err := r.Prepare(ts, func(_ dnswire.Name, endpoint string) (all []int) {
+		for i := range ts {
+			if ts[i].String() == endpoint {
+				all = append(all, i)
+			}
+		}
+		return all
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Apply(p)
+	if err := r.SetOverride(Overriding{Service: "a.example", Endpoint: at(1), Healthy: true}); err != nil {
+		t.Fatal(err)
+	}
+	for i, forced := range []bool{true, false, true} {
+		if s, by := r.View().Of(i, []byte(serviceA)); by != forced || s != Up {
+			t.Errorf("target %d is %v, by operator %t", i, s, by)
+		}
+	}
+	if err := r.ClearOverride(serviceA, at(1)); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []State{Unknown, Up, Unknown} {
+		if s, by := r.View().Of(i, []byte(serviceA)); by || s != want {
+			t.Errorf("cleared: target %d is %v, by operator %t", i, s, by)
+		}
+	}
+}

@@ -139,16 +139,38 @@ zones:
 	if got := len(tab.plan(t, "cname.x.test.").Members[Hosts].Candidates); got != 1 {
 		t.Errorf("%d host names", got)
 	}
-	if target, ok := tab.Locate(name(t, "www.x.test."), "198.51.100.1"); !ok || tab.Targets[target].String() != "198.51.100.1" {
+	if at := tab.Locate(name(t, "www.x.test."), "198.51.100.1"); len(at) != 1 || tab.Targets[at[0]].String() != "198.51.100.1" {
 		t.Error("an endpoint of the reserve is not found")
 	}
-	if _, ok := tab.Locate(name(t, "cname.x.test."), "a.example.com"); !ok {
+	if len(tab.Locate(name(t, "cname.x.test."), "a.example.com")) != 1 {
 		t.Error("a host name is not found")
 	}
 	for _, c := range [][2]string{{"www.x.test.", "192.0.2.9"}, {"ns1.x.test.", "192.0.2.53"}, {"no.x.test.", "192.0.2.1"}} {
-		if _, ok := tab.Locate(name(t, c[0]), c[1]); ok {
+		if len(tab.Locate(name(t, c[0]), c[1])) > 0 {
 			t.Errorf("%s has no endpoint %s", c[0], c[1])
 		}
+	}
+}
+
+// TestLocateEverywhere finds an address that two pools have judged differently
+// in both.
+func TestLocateEverywhere(t *testing.T) {
+	tab := compile(t, nil, `
+checks:
+  a: {type: tcp, port: 1}
+  b: {type: tcp, port: 2}
+pools:
+  one: {checks: [a], endpoints: [192.0.2.1]}
+  two: {checks: [b], endpoints: [192.0.2.1]}
+zones:
+  x.test:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      www: {pools: [one, two]}
+`)
+	at := tab.Locate(name(t, "www.x.test."), "192.0.2.1")
+	if len(at) != 2 || at[0] == at[1] {
+		t.Errorf("targets %v, want two", at)
 	}
 }
 

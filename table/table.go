@@ -1,6 +1,7 @@
 package table
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -242,21 +243,22 @@ func (t *Table) EachService(f func(n *Node, p *Plan) bool) {
 	}
 }
 
-// Locate is the target of an endpoint of a service, by address or host name.
-func (t *Table) Locate(service dnswire.Name, endpoint string) (target int, ok bool) {
+// Locate is the targets of an endpoint of a service, by address or host name:
+// one for each set of checks that the service's pools have it judged by.
+func (t *Table) Locate(service dnswire.Name, endpoint string) (targets []int) {
 	n := t.Lookup([]byte(service))
 	if n == nil || n.Plan == NoPlan {
-		return 0, false
+		return nil
 	}
 	p := t.Plans[n.Plan]
 	for _, ms := range []*[families]Members{&p.Members, &p.Spare} {
 		for f := range ms {
 			for i, e := range ms[f].Endpoints {
-				if e.String() == endpoint {
-					return int(ms[f].Targets[i]), true
+				if at := int(ms[f].Targets[i]); e.String() == endpoint && !slices.Contains(targets, at) {
+					targets = append(targets, at)
 				}
 			}
 		}
 	}
-	return 0, false
+	return targets
 }
