@@ -15,7 +15,7 @@ TARGETS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windo
 # How long `make fuzz` runs each fuzz target.
 FUZZTIME ?= 30s
 
-.PHONY: build run test check check-rest format vet staticcheck errorlint cross docs-check race interop bench fuzz docs
+.PHONY: build run test check check-rest format vet staticcheck errorlint cross docs-check bench-check race interop bench fuzz docs
 
 build: ## the program, as bin/rhumb
 	go build $(BUILD) -o bin/rhumb ./cmd/rhumb
@@ -30,7 +30,7 @@ check: test check-rest ## everything that must hold before a change lands
 
 # What the tests do not cover. The last steps are tests, so that a log ends
 # with their result.
-check-rest: format vet staticcheck errorlint cross docs-check race interop
+check-rest: format vet staticcheck errorlint cross docs-check bench-check race interop
 
 format:
 	@out="$$(go run $(GOFUMPT) -l .)"; \
@@ -71,14 +71,20 @@ interop:
 	@.ci/packages
 	RHUMB_INTEROP=1 go test -count=1 ./interop/...
 
+# That the benchmark runs; its figures mean nothing on a machine that checks.
+bench-check:
+	@.ci/packages
+	go run ./bench -quick
+
 bench: ## the budgets, measured on this machine; see docs/performance.md
+	@.ci/packages
 	go run ./bench
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; for p in $$(go list ./...); do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 			echo "fuzz $$p $$f for $(FUZZTIME)"; \
-			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
+			go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$p; \
 		done; \
 	done
 

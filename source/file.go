@@ -69,13 +69,17 @@ func (f *File) Load() (*spec.Spec, error) {
 	return s, err
 }
 
+// clockStep is how far the time that a file system gives a change may be behind:
+// it comes from a clock that moves on with the kernel's timer, at 100 Hz or more.
+const clockStep = 10 * time.Millisecond
+
 // changedSince is whether one of the paths, of which there is no earlier
 // fingerprint, or a directory that leads to one, has been written since then. A
 // file put beside them counts as well: to read once more for nothing is better
 // than to miss a change.
 func changedSince(paths []string, then time.Time) bool {
 	for _, p := range slices.Concat(paths, directories(paths)) {
-		if st, err := os.Stat(p); err == nil && !st.ModTime().Before(then) {
+		if st, err := os.Stat(p); err == nil && !st.ModTime().Before(then.Add(-clockStep)) {
 			return true
 		}
 	}

@@ -27,31 +27,35 @@ func TestChangeDuringLoad(t *testing.T) {
 			include := "include: [pipe]\n"
 			write(t, path, include+minimal("192.0.2.1"))
 			f := NewFile(path, nil)
-			feed := func(meanwhile func()) {
-				p, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when Load opens its end
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				meanwhile()
-				_, err = p.WriteString("log: {level: info}\n")
-				if err := errors.Join(err, p.Close()); err != nil {
-					t.Error(err)
-				}
+			// feed serves the pipe to one load, after something has been done.
+			feed := func(meanwhile func()) (fed chan struct{}) {
+				fed = make(chan struct{})
+				go func() {
+					defer close(fed)
+					p, err := os.OpenFile(pipe, os.O_WRONLY, 0) // returns when Load opens its end
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					meanwhile()
+					_, err = p.WriteString("log: {level: info}\n")
+					if err := errors.Join(err, p.Close()); err != nil {
+						t.Error(err)
+					}
+				}()
+				return fed
 			}
-			fed := make(chan struct{})
-			go func() {
-				defer close(fed)
-				for range c.loads {
-					feed(func() {})
-				}
-				feed(func() { write(t, path, include+minimal("192.0.2.22")) })
-				feed(func() {}) // for the load that Watch asks for
-			}()
-			for range c.loads + 1 {
+			for i := range c.loads + 1 {
+				fed := feed(func() {
+					if i == c.loads {
+						write(t, path, include+minimal("192.0.2.22"))
+					}
+				})
 				_, err := f.Load()
 				do(t, err)
+				<-fed
 			}
+			fed := feed(func() {}) // for the load that Watch asks for
 			w := watch(t, f)
 			w.want("192.0.2.22")
 			<-fed
