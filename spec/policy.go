@@ -208,8 +208,11 @@ func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
 		}
 	}
 	groups := [][]*Pool{pol.Pools}
-	if pol.AllDown.Pool != nil {
-		groups = append(groups, []*Pool{pol.AllDown.Pool})
+	if spare := pol.AllDown.Pool; spare != nil {
+		groups = append(groups, []*Pool{spare})
+		if !shareFamily(groups[0], groups[1]) {
+			fail("all_down", "pool %q has no endpoint of an address family that %s has, so it could never be answered: give it one", spare.Name, poolNames(pol.Pools))
+		}
 	}
 	for _, group := range groups {
 		for _, f := range families(group) {
@@ -250,6 +253,17 @@ func families(pools []*Pool) []family {
 		out[2].bytes = 1
 	}
 	return out
+}
+
+// shareFamily is whether both have endpoints of some family.
+func shareFamily(a, b []*Pool) bool {
+	of := families(b)
+	for i, f := range families(a) {
+		if len(f.endpoints) > 0 && len(of[i].endpoints) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func anyTagged(pools []*Pool, tags []string) bool {
