@@ -57,6 +57,8 @@ type Board struct {
 	published  time.Time         // when dirty was last emptied
 	tally      [Down + 1]int     // checked targets by state, as published
 
+	lacking bool // the last result was of class local
+
 	unkept bool // the last write failed; of save alone, which is never called twice at once
 }
 

@@ -137,6 +137,36 @@ func TestAllChecksMustPass(t *testing.T) {
 	})
 }
 
+// A node that cannot make probes says nothing of the endpoints.
+func TestLackingNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.local[at(2)] = true
+		r := newRig(t, f, nil)
+		c := check("web")
+		r.apply(target(1, c), target(2, c))
+		r.run()
+		defer r.stop()
+		after(time.Minute)
+		r.want(0, Up)
+		r.want(1, Unknown)
+		select {
+		case <-r.Settled():
+		default:
+			t.Error("a node that lacks something never starts to answer")
+		}
+		f.set(f.local, at(1), true)
+		after(time.Minute)
+		r.want(0, Up)
+		f.set(f.local, at(1), false)
+		f.set(f.bad, at(1), true)
+		f.set(f.local, at(2), false)
+		after(time.Minute)
+		r.want(0, Down)
+		r.want(1, Up)
+	})
+}
+
 func TestPanickingProber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()

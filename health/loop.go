@@ -178,6 +178,19 @@ func (b *Board) take(o outcome, now time.Time) bool {
 func (b *Board) judge(o outcome, now time.Time) bool {
 	r, res := o.r, o.result
 	b.meters.probed(r.check, res)
+	if res.Class == probe.ClassLocal {
+		// It says something of this node and nothing of the endpoint, which stays
+		// what it was.
+		if !b.lacking {
+			b.log.Error("probes cannot be made; verdicts stay as they are", "check", r.check.Name, "reason", res.Detail)
+		}
+		b.lacking = true
+		b.settleFirst(r)
+		r.last = res
+		r.runs++
+		return false
+	}
+	b.lacking = false
 	if o.fault != "" && r.last.Detail != panicked {
 		b.log.Error("probe panicked", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name, "panic", o.fault)
 	}
@@ -193,14 +206,20 @@ func (b *Board) judge(o outcome, now time.Time) bool {
 		b.log.Info("endpoint "+r.verdict.state.String(), "endpoint", b.targets[r.targets[0]].String(),
 			"check", r.check.Name, "host", r.check.Host, "was", before.String(), "reason", said(r.check.Name, &r.verdict))
 	}
-	if r.awaited {
-		r.awaited = false
-		b.unsettled--
-	}
+	b.settleFirst(r)
 	b.keep(r.request, recordOf(&r.verdict))
 	r.last = res
 	r.runs++
 	return changed
+}
+
+// settleFirst takes a probe that has had its first result out of those that
+// Settled waits for.
+func (b *Board) settleFirst(r *runner) {
+	if r.awaited {
+		r.awaited = false
+		b.unsettled--
+	}
 }
 
 // touch has the targets of a probe published.

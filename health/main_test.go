@@ -27,6 +27,7 @@ type fake struct {
 	bad   map[string]bool        // addresses that fail
 	hung  map[string]bool        // addresses that answer nothing until the probe is given up
 	upset map[string]bool        // addresses at which the prober panics
+	local map[string]bool        // addresses for which this machine lacks something
 	runs  map[string][]time.Time // starts, by address
 	hosts map[string]int         // runs, by address and host
 	now   int                    // probes under way
@@ -35,7 +36,7 @@ type fake struct {
 
 func newFake() *fake {
 	return &fake{
-		bad: map[string]bool{}, hung: map[string]bool{}, upset: map[string]bool{},
+		bad: map[string]bool{}, hung: map[string]bool{}, upset: map[string]bool{}, local: map[string]bool{},
 		runs: map[string][]time.Time{}, hosts: map[string]int{},
 	}
 }
@@ -59,7 +60,7 @@ func (p fakeProber) Probe(ctx context.Context, t probe.Target) probe.Result {
 		took = 24 * time.Hour
 	}
 	bad := f.bad[at] || f.bad[at+" "+p.c.Host] || f.bad[at+" "+p.c.Name]
-	upset := f.upset[at]
+	upset, local := f.upset[at], f.local[at]
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
@@ -78,6 +79,9 @@ func (p fakeProber) Probe(ctx context.Context, t probe.Target) probe.Result {
 			return probe.Result{Class: probe.ClassTimeout, Detail: "no answer", RTT: took}
 		case <-time.After(took):
 		}
+	}
+	if local {
+		return probe.Result{Class: probe.ClassLocal, Detail: "out of descriptors", RTT: took}
 	}
 	if bad {
 		return probe.Result{Class: probe.ClassRefused, Detail: "connection refused", RTT: took}

@@ -45,6 +45,8 @@ func classify(ctx context.Context, err error, at stage) failure {
 	}
 
 	switch {
+	case isAny(err, errnoLocal):
+		return fail(ClassLocal, "this machine is out of descriptors, ports or memory %s", at)
 	case isAny(err, errnoRefused):
 		return fail(ClassRefused, "connection refused")
 	case isAny(err, errnoTimeout):

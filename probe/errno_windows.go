@@ -6,6 +6,7 @@ import "syscall"
 // with the POSIX names there too, but they are invented and equal to nothing
 // that a socket returns.
 var (
+	errnoLocal           = []syscall.Errno{10024, 10055, 10049} // WSAEMFILE, WSAENOBUFS, WSAEADDRNOTAVAIL
 	errnoRefused         = []syscall.Errno{10061}               // WSAECONNREFUSED
 	errnoReset           = []syscall.Errno{10054, 10053, 10052} // WSAECONNRESET, WSAECONNABORTED, WSAENETRESET
 	errnoTimeout         = []syscall.Errno{10060}               // WSAETIMEDOUT

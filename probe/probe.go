@@ -51,7 +51,8 @@ const (
 	ClassBody        Class = "body"        // a body that does not match
 	ClassProtocol    Class = "protocol"    // an answer that is not HTTP, or too long, or redirects without end
 	ClassCanceled    Class = "canceled"    // the context was canceled: no verdict on the endpoint
-	ClassError       Class = "error"       // everything else, such as no file descriptors left on this machine
+	ClassLocal       Class = "local"       // this machine lacks descriptors, ports or memory: no verdict on the endpoint
+	ClassError       Class = "error"       // everything else
 )
 
 // Result is what one probe found out.

@@ -277,7 +277,7 @@ func TestClassify(t *testing.T) {
 		{"network", live, dial(errnoNetUnreachable[0]), ClassUnreachable, "network unreachable"},
 		{"host", live, dial(errnoHostUnreachable[0]), ClassUnreachable, "no route to host"},
 		{"kernel timeout", live, dial(errnoTimeout[0]), ClassTimeout, "timeout while connecting (by the operating system)"},
-		{"out of descriptors", live, dial(syscall.EMFILE), ClassError, syscall.EMFILE.Error() + " while connecting"},
+		{"out of descriptors", live, dial(errnoLocal[0]), ClassLocal, "this machine is out of descriptors, ports or memory while connecting"},
 		{"deadline", live, os.ErrDeadlineExceeded, ClassTimeout, "timeout while connecting"},
 		{"canceled", dead, os.ErrDeadlineExceeded, ClassCanceled, "canceled while connecting"},
 		{"no host", live, &net.DNSError{Name: "x.test", IsNotFound: true}, ClassDNS, "no such host: x.test"},
