@@ -227,11 +227,6 @@ func TestPrepareHasNoEffect(t *testing.T) {
 		if _, err := e.Prepare(parse(t, config, "port: 80", "port: 1")); !errors.Is(err, broken) {
 			t.Errorf("error %v", err)
 		}
-		// A wildcard cannot be asked for by an http check without host.
-		_, err := e.Prepare(parse(t, config, "type: tcp", "type: http", "www:", `"*":`))
-		if err == nil || !strings.Contains(err.Error(), "*.example.com") {
-			t.Errorf("error %v", err)
-		}
 		c, err := e.Prepare(parse(t, config, "192.0.2.2", "192.0.2.3"))
 		if err != nil {
 			t.Fatal(err)

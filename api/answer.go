@@ -52,6 +52,7 @@ type Explanation struct {
 
 // ExplainedEndpoint is one endpoint of the service as it stood.
 type ExplainedEndpoint struct {
+	Service   string    `json:"service"` // a CNAME may lead from one service to another
 	Address   string    `json:"address"`
 	Pool      string    `json:"pool"`
 	Weight    uint32    `json:"weight"`

@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -120,7 +122,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 
-	ctx, stop := context.WithCancel(ctx)
+	// A terminal that is closed ends what it showed. The node takes the same
+	// signal for a reload, which does no harm.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
 	defer stop()
 	var running sync.WaitGroup
 	failures := make(chan error, len(d.endpoints)+1)

@@ -109,6 +109,7 @@ func (d *demo) picture() []string {
 	api := "http://" + d.app.AdminAddr().String()
 	lines := []string{
 		bold + cyan + "Rhumb demo" + plain + "   zone demo.test on " + dns.String() + "   admin API on " + api,
+		"  " + bold + "1 2 3" + plain + " break or mend an endpoint    " + bold + "q" + plain + " quit",
 		"",
 		dim + "  try in another terminal" + plain,
 		"    " + at + "www.demo.test",
@@ -126,7 +127,7 @@ func (d *demo) picture() []string {
 		lines = append(lines, "  "+bold+s.name+plain+dim+"  "+s.steer+": "+s.why+plain)
 		lines = append(lines, d.answerLines(s.name)...)
 	}
-	lines = append(lines, "", "  "+bold+"1 2 3"+plain+" break or mend an endpoint    "+bold+"q"+plain+" quit", "")
+	lines = append(lines, "")
 	for _, e := range d.events.last(eventsShown) {
 		lines = append(lines, dim+"  "+e+plain)
 	}

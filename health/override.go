@@ -154,7 +154,7 @@ func (b *Board) placeOverrides(v *View) {
 			d := v.pages[i/pageLen][i%pageLen]
 			d.State, d.Authority, d.Since, d.Reason = o.state(), Override, o.Since, o.Reason
 			if o.Source != "" {
-				d.Reason += " (" + o.Source + ")"
+				d.Reason = strings.TrimSpace(d.Reason + " (" + o.Source + ")")
 			}
 			v.states[i] |= overridden
 			v.overrides[key.service] = append(v.overrides[key.service], forced{int32(i), o.state(), &d})

@@ -41,6 +41,9 @@ func (w *world) config() string {
 				all = append(all, a)
 			}
 		}
+		if p == 3 { // the reserve, which must have a family of every service's
+			all = append(all, "192.0.99.1", "2001:db8:99::1")
+		}
 		if p == 4 { // larger than some clients take
 			for i := range 20 + w.IntN(60) {
 				all = append(all, fmt.Sprintf("203.0.113.%d", i))

@@ -34,6 +34,7 @@ type Trace struct {
 
 // TracedEndpoint is one endpoint of the service, or of its reserve, as it stood.
 type TracedEndpoint struct {
+	Service   string    `json:"service"` // a CNAME may lead from one service to another
 	Address   string    `json:"address"`
 	Pool      string    `json:"pool"`
 	Weight    uint32    `json:"weight"`
@@ -106,11 +107,11 @@ func (c *Scratch) traceSet(what, why string, ms *table.Members, set []steer.Cand
 }
 
 // endpoint adds an endpoint, unless it is there: its pool may be the reserve as
-// well, or that of another service that a CNAME leads to.
+// well.
 func (t *Trace) endpoint(e TracedEndpoint) {
 	for i := range t.Endpoints {
 		old := &t.Endpoints[i]
-		if old.Address == e.Address && old.Pool == e.Pool && old.State == e.State && old.Authority == e.Authority {
+		if old.Service == e.Service && old.Address == e.Address && old.Pool == e.Pool && old.State == e.State && old.Authority == e.Authority {
 			return
 		}
 	}
@@ -156,7 +157,7 @@ func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
 			for i, e := range ms.Endpoints {
 				d := s.Health.Detail(int(ms.Targets[i]), s.Table.Text(n))
 				t.endpoint(TracedEndpoint{
-					Address: e.String(), Pool: p.Pool(int(ms.Candidates[i].Pool)).Name,
+					Service: name, Address: e.String(), Pool: p.Pool(int(ms.Candidates[i].Pool)).Name,
 					Weight: e.Weight, Priority: e.Priority, Tags: e.Tags,
 					State: d.State.String(), Authority: d.Authority.String(), Reason: d.Reason, Since: d.Since,
 				})

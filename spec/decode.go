@@ -135,6 +135,13 @@ func (d *decoder) addrPort(r document.Node, p *path) (netip.AddrPort, bool) {
 		d.fail(r, p, "a name is not an address: write 127.0.0.1:%s or [::1]:%s", port, port)
 	default:
 		if a, err := netip.ParseAddr(s); err == nil {
+			// The last group of ::1:53 is more likely the port than not.
+			if i := strings.LastIndexByte(s, ':'); i > 0 && isPort(s[i+1:]) {
+				if inner, err := netip.ParseAddr(s[:i]); err == nil {
+					d.fail(r, p, "%s has no brackets around its address: write [%s]:%s", s, inner, s[i+1:])
+					break
+				}
+			}
 			d.fail(r, p, "%s has no port: write %s", s, netip.AddrPortFrom(a, 53))
 			break
 		}

@@ -167,8 +167,16 @@ func (l *loader) file(name string, at document.Node, p *path, chain []link) {
 	l.includes(top, append(chain[:len(chain):len(chain)], link{name, real}))
 }
 
+// notRegular is why a pipe or a device is refused.
+const notRegular = "not a regular file: what is read must be there to be read again"
+
 // bytes is the content of a file, or why it is refused.
 func (l *loader) bytes(name string) ([]byte, fs.FileInfo, string) {
+	// A pipe is not even opened: that waits for somebody to write, and with it
+	// would every reload.
+	if st, err := os.Stat(name); err == nil && !st.IsDir() && !st.Mode().IsRegular() {
+		return nil, nil, notRegular
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, nil, reason(err)

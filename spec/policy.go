@@ -183,7 +183,7 @@ func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
 	}
 	switch {
 	case names > 0 && addresses > 0:
-		fail("pools", notAvailable)
+		fail("pools", notAvailable+": addresses and host names in one service")
 		return
 	case names > 0 && pol.Answers != 1:
 		fail("answers", "must be 1 with host-name endpoints: a name has one CNAME")

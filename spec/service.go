@@ -138,11 +138,17 @@ func appendWire(wire []byte, label string, zone dnswire.Name) []byte {
 // fits is whether a policy can be that of this service: host names need a name
 // that may have a CNAME and that is not their own.
 func (d *decoder) fits(use *policyUse, k document.Node, label string, p *path, scope *zoneScope) bool {
+	if label[0] == '*' {
+		if pool, check := hostless(use.policy); check != nil {
+			d.fail(k, p.dot(label), "the check %s of the pool %s asks for the service's name, and a wildcard has none to ask for: state host: in the check", check.Name, pool.Name)
+			return false
+		}
+	}
 	if !use.hosts {
 		return true
 	}
 	if label == "@" {
-		d.fail(k, p.dot(label), notAvailable)
+		d.fail(k, p.dot(label), notAvailable+": host names at the zone's own name")
 		return false
 	}
 	name := dnswire.Name(appendWire(nil, label, scope.zone))
@@ -155,6 +161,20 @@ func (d *decoder) fits(use *policyUse, k document.Node, label string, p *path, s
 		}
 	}
 	return true
+}
+
+// hostless is a check that takes its host from the service, and its pool.
+func hostless(policy *Policy) (*Pool, *Check) {
+	for _, pool := range policy.all() {
+		for i := range pool.Endpoints {
+			for _, c := range pool.Endpoints[i].Checks {
+				if c.Host == "" && c.Type != CheckTCP {
+					return pool, c
+				}
+			}
+		}
+	}
+	return nil, nil
 }
 
 // all are the pools that a policy may answer with.

@@ -3,7 +3,6 @@ package table
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -147,9 +146,6 @@ func (p *planner) plan(pol *spec.Policy, service func() string) (uint32, error) 
 	perService := p.needsHost(pol)
 	if perService {
 		host = service()
-		if strings.HasPrefix(host, "*.") {
-			return 0, fmt.Errorf("service %s: its checks have no host of their own; state `host:` in them, a wildcard cannot be asked for", host)
-		}
 	}
 	plan := &Plan{Policy: pol, PerService: perService}
 	marks := p.chain(plan)

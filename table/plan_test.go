@@ -201,7 +201,6 @@ func TestWants(t *testing.T) {
 func TestCompileErrors(t *testing.T) {
 	tags := strings.Repeat("{tags: [a]}, ", 33)
 	for _, c := range []struct{ service, want string }{
-		{`"*": {pools: [own]}`, "service *.x.test: its checks have no host of their own; state `host:` in them, a wildcard cannot be asked for"},
 		{`www: {pools: [tagged], steer: [` + tags + `]}`, "service www.x.test: 33 tags filters in a chain; 32 are possible"},
 	} {
 		s := parse(t, fmt.Sprintf(`

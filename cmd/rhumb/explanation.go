@@ -20,24 +20,18 @@ func (c *cli) printExplanation(e *api.Explanation, offline bool) {
 		c.out.line(cell{"offline: health is not known, so every endpoint counts as up", yellow})
 	}
 
-	// The endpoints are those of the service that was found last: a CNAME may
-	// lead from one to another.
-	service := -1
-	for i, s := range e.Steps {
-		if s.What == "service" {
-			service = i
-		}
-	}
+	service := "" // at hand: a CNAME may lead from one to another
 	var before []string
 	for i, s := range e.Steps {
 		fmt.Fprintln(c.out.w)
 		c.out.line(cell{fmt.Sprintf("%2d  ", i+1), dim}, cell{s.What, bold}, cell{": " + s.Why, plain})
-		if i == service {
-			c.printService(e, offline)
-			before = candidates(e)
+		if s.What == "service" {
+			service = s.Why
+			c.printService(e, service, offline)
+			before = candidates(e, service)
 		}
-		if s.What != "zone" && s.What != "service" && (len(s.Kept) > 0 || i > service && service >= 0 && chosen(s)) {
-			c.printKept(e, before, s.Kept, i == len(e.Steps)-1 || s.What == "health")
+		if s.What != "zone" && s.What != "service" && (len(s.Kept) > 0 || service != "" && chosen(s)) {
+			c.printKept(e, service, before, s.Kept, i == len(e.Steps)-1 || s.What == "health")
 			before = s.Kept
 		}
 	}
@@ -53,11 +47,16 @@ func chosen(s api.Step) bool {
 	return true
 }
 
-func (c *cli) printService(e *api.Explanation, offline bool) {
-	c.out.line(cell{"    steering ", dim}, cell{e.Steer, plain})
+func (c *cli) printService(e *api.Explanation, service string, offline bool) {
+	if service == e.Service {
+		c.out.line(cell{"    steering ", dim}, cell{e.Steer, plain})
+	}
 	rows := [][]cell{titles("ENDPOINT", "POOL", "WEIGHT", "PRIORITY", "TAGS", "STATE", "SAID BY", "SINCE", "WHY")}
 	now := c.now()
 	for _, x := range e.Endpoints {
+		if x.Service != service {
+			continue
+		}
 		row := []cell{
 			{x.Address, bold},
 			{x.Pool, plain},
@@ -77,10 +76,14 @@ func (c *cli) printService(e *api.Explanation, offline bool) {
 	c.out.table("    ", true, rows)
 }
 
-// candidates are the endpoints that a question of this type chooses from.
-func candidates(e *api.Explanation) []string {
+// candidates are the endpoints of a service that a question of this type chooses
+// from.
+func candidates(e *api.Explanation, service string) []string {
 	var v4, v6, hosts []string
 	for _, x := range e.Endpoints {
+		if x.Service != service {
+			continue
+		}
 		switch a, err := netip.ParseAddr(x.Address); {
 		case err != nil:
 			hosts = append(hosts, x.Address)
@@ -101,7 +104,7 @@ func candidates(e *api.Explanation) []string {
 
 // printKept prints what a step left, and what it left out of what was there
 // before it; with their states when it was health that decided.
-func (c *cli) printKept(e *api.Explanation, before, kept []string, states bool) {
+func (c *cli) printKept(e *api.Explanation, service string, before, kept []string, states bool) {
 	row := []cell{{"    kept     ", dim}}
 	row = append(row, names(kept, green, nil)...)
 	c.out.line(row...)
@@ -118,7 +121,7 @@ func (c *cli) printKept(e *api.Explanation, before, kept []string, states bool) 
 	if states {
 		state = func(address string) string {
 			for _, x := range e.Endpoints {
-				if x.Address == address && x.State != "up" {
+				if x.Service == service && x.Address == address && x.State != "up" {
 					return " (" + x.State + ")"
 				}
 			}
