@@ -119,8 +119,12 @@ func (d *demo) picture() []string {
 		"",
 		dim + "  key  endpoint    pool     state     since     why" + plain,
 	}
-	for i, st := range d.app.Engine().Endpoints() {
-		lines = append(lines, d.endpointLine(i, st))
+	states := d.app.Engine().Endpoints()
+	slices.SortFunc(states, func(a, b rhumb.EndpointStatus) int { // as the keys are
+		return a.Endpoint.Address.Compare(b.Endpoint.Address)
+	})
+	for _, st := range states {
+		lines = append(lines, d.endpointLine(st))
 	}
 	lines = append(lines, "", dim+fmt.Sprintf("  answers going out (the last %d)", shown)+plain)
 	for _, s := range services {
@@ -134,7 +138,7 @@ func (d *demo) picture() []string {
 	return lines
 }
 
-func (d *demo) endpointLine(i int, st rhumb.EndpointStatus) string {
+func (d *demo) endpointLine(st rhumb.EndpointStatus) string {
 	color, mark := yellow, "?"
 	switch st.Detail.State {
 	case health.Up:
