@@ -2,7 +2,6 @@ package rhumb
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -159,16 +158,6 @@ func (e *Engine) ClearOverride(service, endpoint string) error {
 
 // Overrides lists the operators' words in force.
 func (e *Engine) Overrides() []health.Overriding { return e.board.Overrides() }
-
-// WaitSettled waits for Settled.
-func (e *Engine) WaitSettled(ctx context.Context) error {
-	select {
-	case <-e.Settled():
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
 
 // endpointStates is the metric of every checked endpoint's state.
 type endpointStates struct{ e *Engine }

@@ -3,7 +3,6 @@ package admin_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -129,9 +128,9 @@ func (n *node) run(config string) *node {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
 	go func() { ended <- n.engine.Run(ctx) }()
-	err := n.engine.WaitSettled(ctx)
+	<-n.engine.Settled()
 	cancel()
-	if err := errors.Join(err, <-ended); err != nil {
+	if err := <-ended; err != nil {
 		n.t.Fatal(err)
 	}
 	// What the probes left goes into the snapshot with the next change of it.

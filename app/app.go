@@ -28,9 +28,6 @@ type Options struct {
 	Config    string    // path of the configuration file
 	Version   string    // what `rhumb version` prints
 	LogWriter io.Writer // default: standard error
-	// Adjust changes the configuration after each reading; nil: it is taken as
-	// it is.
-	Adjust func(*spec.Spec)
 }
 
 // App is one node.
@@ -38,7 +35,6 @@ type App struct {
 	version  string
 	started  time.Time
 	file     *source.File
-	adjust   func(*spec.Spec)
 	log      *slog.Logger
 	logging  *logging
 	registry *prometheus.Registry
@@ -67,7 +63,6 @@ func New(o Options) (*App, error) {
 	logs := newLogging(o.LogWriter)
 	a := &App{
 		version:  o.Version,
-		adjust:   o.Adjust,
 		started:  time.Now(),
 		logging:  logs,
 		log:      slog.New(logs),
@@ -75,7 +70,7 @@ func New(o Options) (*App, error) {
 		ready:    make(chan struct{}),
 	}
 	a.file = source.NewFile(o.Config, a.log)
-	s, err := a.read()
+	s, err := a.file.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -101,17 +96,6 @@ func New(o Options) (*App, error) {
 	})
 	a.admin = &adminServer{handler: surface.Handler(), log: a.log}
 	return a, nil
-}
-
-func (a *App) read() (*spec.Spec, error) {
-	s, err := a.file.Load()
-	if err != nil {
-		return nil, err
-	}
-	if a.adjust != nil {
-		a.adjust(s)
-	}
-	return s, nil
 }
 
 func (a *App) closeStore() {
@@ -291,7 +275,7 @@ func (a *App) reload(by string) error {
 }
 
 func (a *App) replace() error {
-	s, err := a.read()
+	s, err := a.file.Load()
 	if err != nil {
 		return err
 	}
