@@ -28,7 +28,7 @@ func (q *Query) AppendReply(dst []byte) []byte {
 // client stated, but not below 512 (RFC 6891 section 6.2.3) nor above MaxUDP.
 func (q *Query) Limit() int {
 	switch {
-	case q.Transport == TCP:
+	case q.Transport != UDP:
 		return MaxTCP
 	case !q.EDNS:
 		return minUDP
@@ -100,23 +100,81 @@ type OPT struct {
 	// both are zero: code 0 is "other error", which says nothing without a text.
 	EDE     EDE
 	EDEText string
+
+	// ClientCookie and ServerCookie make the COOKIE option (RFC 7873 section 4).
+	// ClientCookie is the first 8 bytes of the query's; empty for no option.
+	ClientCookie []byte
+	ServerCookie []byte
+
+	// Keepalive is how long an idle connection stays open, in units of 100 ms
+	// (RFC 7828 section 3.1). 0 asks the client to close it, so whether there is
+	// an option is a word of its own.
+	Keepalive    uint16
+	HasKeepalive bool
+
+	// ReportChannel is the agent domain that resolvers report errors to (RFC 9567
+	// section 5); no name for no option.
+	ReportChannel Name
+
+	ZoneVersion ZoneVersion
+
+	// Pad is the number of zero bytes in a Padding option (RFC 7830), which is the
+	// last one. It may be 0: HasPad is whether there is an option.
+	Pad    int
+	HasPad bool
+}
+
+// ZoneVersion is the content of a ZONEVERSION option of the type SOA-SERIAL
+// (RFC 9660 sections 2.1 and 4).
+type ZoneVersion struct {
+	Present bool
+	// Labels is how many labels the name of the zone has, the root not counted.
+	// They are the last ones of the question's name.
+	Labels uint8
+	Serial uint32 // of the zone's SOA record
 }
 
 // optFixed is the length of an OPT record without options: the root, type,
 // class, TTL and data length.
 const optFixed = 1 + rrFixed
 
+// optionHead is the length of an option's code and length.
+const optionHead = 4
+
+// The lengths of options' contents that are always the same.
+const (
+	keepaliveLen   = 2
+	zoneVersionLen = 6
+	// zoneVersionSerial is the type SOA-SERIAL (RFC 9660 section 4).
+	zoneVersionSerial = 0
+)
+
 // Len is the length in bytes of the record that AppendOPT appends.
 func (o *OPT) Len() int {
 	n := optFixed
 	if o.NSID != "" {
-		n += 4 + len(o.NSID)
+		n += optionHead + len(o.NSID)
 	}
 	if o.hasECS() {
-		n += 4 + 4 + addrLen(o.ECS.SourceBits)
+		n += optionHead + 4 + addrLen(o.ECS.SourceBits)
 	}
 	if o.hasEDE() {
-		n += 4 + 2 + len(o.EDEText)
+		n += optionHead + 2 + len(o.EDEText)
+	}
+	if len(o.ClientCookie) > 0 {
+		n += optionHead + len(o.ClientCookie) + len(o.ServerCookie)
+	}
+	if o.HasKeepalive {
+		n += optionHead + keepaliveLen
+	}
+	if o.ReportChannel != "" {
+		n += optionHead + len(o.ReportChannel)
+	}
+	if o.ZoneVersion.Present {
+		n += optionHead + zoneVersionLen
+	}
+	if o.HasPad {
+		n += optionHead + o.Pad
 	}
 	return n
 }
@@ -126,8 +184,8 @@ func (o *OPT) hasECS() bool { return o.ECS != nil && o.ECS.Present }
 func (o *OPT) hasEDE() bool { return o.EDE != EDEOther || o.EDEText != "" }
 
 // AppendOPT appends an OPT record with version 0 that advertises MaxUDP. It is
-// for the caller to see that the record fits, with Len, and to count it. NSID
-// and EDEText are short enough for a message, and ECS is as Parse made it.
+// for the caller to see that the record fits, with Len, and to count it. NSID,
+// EDEText and Pad are short enough for a message, and ECS is as Parse made it.
 func AppendOPT(dst []byte, o *OPT) []byte {
 	var do byte
 	if o.DO {
@@ -151,6 +209,27 @@ func AppendOPT(dst []byte, o *OPT) []byte {
 		dst = appendOption(dst, optEDE, 2+len(o.EDEText))
 		dst = append(dst, byte(o.EDE>>8), byte(o.EDE))
 		dst = append(dst, o.EDEText...)
+	}
+	if len(o.ClientCookie) > 0 {
+		dst = appendOption(dst, optCookie, len(o.ClientCookie)+len(o.ServerCookie))
+		dst = append(append(dst, o.ClientCookie...), o.ServerCookie...)
+	}
+	if o.HasKeepalive {
+		dst = appendOption(dst, optTCPKeepalive, keepaliveLen)
+		dst = binary.BigEndian.AppendUint16(dst, o.Keepalive)
+	}
+	if o.ReportChannel != "" {
+		dst = appendOption(dst, optReportChannel, len(o.ReportChannel))
+		dst = AppendName(dst, o.ReportChannel)
+	}
+	if v := &o.ZoneVersion; v.Present {
+		dst = appendOption(dst, optZoneVersion, zoneVersionLen)
+		dst = append(dst, v.Labels, zoneVersionSerial)
+		dst = binary.BigEndian.AppendUint32(dst, v.Serial)
+	}
+	if o.HasPad {
+		dst = appendOption(dst, optPadding, o.Pad)
+		dst = append(dst, make([]byte, o.Pad)...) // no slice is made for it
 	}
 	return dst
 }

@@ -2,6 +2,8 @@ package dnswire_test
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -28,6 +30,7 @@ func TestAppendReply(t *testing.T) {
 		{"question before an error", find(t, "trailing-byte"), cat(head(0x8000, 1, 0, 0, 0), askA)},
 		{"no question", find(t, "name-cut"), head(0x8000, 0, 0, 0, 0)},
 		{"two questions", find(t, "two-questions"), head(0x8000, 0, 0, 0, 0)},
+		{"a cookie only", find(t, "cookie-only"), head(0x8000, 0, 0, 0, 0)},
 		{"opcode copied", cat(head(5<<11|0x100, 1, 0, 0, 0), askA), head(0x8000|5<<11|0x100, 0, 0, 0, 0)},
 	}
 	for _, tt := range tests {
@@ -59,6 +62,8 @@ func TestLimit(t *testing.T) {
 		{sized(1233), dnswire.UDP, 1232},
 		{sized(65535), dnswire.UDP, 1232},
 		{sized(600), dnswire.TCP, 65535},
+		{find(t, "plain"), dnswire.TLS, 65535},
+		{sized(600), dnswire.TLS, 65535},
 		{find(t, "opcode-notify"), dnswire.UDP, 512},
 	}
 	for _, tt := range tests {
@@ -102,7 +107,8 @@ func TestAppendOPT(t *testing.T) {
 		{"DO", dnswire.OPT{DO: true}, opt(1232, 0, 0x8000)},
 		{"low rcode", dnswire.OPT{RCode: dnswire.Refused}, opt(1232, 0, 0)},
 		{"BADVERS", dnswire.OPT{RCode: dnswire.BadVers}, opt(1232, 0x0100, 0)},
-		{"BADCOOKIE", dnswire.OPT{RCode: 0xff7}, opt(1232, 0xff00, 0)},
+		{"BADCOOKIE", dnswire.OPT{RCode: dnswire.BadCookie}, opt(1232, 0x0100, 0)},
+		{"highest rcode", dnswire.OPT{RCode: 0xff7}, opt(1232, 0xff00, 0)},
 		{"NSID", dnswire.OPT{NSID: "fra\x00\xff"}, opt(1232, 0, 0, option(3, 'f', 'r', 'a', 0, 0xff))},
 		{"ECS v4", dnswire.OPT{ECS: &v4, Scope: 22}, opt(1232, 0, 0, ecs(1, 24, 22, 192, 0, 2))},
 		{"ECS v6", dnswire.OPT{ECS: &v6, Scope: 56}, opt(1232, 0, 0, ecs(2, 49, 56, 0x20, 1, 0xd, 0xb8, 1, 2, 0x80))},
@@ -111,15 +117,37 @@ func TestAppendOPT(t *testing.T) {
 		{"EDE", dnswire.OPT{EDE: dnswire.EDEProhibited}, opt(1232, 0, 0, option(15, 0, 18))},
 		{"EDE with text", dnswire.OPT{EDE: 0x1234, EDEText: "why"}, opt(1232, 0, 0, option(15, 0x12, 0x34, 'w', 'h', 'y'))},
 		{"EDE other with text", dnswire.OPT{EDEText: "why"}, opt(1232, 0, 0, option(15, 0, 0, 'w', 'h', 'y'))},
+		{"cookies", dnswire.OPT{ClientCookie: cookies[:8], ServerCookie: cookies[8:24]}, opt(1232, 0, 0, option(10, cookies[:24]...))},
+		{"no client cookie", dnswire.OPT{ServerCookie: cookies[8:24]}, opt(1232, 0, 0)},
+		{"keepalive", dnswire.OPT{HasKeepalive: true, Keepalive: 0x1234}, opt(1232, 0, 0, option(11, 0x12, 0x34))},
+		{"keepalive 0", dnswire.OPT{HasKeepalive: true}, opt(1232, 0, 0, option(11, 0, 0))},
+		{"keepalive not sent", dnswire.OPT{Keepalive: 9}, opt(1232, 0, 0)},
+		{"report channel", dnswire.OPT{ReportChannel: dnswire.Name(example)}, opt(1232, 0, 0, option(18, example...))},
+		{
+			"zone version",
+			dnswire.OPT{ZoneVersion: dnswire.ZoneVersion{Present: true, Labels: 2, Serial: 2023073001}},
+			opt(1232, 0, 0, option(19, 2, 0, 0x78, 0x95, 0xa4, 0xe9)), // RFC 9660 section 5
+		},
+		{"zone version of the root", dnswire.OPT{ZoneVersion: dnswire.ZoneVersion{Present: true}}, opt(1232, 0, 0, option(19, 0, 0, 0, 0, 0, 0))},
+		{"zone version not sent", dnswire.OPT{ZoneVersion: dnswire.ZoneVersion{Labels: 2, Serial: 1}}, opt(1232, 0, 0)},
+		{"padding", dnswire.OPT{HasPad: true, Pad: 300}, opt(1232, 0, 0, option(12, make([]byte, 300)...))},
+		{"padding 0", dnswire.OPT{HasPad: true}, opt(1232, 0, 0, option(12))},
+		{"padding not sent", dnswire.OPT{Pad: 3}, opt(1232, 0, 0)},
 		{
 			"all",
-			dnswire.OPT{RCode: dnswire.BadVers, DO: true, NSID: "a", ECS: &v4, Scope: 24, EDE: dnswire.EDEOther, EDEText: "b"},
-			opt(1232, 0x0100, 0x8000, option(3, 'a'), ecs(1, 24, 24, 192, 0, 2), option(15, 0, 0, 'b')),
+			dnswire.OPT{
+				RCode: dnswire.BadVers, DO: true, NSID: "a", ECS: &v4, Scope: 24, EDE: dnswire.EDEOther, EDEText: "b",
+				ClientCookie: cookies[:8], ServerCookie: cookies[8:24], HasKeepalive: true, Keepalive: 1,
+				ReportChannel: "\x01x\x00", ZoneVersion: dnswire.ZoneVersion{Present: true, Labels: 1, Serial: 2}, HasPad: true, Pad: 2,
+			},
+			opt(1232, 0x0100, 0x8000, option(3, 'a'), ecs(1, 24, 24, 192, 0, 2), option(15, 0, 0, 'b'),
+				option(10, cookies[:24]...), option(11, 0, 1), option(18, 1, 'x', 0), option(19, 1, 0, 0, 0, 0, 2), option(12, 0, 0)),
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := dnswire.AppendOPT([]byte("xy"), &tt.opt)
+			dirty := append([]byte("xy"), bytes.Repeat([]byte{0xff}, 600)...) // an old answer
+			got := dnswire.AppendOPT(dirty[:2], &tt.opt)
 			if want := append([]byte("xy"), tt.want...); !bytes.Equal(got, want) {
 				t.Errorf("got  %x\nwant %x", got, want)
 			}
@@ -140,6 +168,12 @@ func checkReply(t *testing.T, q *dnswire.Query) {
 	o := dnswire.OPT{
 		RCode: dnswire.BadVers, DO: q.DO, NSID: "site-1", ECS: &q.ECS, Scope: q.ECS.SourceBits,
 		EDE: dnswire.EDEProhibited, EDEText: "no",
+		Keepalive: q.ID | 1, HasKeepalive: true, ReportChannel: "\x03err\x04test\x00",
+		ZoneVersion: dnswire.ZoneVersion{Present: true, Labels: uint8(q.Labels()), Serial: 1<<31 | uint32(q.ID)},
+		Pad:         int(q.ID % 500), HasPad: true,
+	}
+	if q.Cookie != nil {
+		o.ClientCookie, o.ServerCookie = q.Cookie[:dnswire.ClientCookieLen], cookies[:dnswire.ServerCookieLen]
 	}
 	out = dnswire.AppendOPT(out, &o)
 	dnswire.AddCounts(out, 0, 0, 1)
@@ -163,17 +197,45 @@ func checkReply(t *testing.T, q *dnswire.Query) {
 	if edns == nil || edns.Do() != q.DO || edns.UDPSize() != dnswire.MaxUDP || edns.Version() != 0 {
 		t.Fatalf("reply OPT %v", edns)
 	}
-	want := 2
+	want := 6
 	if q.ECS.Present {
-		want = 3
+		want++
+	}
+	if q.Cookie != nil {
+		want++
 	}
 	if len(edns.Option) != want {
 		t.Errorf("reply has %d options, want %d", len(edns.Option), want)
 	}
 	for _, option := range edns.Option {
-		if subnet, ok := option.(*dns.EDNS0_SUBNET); ok {
-			checkECS(t, q, subnet, q.ECS.SourceBits)
+		good := true
+		switch option := option.(type) {
+		case *dns.EDNS0_SUBNET:
+			checkECS(t, q, option, q.ECS.SourceBits)
+		case *dns.EDNS0_NSID:
+			good = option.Nsid == hex.EncodeToString([]byte(o.NSID))
+		case *dns.EDNS0_EDE:
+			good = option.InfoCode == uint16(o.EDE) && option.ExtraText == o.EDEText
+		case *dns.EDNS0_COOKIE:
+			good = option.Cookie == hex.EncodeToString(cat(o.ClientCookie, o.ServerCookie))
+		case *dns.EDNS0_TCP_KEEPALIVE:
+			good = option.Timeout == o.Keepalive
+		case *dns.EDNS0_REPORTING:
+			good = option.AgentDomain == o.ReportChannel.String()
+		case *dns.EDNS0_ZONEVERSION:
+			good = option.LabelCount == o.ZoneVersion.Labels && option.Type == 0 &&
+				option.Version == string(binary.BigEndian.AppendUint32(nil, o.ZoneVersion.Serial))
+		case *dns.EDNS0_PADDING:
+			good = bytes.Equal(option.Padding, make([]byte, o.Pad))
+		default:
+			good = false
 		}
+		if !good {
+			t.Errorf("reply has option %d %v of %+v", option.Option(), option, o)
+		}
+	}
+	if last := edns.Option[len(edns.Option)-1].Option(); last != dns.EDNS0PADDING {
+		t.Errorf("the last option is %d, not the padding", last)
 	}
 }
 

@@ -24,6 +24,7 @@ var typeNames = map[Type]string{
 	109: "EUI64", 128: "NXNAME", 249: "TKEY", 250: "TSIG", 251: "IXFR",
 	252: "AXFR", 253: "MAILB", 254: "MAILA", 255: "ANY", 256: "URI", 257: "CAA",
 	258: "AVC", 259: "DOA", 260: "AMTRELAY", 261: "RESINFO", 262: "WALLET",
+	263: "CLA", 264: "IPN",
 	32768: "TA", 32769: "DLV",
 }
 

@@ -67,6 +67,9 @@ var (
 	a    = rr([]byte{0xc0, 12}, dnswire.TypeA, []byte{192, 0, 2, 1})
 )
 
+// cookies are client and server cookies; sections of it are options of any length.
+var cookies = []byte("clientcookie and a server's behind it, too long")
+
 // withOPT is a query for www.example.com A with one record behind it.
 func withOPT(record []byte) []byte { return cat(head(0, 1, 0, 0, 1), askA, record) }
 
@@ -103,8 +106,12 @@ func packets() []packet {
 		formErr = dnswire.StatusFormErr
 		notImp  = dnswire.StatusNotImp
 		badVers = dnswire.StatusBadVers
+		cookie  = dnswire.StatusCookieOnly
 	)
 	v6 := []byte{0x20, 1, 0xd, 0xb8, 1, 2, 3}
+	withCookie := func(size int) []byte { return withOPT(opt(1232, 0, 0, option(10, cookies[:size]...))) }
+	unasked := func(records ...[]byte) []byte { return cat(head(0, 0, 0, 0, len(records)), cat(records...)) }
+	client := option(10, cookies[:8]...)
 	ask := func(labels ...string) []byte {
 		return cat(head(0, 1, 0, 0, 0), question(wire(labels...), dnswire.TypeA))
 	}
@@ -179,7 +186,7 @@ func packets() []packet {
 		{"edns-size-0", withOPT(opt(0, 0, 0)), ok, askEnd},
 		{"edns-mixed-case", cat(head(0, 1, 0, 0, 1), question(wire("MAIL", "Example", "ORG"), dnswire.TypeMX), edns), ok, 34},
 		{"edns-unknown-options", withOPT(opt(1232, 0, 0, option(65001, 1, 2, 3), option(0), option(12, make([]byte, 40)...))), ok, askEnd},
-		{"edns-cookie", withOPT(opt(1232, 0, 0, option(10, 1, 2, 3, 4, 5, 6, 7, 8))), ok, askEnd},
+		{"edns-cookie", withCookie(8), ok, askEnd},
 		{"edns-nsid", withOPT(opt(1232, 0, 0, option(3))), ok, askEnd},
 		{"edns-nsid-filled", withOPT(opt(1232, 0, 0, option(3, 'x'))), ok, askEnd},
 		{"edns-owner", withOPT(cat(wire("x"), edns[1:])), formErr, askEnd},
@@ -230,6 +237,41 @@ func packets() []packet {
 		{"ecs-head-cut", withOPT(opt(1232, 0, 0, option(8, 0, 1, 24))), formErr, askEnd},
 		{"ecs-two", withOPT(opt(1232, 0, 0, ecs(1, 8, 0, 10), ecs(1, 8, 0, 10))), formErr, askEnd},
 		{"ecs-two-family-0", withOPT(opt(1232, 0, 0, ecs(0, 0, 0), ecs(0, 0, 0))), formErr, askEnd},
+
+		{"cookie-16", withCookie(16), ok, askEnd},
+		{"cookie-24", withCookie(24), ok, askEnd},
+		{"cookie-40", withCookie(40), ok, askEnd},
+		{"cookie-0", withCookie(0), formErr, askEnd},
+		{"cookie-7", withCookie(7), formErr, askEnd},
+		{"cookie-9", withCookie(9), formErr, askEnd},
+		{"cookie-15", withCookie(15), formErr, askEnd},
+		{"cookie-41", withCookie(41), formErr, askEnd},
+		{"cookie-two", withOPT(opt(1232, 0, 0, client, option(10, cookies[8:32]...))), ok, askEnd},
+		{"cookie-second-malformed", withOPT(opt(1232, 0, 0, client, option(10), option(10, 1), option(10, make([]byte, 41)...))), ok, askEnd},
+		{"cookie-first-malformed", withOPT(opt(1232, 0, 0, option(10), client)), formErr, askEnd},
+		{"cookie-ecs-malformed", withOPT(opt(1232, 0, 0, client, ecs(9, 9, 9))), formErr, askEnd},
+		{"cookie-version-1", withOPT(opt(1232, 1, 0, option(10, 1))), badVers, askEnd},
+		{"cookie-only", unasked(opt(1232, 0, 0, client)), cookie, 0},
+		{"cookie-only-40", unasked(opt(1232, 0, 0, option(3), option(10, cookies[:40]...))), cookie, 0},
+		{"cookie-only-tsig", unasked(opt(1232, 0, 0, client), tsig), cookie, 0},
+		{"cookie-only-version-1", unasked(opt(1232, 1, 0, client)), badVers, 0},
+		{"cookie-only-malformed", unasked(opt(1232, 0, 0, option(10, 1))), formErr, 0},
+		{"cookie-only-two", unasked(opt(1232, 0, 0, client), edns), formErr, 0},
+		{"cookie-only-trailing", append(unasked(opt(1232, 0, 0, client)), 0), formErr, 0},
+		{"cookie-only-answer", cat(head(0, 0, 1, 0, 1), a, opt(1232, 0, 0, client)), formErr, 0},
+		{"cookie-only-authority", cat(head(0, 0, 0, 1, 1), soa, opt(1232, 0, 0, client)), formErr, 0},
+		{"no-question-a", unasked(a), formErr, 0},
+
+		{"keepalive", withOPT(opt(1232, 0, 0, option(11))), ok, askEnd},
+		{"keepalive-filled", withOPT(opt(1232, 0, 0, option(11, 0, 9))), ok, askEnd}, // over UDP
+		{"padding", withOPT(opt(1232, 0, 0, option(12, 0, 1, 2))), ok, askEnd},
+		{"padding-empty", withOPT(opt(1232, 0, 0, option(12))), ok, askEnd},
+		{"zoneversion", withOPT(opt(1232, 0, 0, option(19))), ok, askEnd},
+		{"zoneversion-filled", withOPT(opt(1232, 0, 0, option(19, 2, 0, 0, 0, 0, 1))), formErr, askEnd},
+		{"zoneversion-one-byte", withOPT(opt(1232, 0, 0, option(19, 2))), formErr, askEnd},
+		{"zoneversion-two", withOPT(opt(1232, 0, 0, option(19), option(19))), formErr, askEnd},
+		{"report-channel", withOPT(opt(1232, 0, 0, option(18, example...))), ok, askEnd},
+		{"options-all", withOPT(opt(1232, 0, 0x8000, option(3), ecs(1, 8, 0, 10), client, option(11), option(19), option(12, 0, 0))), ok, askEnd},
 
 		{"tsig", cat(head(0, 1, 0, 0, 2), askA, edns, tsig), ok, askEnd},
 		{"additional-a", withOPT(a), ok, askEnd},

@@ -4,33 +4,45 @@ import "encoding/binary"
 
 // The EDNS options that Parse reads and AppendOPT writes.
 const (
-	optNSID = 3  // RFC 5001
-	optECS  = 8  // RFC 7871
-	optEDE  = 15 // RFC 8914
+	optNSID          = 3  // RFC 5001
+	optECS           = 8  // RFC 7871
+	optCookie        = 10 // RFC 7873
+	optTCPKeepalive  = 11 // RFC 7828
+	optPadding       = 12 // RFC 7830
+	optEDE           = 15 // RFC 8914
+	optReportChannel = 18 // RFC 9567
+	optZoneVersion   = 19 // RFC 9660
 )
 
 const (
 	maxNameLen  = 255 // RFC 1035 section 2.3.4, with the root byte
 	maxLabelLen = 63
 
+	// minCookies and maxCookies bound the length of a client cookie with a server
+	// cookie (RFC 7873 section 5.2.2).
+	minCookies = 16
+	maxCookies = 40
+
 	// rrFixed is type, class, TTL and data length, which follow a record's owner.
 	rrFixed = 10
 )
 
-// Parse makes q the query in msg: it sets every field but Transport and
-// Client, which it leaves alone, and says in Status what msg is.
+// Parse makes q the query in msg: it sets every field but those of whoever
+// received msg, and says in Status what msg is.
 //
-// q keeps msg, so msg must not change while q is in use. When the question
-// could not be read in full, QuestionEnd is HeaderLen and there is no name;
+// q keeps msg, so msg must not change while q is in use. When there is no
+// question that could be read in full, QuestionEnd is HeaderLen and no name;
 // when it could, errors found after it still leave it to be echoed. EDNS is
 // set for every status once an OPT record's fixed part has been read, because
 // an answer to it then has one too (RFC 6891 section 6.1.1).
 func (q *Query) Parse(msg []byte) {
-	q.Msg = msg
+	q.Msg, q.Cookie = msg, nil
 	q.QuestionEnd = HeaderLen
 	q.ID, q.Flags, q.Type, q.Class = 0, 0, 0, 0
 	q.EDNS, q.DO, q.NSID, q.TSIG = false, false, false, false
+	q.TCPKeepalive, q.Padding, q.ZoneVersion = false, false, false
 	q.Version, q.UDPSize = 0, 0
+	q.CookieState = CookieNone
 	q.ECS = ECS{}
 	// The arrays behind the name keep their old bytes: the lengths say what
 	// of them counts.
@@ -50,14 +62,17 @@ func (q *Query) parse(msg []byte) Status {
 	if q.Flags&opcodeMask != 0 {
 		return StatusNotImp // what the sections mean depends on the opcode
 	}
-	if uint16(head>>16) != 1 { // RFC 9619 section 4
+	off := HeaderLen
+	switch uint16(head >> 16) {
+	case 0: // nothing but a cookie can be asked for then
+	case 1:
+		if off = q.question(msg); off == 0 {
+			return StatusFormErr
+		}
+		q.QuestionEnd = off
+	default: // RFC 9619 section 4
 		return StatusFormErr
 	}
-	off := q.question(msg)
-	if off == 0 {
-		return StatusFormErr
-	}
-	q.QuestionEnd = off
 
 	if uint16(head) != 0 {
 		return StatusFormErr
@@ -106,6 +121,11 @@ func (q *Query) parse(msg []byte) Status {
 		return StatusFormErr
 	case q.Version > 0: // RFC 6891 section 6.1.3
 		return StatusBadVers
+	case q.nameLen == 0:
+		if q.Cookie == nil {
+			return StatusFormErr
+		}
+		return StatusCookieOnly
 	case q.Type == TypeOPT, q.Type == TypeNXNAME: // RFC 9824 section 3.5
 		return StatusFormErr
 	}
@@ -243,6 +263,29 @@ func (q *Query) options(b []byte) bool {
 			if q.ECS.Present || !q.ECS.parse(b[:n]) {
 				return false
 			}
+		case optCookie:
+			// Only the first counts, whatever the others are (RFC 7873 section 5.2).
+			if q.Cookie == nil {
+				if n != ClientCookieLen && (n < minCookies || n > maxCookies) {
+					return false // RFC 7873 section 5.2.2
+				}
+				q.Cookie = b[:n:n]
+			}
+		case optTCPKeepalive:
+			if q.Transport == UDP {
+				break // RFC 7828 section 3.3.1: ignored
+			}
+			if n != 0 { // the timeout is the server's to state (section 3.2.1)
+				return false
+			}
+			q.TCPKeepalive = true
+		case optPadding:
+			q.Padding = true
+		case optZoneVersion:
+			if n != 0 || q.ZoneVersion { // RFC 9660 section 3.2.1
+				return false
+			}
+			q.ZoneVersion = true
 		}
 		b = b[n:]
 	}

@@ -45,7 +45,7 @@ func TestParseStatus(t *testing.T) {
 // Every packet cut short anywhere is an error, because no field is optional.
 func TestParseTruncated(t *testing.T) {
 	for _, p := range packets() {
-		if p.status != dnswire.StatusOK && p.status != dnswire.StatusBadVers {
+		if p.status == dnswire.StatusDrop || p.status == dnswire.StatusFormErr || p.status == dnswire.StatusNotImp {
 			continue
 		}
 		for n := range p.msg {
@@ -140,10 +140,12 @@ func TestParseEveryByteInCase(t *testing.T) {
 func TestParseFields(t *testing.T) {
 	addr := func(b ...byte) (a [16]byte) { copy(a[:], b); return a }
 	type fields struct {
-		edns, do, nsid, tsig bool
-		version              uint8
-		size                 uint16
-		ecs                  dnswire.ECS
+		edns, do, nsid, tsig     bool
+		version                  uint8
+		size                     uint16
+		ecs                      dnswire.ECS
+		cookie                   string
+		padding, zone, keepalive bool
 	}
 	v4 := func(bits uint8, b ...byte) dnswire.ECS {
 		return dnswire.ECS{Present: true, Family: 1, SourceBits: bits, Addr: addr(b...)}
@@ -157,7 +159,7 @@ func TestParseFields(t *testing.T) {
 		"edns-do-unknown-flags":  {edns: true, size: 4096, do: true},
 		"edns-size-0":            {edns: true},
 		"edns-rcode-ignored":     {edns: true, size: 4096},
-		"edns-unknown-options":   {edns: true, size: 1232},
+		"edns-unknown-options":   {edns: true, size: 1232, padding: true},
 		"edns-nsid":              {edns: true, size: 1232, nsid: true},
 		"edns-nsid-filled":       {edns: true, size: 1232, nsid: true},
 		"edns-version-1":         {edns: true, size: 1232, do: true, version: 1},
@@ -180,16 +182,61 @@ func TestParseFields(t *testing.T) {
 		"additional-name":        {edns: true, size: 1232},
 		"qtype-nxname":           {edns: true, size: 1232},
 		"qtype-opt":              {edns: true, size: 1232},
+
+		"edns-cookie":             {edns: true, size: 1232, cookie: "clientco"},
+		"cookie-24":               {edns: true, size: 1232, cookie: "clientcookie and a serve"},
+		"cookie-40":               {edns: true, size: 1232, cookie: string(cookies[:40])},
+		"cookie-two":              {edns: true, size: 1232, cookie: "clientco"},
+		"cookie-second-malformed": {edns: true, size: 1232, cookie: "clientco"},
+		"cookie-first-malformed":  {edns: true, size: 1232},
+		"cookie-version-1":        {edns: true, size: 1232, version: 1},
+		"cookie-only":             {edns: true, size: 1232, cookie: "clientco"},
+		"cookie-only-40":          {edns: true, size: 1232, nsid: true, cookie: string(cookies[:40])},
+		"cookie-only-tsig":        {edns: true, size: 1232, tsig: true, cookie: "clientco"},
+		"no-question":             {edns: true, size: 1232},
+		"padding":                 {edns: true, size: 1232, padding: true},
+		"padding-empty":           {edns: true, size: 1232, padding: true},
+		"zoneversion":             {edns: true, size: 1232, zone: true},
+		"zoneversion-filled":      {edns: true, size: 1232},
+		"options-all":             {edns: true, size: 1232, do: true, nsid: true, ecs: v4(8, 10), cookie: "clientco", zone: true, padding: true},
 	}
 	for name, want := range tests {
 		t.Run(name, func(t *testing.T) {
 			var q dnswire.Query
 			q.Parse(find(t, name))
-			got := fields{q.EDNS, q.DO, q.NSID, q.TSIG, q.Version, q.UDPSize, q.ECS}
+			got := fields{
+				q.EDNS, q.DO, q.NSID, q.TSIG, q.Version, q.UDPSize, q.ECS,
+				string(q.Cookie), q.Padding, q.ZoneVersion, q.TCPKeepalive,
+			}
 			if got != want {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
 		})
+	}
+}
+
+// The option of TCP is no business of a query over UDP, well-formed or not.
+func TestParseKeepalive(t *testing.T) {
+	tests := []struct {
+		packet    string
+		transport dnswire.Transport
+		status    dnswire.Status
+		want      bool
+	}{
+		{"edns", dnswire.TCP, dnswire.StatusOK, false},
+		{"keepalive", dnswire.UDP, dnswire.StatusOK, false},
+		{"keepalive", dnswire.TCP, dnswire.StatusOK, true},
+		{"keepalive", dnswire.TLS, dnswire.StatusOK, true},
+		{"keepalive-filled", dnswire.UDP, dnswire.StatusOK, false},
+		{"keepalive-filled", dnswire.TCP, dnswire.StatusFormErr, false},
+		{"keepalive-filled", dnswire.TLS, dnswire.StatusFormErr, false},
+	}
+	for _, tt := range tests {
+		q := dnswire.Query{Transport: tt.transport}
+		q.Parse(find(t, tt.packet))
+		if q.Status != tt.status || q.TCPKeepalive != tt.want {
+			t.Errorf("%s over %d: Status %d, TCPKeepalive %v", tt.packet, tt.transport, q.Status, q.TCPKeepalive)
+		}
 	}
 }
 
@@ -206,28 +253,31 @@ func state(q *dnswire.Query) []any {
 	return []any{
 		q.Msg, q.QuestionEnd, q.ID, q.Flags, q.Type, q.Class, q.Status, q.EDNS, q.DO, q.NSID,
 		q.Version, q.UDPSize, q.ECS, q.TSIG, string(q.Name()), q.Labels(), string(q.Suffix(1)),
+		q.Cookie, q.CookieState, q.TCPKeepalive, q.Padding, q.ZoneVersion,
 	}
 }
 
 // full is a packet that sets every field of a Query.
 var full = cat(head(0x0110, 1, 0, 0, 2), question(longest(127, 0), dnswire.TypeAAAA),
-	opt(4096, 0, 0x8000, option(3), ecs(2, 128, 0, bytes.Repeat([]byte{0xff}, 16)...)), tsig)
+	opt(4096, 0, 0x8000, option(3), ecs(2, 128, 0, bytes.Repeat([]byte{0xff}, 16)...),
+		option(10, cookies[:40]...), option(11), option(12, 0), option(19)), tsig)
 
 func TestParseResets(t *testing.T) {
 	client := netip.MustParseAddrPort("192.0.2.1:53")
 	dirty := [][]byte{full, find(t, "edns-version-1"), find(t, "ecs-nsid")}
 	for _, p := range packets() {
-		var fresh dnswire.Query
+		fresh := dnswire.Query{Transport: dnswire.TCP}
 		fresh.Parse(p.msg)
 		for _, before := range dirty {
-			used := dnswire.Query{Transport: dnswire.TCP, Client: client}
+			used := dnswire.Query{Transport: dnswire.TCP, Client: client, IdleTimeout: 7}
 			used.Parse(before)
+			used.CookieState = dnswire.CookieValid
 			used.Parse(p.msg)
 			if got, want := state(&used), state(&fresh); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s in a used Query:\n got %v\nwant %v", p.name, got, want)
 			}
-			if used.Transport != dnswire.TCP || used.Client != client {
-				t.Errorf("%s: Transport or Client changed", p.name)
+			if used.Transport != dnswire.TCP || used.Client != client || used.IdleTimeout != 7 {
+				t.Errorf("%s: Transport, Client or IdleTimeout changed", p.name)
 			}
 		}
 	}
@@ -245,6 +295,7 @@ func TestAllocations(t *testing.T) {
 	ps := packets()
 	var q dnswire.Query
 	buf := make([]byte, 0, dnswire.MaxUDP)
+	agent := dnswire.Name(example)
 	if n := testing.AllocsPerRun(100, func() {
 		for i := range ps {
 			q.Parse(ps[i].msg)
@@ -254,7 +305,14 @@ func TestAllocations(t *testing.T) {
 			out := q.AppendReply(buf)
 			dnswire.SetFlags(out, dnswire.FlagAA)
 			dnswire.SetRCode(out, dnswire.Refused)
-			o := dnswire.OPT{RCode: dnswire.BadVers, DO: q.DO, NSID: "site-1", ECS: &q.ECS, Scope: 24, EDE: dnswire.EDEProhibited, EDEText: "no"}
+			o := dnswire.OPT{
+				RCode: dnswire.BadVers, DO: q.DO, NSID: "site-1", ECS: &q.ECS, Scope: 24, EDE: dnswire.EDEProhibited, EDEText: "no",
+				ServerCookie: q.ServerCookie[:], Keepalive: 100, HasKeepalive: true, ReportChannel: agent,
+				ZoneVersion: dnswire.ZoneVersion{Present: true, Labels: 2, Serial: 1}, Pad: 300, HasPad: true,
+			}
+			if q.Cookie != nil {
+				o.ClientCookie = q.Cookie[:dnswire.ClientCookieLen]
+			}
 			if o.Len() <= q.Limit() {
 				out = dnswire.AppendOPT(out, &o)
 				dnswire.AddCounts(out, 0, 0, 1)
@@ -273,6 +331,7 @@ func BenchmarkParse(b *testing.B) {
 		{"plain", find(b, "plain")},
 		{"edns", find(b, "edns")},
 		{"ecs", find(b, "ecs-nsid")},
+		{"cookie", find(b, "cookie-24")},
 		{"255 bytes", find(b, "name-255-4")},
 		{"127 labels", find(b, "name-255-127")},
 		{"pointer", find(b, "name-pointer")},
