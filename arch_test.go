@@ -37,7 +37,7 @@ var rooms = []room{
 	{"store", "a small key-value store that survives a crash", nil},
 	{"gossip", "membership and messages between nodes and agents; knows no zones", nil},
 	{"api", "request and response types of the REST API and its Go client", nil},
-	{"spec", "the desired state as people write it: decode, merge, validate", []string{"dnswire", "spec/document"}},
+	{"spec", "the desired state as people write it: decode, merge, validate", []string{"dnswire", "spec/document", "zone"}},
 	{"spec/document", "reads YAML into a tree with places; knows no DNS", nil},
 	{"spec/opengslb", "reads OpenGSLB's dialect into a spec", []string{"dnswire", "spec"}},
 	{"spec/corednsgslb", "reads CoreDNS-GSLB's dialect into a spec", []string{"dnswire", "spec"}},

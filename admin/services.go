@@ -88,7 +88,7 @@ func (p page) pick(t *table.Table, total *int) (nodes []*table.Node, next *table
 	}
 	compare := func(x, y *table.Node) int { return canonical(t.Text(x), t.Text(y)) }
 	consider := func(n *table.Node) {
-		if n == nil || n.Plan == table.NoPlan || zone >= 0 && int(n.Zone) != zone {
+		if n == nil || n.Plan == table.NoPlan || zone >= 0 && n.Zone() != zone {
 			return
 		}
 		*total++
@@ -142,7 +142,7 @@ func labels(name []byte, at *[128]uint8) int {
 func service(s *resolve.Snapshot, n *table.Node) api.Service {
 	p := s.Table.Plans[n.Plan]
 	out := api.Service{
-		Name: s.Table.Name(n).String(), Zone: s.Table.Zones[n.Zone].Text,
+		Name: s.Table.Name(n).String(), Zone: s.Table.Zones[n.Zone()].Text,
 		TTL: p.Policy.TTL, Answers: p.Policy.Answers, AllDown: allDown(p.Policy.AllDown), Panic: p.Policy.Panic,
 	}
 	var chain []string

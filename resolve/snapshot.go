@@ -7,6 +7,7 @@ import (
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
+	"github.com/rhumb-dns/rhumb/zone"
 )
 
 // Snapshot is everything an answer depends on, at one instant: the compiled
@@ -36,9 +37,26 @@ type Scratch struct {
 	set      []steer.Candidate
 	counters []uint32
 	healthy  []int // of each pool, while a service is picked
-	wildcard [256]byte
 	opt      dnswire.OPT
 	trace    *Trace
+
+	// The names that a chain leads to, and working memory for others.
+	names    [maxChase][256]byte
+	lengths  [maxChase]uint8
+	wildcard [256]byte
+	target   [256]byte
+	other    [256]byte
+
+	// The last record set of the answer or the referral: where it begins in the
+	// message, of which name it is, and whether its addresses are glue.
+	last   zone.Set
+	lastAt int
+	lastOf question
+	glue   bool
+
+	given    []placed
+	expanded []expansion
+	proofs   []proven
 }
 
 // NewScratch makes the working memory of one worker. The seeds decide its
@@ -49,6 +67,9 @@ func NewScratch(seed1, seed2 uint64) *Scratch {
 		set:      make([]steer.Candidate, 0, 512),
 		counters: make([]uint32, 0, 512),
 		healthy:  make([]int, 0, 64),
+		given:    make([]placed, 0, 64),
+		expanded: make([]expansion, 0, maxChase),
+		proofs:   make([]proven, 0, 64),
 	}
 }
 

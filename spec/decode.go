@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -281,7 +282,14 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// warn notes what is allowed and probably not meant.
+// doubt notes what is allowed and probably not meant.
+func (d *decoder) doubt(at document.Node, p *path, format string, args ...any) {
+	d.spec.Warnings = append(d.spec.Warnings, Error{
+		File: at.Name(), Line: at.Line(), Col: at.Col(), Path: p.String(), Msg: fmt.Sprintf(format, args...),
+	})
+}
+
+// warn notes what is allowed and probably not meant, once all is decoded.
 func (d *decoder) warn(docs []origin) {
 	note := func(at document.Node, p, msg string) {
 		e := Error{File: docs[0].top.Name(), Path: p, Msg: msg}

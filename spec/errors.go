@@ -11,7 +11,7 @@ import (
 // Error is one thing that is wrong in a configuration, at its place.
 type Error struct {
 	File      string // as the reader named it
-	Line, Col int    // from 1, in characters; 0 when the whole file is meant
+	Line, Col int    // from 1, in characters; 0 when the whole file or line is meant
 	Path      string // the key's path from the top, such as "pools.eu.endpoints[1].weight"
 	Msg       string
 }
@@ -23,8 +23,10 @@ func (e Error) Error() string {
 	if e.Line > 0 {
 		b.WriteByte(':')
 		b.WriteString(strconv.Itoa(e.Line))
-		b.WriteByte(':')
-		b.WriteString(strconv.Itoa(e.Col))
+		if e.Col > 0 { // zone files have no columns
+			b.WriteByte(':')
+			b.WriteString(strconv.Itoa(e.Col))
+		}
 	}
 	b.WriteString(": ")
 	if e.Path != "" {

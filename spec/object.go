@@ -61,13 +61,14 @@ type object struct {
 	path *path
 	at   document.Node // where to say that a key is missing
 	keys []*entry
+	// meant is what unknown keys stand for, so that they are not missing as well.
+	meant []string
 }
 
 // object opens a map whose keys are those of sec. It has no keys when the
 // values are not maps.
 func (d *decoder) object(sec *section, p *path, at document.Node, vals ...document.Node) *object {
 	o := &object{d: d, sec: sec, path: p, at: at}
-	var meant []string // what unknown keys stand for, so that they are not missing as well
 	all := d.entries(p, vals, func(name string) bool {
 		f := sec.field(name)
 		return f != nil && f.merge
@@ -77,7 +78,7 @@ func (d *decoder) object(sec *section, p *path, at document.Node, vals ...docume
 		switch {
 		case f == nil:
 			d.fail(e.key, p.dot(e.name), "%s", unknown("key", e.name, sec.names))
-			meant = append(meant, near(e.name, sec.names))
+			o.meant = append(o.meant, near(e.name, sec.names))
 		case f.later:
 			d.fail(e.key, p.dot(e.name), notAvailable)
 		default:
@@ -86,7 +87,7 @@ func (d *decoder) object(sec *section, p *path, at document.Node, vals ...docume
 	}
 	if !at.IsZero() && !slices.ContainsFunc(vals, func(v document.Node) bool { return v.Kind() != document.Mapping && !v.Null() }) {
 		for _, f := range sec.fields {
-			if f.need && o.get(f.name) == nil && !slices.Contains(meant, f.name) {
+			if f.need && o.get(f.name) == nil && !slices.Contains(o.meant, f.name) {
 				d.fail(at, p, "the key %q is missing", f.name)
 			}
 		}

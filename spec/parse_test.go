@@ -45,6 +45,9 @@ func outline(s *Spec) string {
 			p("  ns %s %v", ns.Name, ns.Addrs)
 		}
 		p("  soa %s %d %d %d %d %d %d", z.SOA.Mbox, z.SOA.Serial, z.SOA.Refresh, z.SOA.Retry, z.SOA.Expire, z.SOA.Minimum, z.SOA.TTL)
+		if z.Data != nil {
+			p("  records %d serial %d signed %t", z.Data.Records, z.Data.Serial, z.Data.Signed)
+		}
 		for _, sv := range z.Services {
 			pol := sv.Policy
 			other := ""
@@ -82,7 +85,7 @@ func TestValid(t *testing.T) {
 				t.Fatal(err)
 			}
 			b = bytes.Replace(b, []byte("include: []"), nil, 1) // Parse refuses the key
-			s, err := parse(filepath.Base(file), b, testEnv)
+			s, err := parse(file, b, testEnv)                   // under its path, since it names other files
 			if err != nil {
 				t.Fatal(err)
 			}

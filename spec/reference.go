@@ -155,6 +155,35 @@ zones:
 `
 
 const referenceFiles = `
+## Static records
+
+A zone may hold any records beside its services, from a ` + "`file`" + `, from ` + "`records`" + `, or
+from both. The file is RFC 1035 text with ` + "`$ORIGIN`, `$TTL`, `$INCLUDE` (relative to the\nfile that states it) and `$GENERATE`" + `; unknown types are written as RFC 3597 has it. Each
+item of ` + "`records`" + ` is one line of such a file, with its name; ` + "`@`" + ` is the zone:
+
+` + "```yaml" + `
+zones:
+  example.net:
+    nameservers: {ns: 192.0.2.53}
+    records:
+      - "@ MX 10 mail"
+      - mail 3600 A 192.0.2.25
+` + "```" + `
+
+With ` + "`nameservers`" + `, those make the SOA and NS records. Without them the file or the
+records have SOA and NS themselves.
+
+A service and a static record set may share a name when their types differ: a service
+answers for A and AAAA and for the records that it is told to make, static records for
+all other types. These are errors, each with its file and line: a record outside of the
+zone, a CNAME beside other data, several CNAME, DNAME or SOA records of one name, a
+zone without SOA or NS, a service where a static record has its answers, a service at or
+below a delegation or below a DNAME record, services in a signed zone file. A zone file
+with any error is not taken over: the node goes on with the records that it had.
+
+A zone file that is signed is served with its signatures and its NSEC or NSEC3 records to
+clients that ask for them.
+
 ## Several files
 
 ` + "`include`" + ` names files or patterns, relative to the file that states them; they are
@@ -168,7 +197,7 @@ include: [conf.d/*.yaml]
 ` + "```" + `
 
 Maps merge by key: ` + "`node`, `dns`, `admin`, `log`, `checks`, `pools`, `zones`" + `, and in a
-zone ` + "`nameservers`, `soa` and `services`" + `. What is in them is stated once: a value, a
+zone ` + "`nameservers`, `soa`, `records` and `services`" + `. What is in them is stated once: a value, a
 list, a check, a pool or a service in two files is an error that names both places.
 
 ## Permissions

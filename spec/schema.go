@@ -256,11 +256,11 @@ zones:
       www: {pools: [eu], ttl: 20}
 `,
 	fields: []field{
-		{name: "nameservers", typ: "map of addresses", need: true, merge: true, doc: "By name: an address or a list of them. A name without a final dot is relative to the zone. Names within the zone need addresses; others must have none (`[]`)."},
+		{name: "nameservers", typ: "map of addresses", prose: "the file or records have SOA and NS", merge: true, doc: "By name: an address or a list of them. A name without a final dot is relative to the zone. Names within the zone need addresses; others must have none (`[]`). They make the zone's NS and SOA records, and the addresses."},
 		{name: "soa", typ: "map", merge: true, doc: "See [soa](#soa)."},
 		{name: "services", typ: "map of services", merge: true, doc: "By name below the zone; `\"@\"` is the zone itself. See [services](#services)."},
-		{name: "file", typ: "zone file", later: true, doc: "Static records beside the services."},
-		{name: "records", typ: "list of records", later: true, doc: "Static records beside the services."},
+		{name: "file", typ: "zone file", doc: "Static records, as RFC 1035 text; relative to the file that states it. Without `nameservers` it is the whole zone, with SOA and NS. See [Static records](#static-records)."},
+		{name: "records", typ: "list of records", merge: true, doc: "Static records, each as a line of a zone file: name, TTL (default `soa.ttl`), type, data. See [Static records](#static-records)."},
 		{name: "dnssec", typ: "map", later: true, doc: "Signing."},
 	},
 }

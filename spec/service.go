@@ -57,6 +57,9 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, 
 				use.services++
 				lowest = min(lowest, use.policy.TTL)
 				out = append(out, Service{Label: label, Policy: use.policy, Line: k.Line(), File: k.File()})
+				if scope.keys != nil {
+					scope.keys = append(scope.keys, k)
+				}
 			}
 		}
 	}

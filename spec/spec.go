@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/zone"
 )
 
 // Spec is one whole statement of intent: every key of every file merged,
@@ -153,10 +154,12 @@ func (e *Endpoint) String() string {
 // Zone is a DNS zone we are authoritative for.
 type Zone struct {
 	Name        dnswire.Name
-	Nameservers []Nameserver // in the order written; never empty
+	Nameservers []Nameserver // in the order written; empty when Data has them from a file
 	SOA         SOA
 	Services    []Service // in the order written
-	Pos         Pos
+	// Data are its static records: SOA and NS, those of its file, and so on.
+	Data *zone.Data
+	Pos  Pos
 }
 
 // Nameserver is one NS record of a zone. Addrs is empty when the name is

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec/document"
+	"github.com/rhumb-dns/rhumb/zone"
 )
 
 // stated is a zone as the files state it.
@@ -88,25 +89,52 @@ func labels(n dnswire.Name) []string {
 }
 
 func (d *decoder) zone(z *stated) *Zone {
+	before := len(d.errs)
 	o := d.object(&zoneSection, z.path, z.key, z.vals...)
-	zone := &Zone{Name: z.name, Pos: pos(z.key)}
+	zn := &Zone{Name: z.name, Pos: pos(z.key)}
 	scope := zoneScope{zone: z.name, children: map[dnswire.Name]bool{}, servers: map[dnswire.Name]document.Node{}}
 	for _, c := range z.children {
 		scope.children[c] = true
 	}
-	if e := o.get("nameservers"); e != nil {
-		zone.Nameservers = d.nameservers(e, z.path.dot("nameservers"), &scope)
+	servers := o.get("nameservers")
+	if servers != nil {
+		zn.Nameservers = d.nameservers(servers, z.path.dot("nameservers"), &scope)
+	}
+	file, records := o.get("file"), o.get("records")
+	if file != nil || records != nil {
+		scope.keys = []document.Node{}
 	}
 	lowest := d.spec.DNS.TTL
 	if e := o.get("services"); e != nil {
-		zone.Services, lowest = d.services(e, z.path.dot("services"), &scope)
+		zn.Services, lowest = d.services(e, z.path.dot("services"), &scope)
 	}
 	soa := &object{d: d, sec: &soaSection}
 	if e := o.get("soa"); e != nil {
 		soa = d.object(&soaSection, z.path.dot("soa"), e.key, e.vals...)
+		if servers == nil {
+			d.fail(e.key, z.path.dot("soa"), "it goes with nameservers, which are not stated: the zone's SOA record is in its file or records")
+		}
 	}
-	zone.SOA = d.soa(soa, z.name, lowest)
-	return zone
+	zn.SOA = d.soa(soa, z.name, lowest)
+
+	st := &static{d: d, zone: zn, b: zone.NewBuilder(z.name), path: z.path, key: z.key}
+	if file != nil {
+		st.file(file, zn.SOA.TTL)
+	}
+	if records != nil {
+		st.records(records, zn.SOA.TTL)
+	}
+	switch {
+	case servers != nil:
+		if len(d.errs) == before {
+			st.own(servers, zn)
+		}
+	case file == nil && records == nil && !slices.Contains(o.meant, "nameservers"):
+		d.fail(z.key, z.path, "the key \"nameservers\" is missing")
+	}
+	st.build(len(d.errs) == before)
+	st.beneath(&scope)
+	return zn
 }
 
 // zoneScope is what the names of a zone must keep clear of.
@@ -114,6 +142,9 @@ type zoneScope struct {
 	zone     dnswire.Name
 	children map[dnswire.Name]bool // zones below it
 	servers  map[dnswire.Name]document.Node
+	// keys are where the zone's services stand, in their order; nil in a zone
+	// without records that they could collide with.
+	keys []document.Node
 }
 
 // child is the zone below this one to which the name belongs, or no name.

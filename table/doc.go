@@ -1,9 +1,8 @@
 // Package table compiles a spec into what queries are looked up in.
 //
 //	spec.Spec -- Compile --> Table
-//	                          names   one hash table of lower-cased wire names
+//	                          tree    the index of all names (package zone), static records in it
 //	                          plans   how services pick, shared by services alike
-//	                          static  SOA, NS and address records as wire bytes
 //	                          targets what health judges; gives endpoints their index
 //
 // A Table is immutable. Its names live in arrays without pointers, so that a

@@ -98,7 +98,7 @@ func randomWorld(t *testing.T, r *rand.Rand) (*world, *spec.Spec) {
 	}
 	var zones []*spec.Zone
 	for _, z := range w.zones {
-		zone := bareZone(z)
+		zone := &spec.Zone{Name: z}
 		for i := range 1 + r.IntN(2) {
 			n := name(t, fmt.Sprintf("ns%d.%s", i, z))
 			if r.IntN(2) == 0 {
@@ -125,6 +125,7 @@ func randomWorld(t *testing.T, r *rand.Rand) (*world, *spec.Spec) {
 			w.owner[n], w.services[n] = z, true
 			zone.Services = append(zone.Services, spec.Service{Label: text, Policy: onePool})
 		}
+		zone.Data = static(t, zone)
 		zones = append(zones, zone)
 	}
 	s := bare(zones...)
@@ -135,7 +136,6 @@ func randomWorld(t *testing.T, r *rand.Rand) (*world, *spec.Spec) {
 }
 
 func TestFindAgainstOracle(t *testing.T) {
-	var buf [256]byte
 	seen := map[string]int{}
 	for seed := range uint64(400) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -159,13 +159,14 @@ func TestFindAgainstOracle(t *testing.T) {
 		}
 		asked = append(asked, dnswire.Root)
 		for _, n := range asked {
-			node, at := tab.Find([]byte(n), &buf)
+			m := tab.Find([]byte(n), dnswire.TypeA)
+			node, at := m.Node, m.Zone
 			wantName, wantZone := w.find(n)
 			found, zone := dnswire.Name(""), dnswire.Name("")
 			if node != nil {
 				found = tab.Name(node)
-				if int(node.Zone) != at {
-					t.Fatalf("seed %d: %s: node of zone %d, found in %d", seed, n, node.Zone, at)
+				if node.Zone() != at {
+					t.Fatalf("seed %d: %s: node of zone %d, found in %d", seed, n, node.Zone(), at)
 				}
 			}
 			if at >= 0 {
@@ -179,7 +180,7 @@ func TestFindAgainstOracle(t *testing.T) {
 				what = "not there"
 			}
 			if node != nil {
-				service, static := node.Plan != NoPlan, node.Static != NoStatic
+				service, static := node.Plan != NoPlan, m.Static()
 				if service != w.services[found] || static != w.statics[found] || node.Empty() != (!service && !static) {
 					t.Fatalf("seed %d: %s: service %t, static %t", seed, found, service, static)
 				}
@@ -195,8 +196,8 @@ func TestFindAgainstOracle(t *testing.T) {
 		}
 		for i, z := range tab.Zones {
 			parent := dnswire.Name("")
-			if z.Parent >= 0 {
-				parent = tab.Zones[z.Parent].Name
+			if up := tab.Parent(i); up >= 0 {
+				parent = tab.Zones[up].Name
 			}
 			if want := w.zoneOf(w.zones[i].Parent()); parent != want {
 				t.Fatalf("seed %d: parent of %s is %s, want %s", seed, z.Text, parent, want)
@@ -229,7 +230,6 @@ zones:
     services: {www: {pools: [p]}}
 `
 	tab := compile(t, nil, text)
-	var buf [256]byte
 	for _, c := range []struct{ name, found, zone string }{
 		{"example.", "example.", "example."},
 		{"host3.example.", "*.example.", "example."},
@@ -257,7 +257,8 @@ zones:
 		{"com.", "", ""},
 		{".", "", ""},
 	} {
-		node, zone := tab.Find([]byte(name(t, c.name)), &buf)
+		m := tab.Find([]byte(name(t, c.name)), dnswire.TypeA)
+		node, zone := m.Node, m.Zone
 		found, in := "", ""
 		if node != nil {
 			found = tab.Name(node).String()

@@ -103,7 +103,7 @@ func (t *Table) inherit(prev *Table) {
 		var old *Node
 		var oldPlan *Plan
 		if prev != nil {
-			if old = prev.Lookup(t.names.text(n)); old != nil && old.Plan != NoPlan {
+			if old = prev.Lookup(t.Text(n)); old != nil && old.Plan != NoPlan {
 				oldPlan = prev.Plans[old.Plan]
 			}
 		}

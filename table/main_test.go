@@ -8,6 +8,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/zone"
 )
 
 func parse(t testing.TB, text string) *spec.Spec {
@@ -64,11 +65,29 @@ func bare(zones ...*spec.Zone) *spec.Spec {
 	return &spec.Spec{Zones: zones}
 }
 
-func bareZone(n dnswire.Name, ns ...spec.Nameserver) *spec.Zone {
-	return &spec.Zone{
-		Name: n, Nameservers: ns,
-		SOA: spec.SOA{Mbox: "\x0ahostmaster" + n, Serial: 7, Refresh: 3600, Retry: 600, Expire: 604800, Minimum: 30, TTL: 3600},
+// static are the records of a zone by hand: SOA and NS, and the addresses of
+// its name servers.
+func static(t testing.TB, z *spec.Zone) *zone.Data {
+	t.Helper()
+	b := zone.NewBuilder(z.Name)
+	add := func(owner dnswire.Name, typ dnswire.Type, data string) {
+		t.Helper()
+		if err := b.Add(&zone.Record{Owner: owner, Type: typ, TTL: 3600, Data: []byte(data)}); err != nil {
+			t.Fatal(err)
+		}
 	}
+	add(z.Name, dnswire.TypeSOA, string(z.Nameservers[0].Name)+"\x0ahostmaster"+string(z.Name)+strings.Repeat("\x00", 20))
+	for _, ns := range z.Nameservers {
+		add(z.Name, dnswire.TypeNS, string(ns.Name))
+		for _, a := range ns.Addrs {
+			add(ns.Name, dnswire.TypeA, string(a.AsSlice()))
+		}
+	}
+	d, faults, _ := b.Build()
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	return d
 }
 
 // onePool is a policy of a single address.

@@ -1,4 +1,4 @@
-package table
+package zone
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package table
+package zone
 
 import (
 	"math/rand/v2"
@@ -15,7 +15,7 @@ func namesAgree(t *testing.T, presize int, added, asked [][]byte) {
 	oracle := map[string]int{}
 	for _, b := range added {
 		want, there := oracle[string(b)]
-		i, made := n.add(b)
+		i, made := n.add(b, 0)
 		if !there {
 			want = len(oracle)
 			oracle[string(b)] = want
@@ -123,7 +123,7 @@ func TestHashSpread(t *testing.T) {
 		for at, v := 8, i; v > 0; at, v = at-1, v/10 {
 			b[at] = byte('0' + v%10)
 		}
-		n.add(b)
+		n.add(b, 0)
 	}
 	steps := 0
 	for i := range n.nodes {

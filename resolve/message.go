@@ -1,0 +1,109 @@
+package resolve
+
+import (
+	"encoding/binary"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/table"
+	"github.com/rhumb-dns/rhumb/zone"
+)
+
+// message is an answer in the making.
+type message struct {
+	buf    []byte // all of it; the message begins at start
+	start  int
+	answer int // records in each section
+	auth   int
+	extra  int
+	// required is the length of buf without the additional records that may be
+	// left out when the client takes no more; 0 while there are none.
+	required int
+	needed   int // additional records among them
+}
+
+// question is the name that is being answered, in lower-case wire form, and
+// where it lies in the message. It is the query's own until a CNAME or a DNAME
+// leads on.
+type question struct {
+	name []byte
+	zone.Place
+}
+
+func (q question) String() string { return dnswire.Name(q.name).String() }
+
+// within is where the end of the name of so many octets lies.
+func (m *message) within(at question, n int) zone.Place {
+	if n == at.Len {
+		return at.Place
+	}
+	return zone.Place{Offset: at.Suffix(m.buf[m.start:], n), Len: n}
+}
+
+// set lays down a record set.
+func (m *message) set(s *zone.Set, owner zone.Place) {
+	m.buf = s.Append(m.buf, m.start, owner)
+}
+
+// head appends what comes before the data of a record.
+func (m *message) head(owner int, t dnswire.Type, ttl uint32, size int) {
+	var rec [12]byte
+	binary.BigEndian.PutUint16(rec[0:], 0xc000|uint16(owner))
+	binary.BigEndian.PutUint16(rec[2:], uint16(t))
+	binary.BigEndian.PutUint16(rec[4:], uint16(dnswire.ClassIN))
+	binary.BigEndian.PutUint32(rec[6:], ttl)
+	binary.BigEndian.PutUint16(rec[10:], uint16(size))
+	m.buf = append(m.buf, rec[:]...)
+}
+
+// address appends an A or AAAA record.
+func (m *message) address(at question, f table.Family, ttl uint32, addr []byte) {
+	m.head(at.Offset, f.Type(), ttl, len(addr))
+	m.buf = append(m.buf, addr...)
+	m.answer++
+}
+
+// cname appends a CNAME record, its target uncompressed.
+func (m *message) cname(at question, target dnswire.Name, ttl uint32) (next question) {
+	m.head(at.Offset, dnswire.TypeCNAME, ttl, len(target))
+	offset := len(m.buf) - m.start
+	m.buf = dnswire.AppendName(m.buf, target)
+	m.answer++
+	return question{m.buf[len(m.buf)-len(target):], zone.Place{Offset: offset, Len: len(target)}}
+}
+
+// anyTTL is the TTL of the record that stands for ANY.
+const anyTTL = 3600
+
+func (m *message) hinfo(at question) {
+	const cpu = "RFC8482"
+	m.head(at.Offset, dnswire.TypeHINFO, anyTTL, len(cpu)+2)
+	m.buf = append(append(append(m.buf, byte(len(cpu))), cpu...), 0)
+	m.answer++
+}
+
+// name reads the name at an offset of the message, which ends in pointers
+// perhaps, into buf in lower case.
+func (m *message) name(offset int, buf *[256]byte) question {
+	msg := m.buf[m.start:]
+	n := 0
+	for off := offset; ; {
+		c := int(msg[off])
+		if c >= 0xc0 {
+			off = int(binary.BigEndian.Uint16(msg[off:]) & 0x3fff)
+			continue
+		}
+		buf[n] = byte(c)
+		for i := 1; i <= c; i++ {
+			b := msg[off+i]
+			if 'A' <= b && b <= 'Z' {
+				b |= 0x20
+			}
+			buf[n+i] = b
+		}
+		n += 1 + c
+		off += 1 + c
+		if c == 0 {
+			return question{buf[:n], zone.Place{Offset: offset, Len: n}}
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package resolve
+
+import (
+	"encoding/binary"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/table"
+	"github.com/rhumb-dns/rhumb/zone"
+)
+
+// node answers from the data of one node. Led says that a CNAME leads on to
+// next.
+func (s *Snapshot) node(m *message, q *dnswire.Query, at question, match *zone.Match, step int, c *Scratch) (next question, led bool) {
+	if match.Kind == zone.Wildcard && q.DO && match.Data().Signed {
+		c.expanded = append(c.expanded, expansion{match.Data(), at, match.Encloser})
+	}
+	if match.Static() {
+		if set, ok := match.Set(q.Type); ok {
+			if c.trace != nil {
+				c.trace.note("static", "%d %s of the zone itself", set.Count, q.Type)
+			}
+			c.last, c.lastAt, c.lastOf = set, len(m.buf)-m.start, at
+			m.set(&set, at.Place)
+			m.answer += set.Count
+			if q.Type == dnswire.TypeRRSIG {
+				s.signatures(m, at, match)
+			} else {
+				s.sign(m, q, match, q.Type, at.Place, &m.answer)
+			}
+			return next, false
+		}
+		if set, ok := match.Set(dnswire.TypeCNAME); ok {
+			next, led = s.follow(m, q, at, match, &set, step, c)
+			return next, led && q.Type != dnswire.TypeANY
+		}
+	}
+	if n := match.Node; n != nil && n.Plan != zone.NoPlan {
+		if q.Type == dnswire.TypeANY && len(s.Table.Plans[n.Plan].Members[table.Hosts].Candidates) == 0 {
+			s.any(m, q, at, match, c)
+			return next, false
+		}
+		return s.service(m, q, at, match, step, c)
+	}
+	if q.Type == dnswire.TypeANY && match.Static() {
+		s.any(m, q, at, match, c)
+		return next, false
+	}
+	if c.trace != nil {
+		c.trace.note("name", "%s has no %s", at, q.Type)
+	}
+	s.negative(m, q, at, match, c)
+	return next, false
+}
+
+// any answers a question for everything with one small record instead (RFC 8482
+// section 4.2); in a signed zone with a record set that it has a signature for
+// (section 4.1).
+func (s *Snapshot) any(m *message, q *dnswire.Query, at question, match *zone.Match, c *Scratch) {
+	c.traceNote("any", "answered as RFC 8482 says")
+	if !match.Static() || !match.Data().Signed {
+		m.hinfo(at)
+		return
+	}
+	match.Each(func(set zone.Set) bool {
+		m.set(&set, at.Place)
+		m.answer += set.Count
+		s.sign(m, q, match, set.Type, at.Place, &m.answer)
+		return false
+	})
+}
+
+// sign adds the signature of a record set, when the client wants it and the
+// zone has it.
+func (s *Snapshot) sign(m *message, q *dnswire.Query, match *zone.Match, t dnswire.Type, owner zone.Place, count *int) {
+	if !q.DO || !match.Data().Signed {
+		return
+	}
+	if sig, ok := match.Signature(t); ok {
+		m.set(&sig, owner)
+		*count += sig.Count
+	}
+}
+
+// signatures adds all signatures of a name but the first set of them, which is
+// there.
+func (s *Snapshot) signatures(m *message, at question, match *zone.Match) {
+	first := true
+	match.Each(func(set zone.Set) bool {
+		if set.Type == dnswire.TypeRRSIG {
+			if !first {
+				m.set(&set, at.Place)
+				m.answer += set.Count
+			}
+			first = false
+		}
+		return true
+	})
+}
+
+// negative adds the SOA record that says how long "no" may be remembered, and
+// what proves it in a signed zone.
+func (s *Snapshot) negative(m *message, q *dnswire.Query, at question, match *zone.Match, c *Scratch) {
+	d := match.Data()
+	apex := m.within(at, len(d.Name))
+	soa, ttl := d.SOA()
+	m.set(&soa, apex)
+	soa.LimitTTL(m.buf, ttl)
+	m.auth++
+	if c.trace != nil {
+		c.trace.note("negative", "SOA of %s says how long to remember", s.Table.Zones[match.Zone].Text)
+	}
+	if !q.DO || !d.Signed {
+		return
+	}
+	if sig, ok := d.Signature(dnswire.TypeSOA); ok {
+		m.set(&sig, apex)
+		sig.LimitTTL(m.buf, ttl)
+		m.auth += sig.Count
+	}
+	s.deny(m, at, match, c)
+}
+
+// referral sends the client to the name servers of a zone below one of ours.
+func (s *Snapshot) referral(m *message, q *dnswire.Query, at question, match *zone.Match, c *Scratch) {
+	if c.trace != nil {
+		c.trace.note("referral", "%s is delegated to other name servers", dnswire.Name(at.name[at.Len-match.Encloser:]))
+	}
+	set, _ := match.Set(dnswire.TypeNS)
+	owner := question{at.name[at.Len-match.Encloser:], m.within(at, match.Encloser)}
+	c.last, c.lastAt, c.lastOf = set, len(m.buf)-m.start, owner
+	c.glue = true
+	m.set(&set, owner.Place)
+	m.auth += set.Count
+	if !q.DO || !match.Data().Signed {
+		return
+	}
+	// RFC 4035 section 3.1.4: DS, or the proof that there is none.
+	if ds, ok := match.Set(dnswire.TypeDS); ok {
+		m.set(&ds, owner.Place)
+		m.auth += ds.Count
+		s.sign(m, q, match, dnswire.TypeDS, owner.Place, &m.auth)
+		return
+	}
+	s.undelegated(m, owner, match, c)
+}
+
+// targetAt is where a name that the client will ask for next stands in the data
+// of a type; -1 when there is none.
+func targetAt(t dnswire.Type) int {
+	switch t {
+	case dnswire.TypeNS:
+		return 0
+	case dnswire.TypeMX, dnswire.TypeSVCB, dnswire.TypeHTTPS:
+		return 2
+	case dnswire.TypeSRV:
+		return 6
+	}
+	return -1
+}
+
+// additional adds the addresses that the last record set of the answer leads
+// to: those of the name servers below a cut must be there (RFC 9471 section 3),
+// all others as far as there is room.
+func (s *Snapshot) additional(m *message, q *dnswire.Query, c *Scratch) {
+	skip := targetAt(c.last.Type)
+	if c.last.Count == 0 || skip < 0 {
+		return
+	}
+	room := q.Limit()
+	if q.EDNS {
+		room -= c.opt.Len()
+	}
+	passes := 1
+	if c.glue {
+		passes = 2 // what must be there comes first
+	}
+	for pass := range passes {
+		must := c.glue && pass == 0
+		if !must && m.required == 0 {
+			m.required, m.needed = len(m.buf), m.extra
+		}
+		at := c.lastAt
+		for range c.last.Count {
+			data := at + 12
+			at = data + int(binary.BigEndian.Uint16(m.buf[m.start+data-2:]))
+			target := m.name(data+skip, &c.target)
+			if target.Len == 1 { // "." is the owner in SVCB and HTTPS, nobody elsewhere
+				if c.last.Type != dnswire.TypeSVCB && c.last.Type != dnswire.TypeHTTPS {
+					continue
+				}
+				target = c.lastOf
+			}
+			if c.glue && must != below(target.name, c.lastOf.name) {
+				continue
+			}
+			if target.Offset > maxOffset {
+				continue
+			}
+			s.addresses(m, q, target, room, must, c)
+		}
+	}
+}
+
+// below is whether a name is another one or below it.
+func below(name, top []byte) bool {
+	for len(name) > len(top) {
+		name = name[1+int(name[0]):]
+	}
+	return string(name) == string(top)
+}
+
+// maxOffset is the highest offset that a pointer can name.
+const maxOffset = 0x3fff
+
+// addresses adds the static addresses of a name to the additional section.
+func (s *Snapshot) addresses(m *message, q *dnswire.Query, name question, room int, must bool, c *Scratch) {
+	var match zone.Match
+	if c.glue {
+		var ok bool
+		if match, ok = s.Table.Glue(name.name); !ok {
+			return
+		}
+	} else if match = s.Table.Find(name.name, dnswire.TypeA); match.Kind != zone.Exact && match.Kind != zone.Wildcard {
+		return
+	}
+	for _, t := range [2]dnswire.Type{dnswire.TypeA, dnswire.TypeAAAA} {
+		set, ok := match.Set(t)
+		if !ok || m.has(name, t, c) {
+			continue
+		}
+		before, count := len(m.buf), m.extra
+		m.set(&set, name.Place)
+		m.extra += set.Count
+		if !c.glue {
+			s.sign(m, q, &match, t, name.Place, &m.extra)
+		}
+		if !must && len(m.buf)-m.start > room {
+			m.buf, m.extra = m.buf[:before], count
+			continue
+		}
+		c.given = append(c.given, placed{before - m.start, t})
+	}
+}
+
+// placed is a record set in the additional section.
+type placed struct {
+	at int // its owner, which is a pointer to its name
+	t  dnswire.Type
+}
+
+// has is whether the addresses of a name are in the additional section.
+func (m *message) has(name question, t dnswire.Type, c *Scratch) bool {
+	for _, g := range c.given {
+		if g.t == t && string(m.name(g.at, &c.other).name) == string(name.name) {
+			return true
+		}
+	}
+	return false
+}

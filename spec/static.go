@@ -1,0 +1,246 @@
+package spec
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/spec/document"
+	"github.com/rhumb-dns/rhumb/zone"
+)
+
+// static collects the static records of one zone: of its file, of its records,
+// and those that follow from nameservers, soa and services.
+type static struct {
+	d      *decoder
+	zone   *Zone
+	b      *zone.Builder
+	path   *path
+	key    document.Node // the zone's
+	files  []string      // of the zone file, as records name them
+	stated []stating     // what else records come from
+	faults []zone.Fault  // so far
+}
+
+// stating is a place in the configuration that records come from.
+type stating struct {
+	at   document.Node
+	path *path
+}
+
+// configured is the first file number of records that come from the
+// configuration and not from a zone file.
+const configured = 1 << 24
+
+// from is the place of records that the configuration states.
+func (s *static) from(at document.Node, p *path) zone.Pos {
+	s.stated = append(s.stated, stating{at, p})
+	return zone.Pos{File: configured + int32(len(s.stated)-1), Line: int32(at.Line())}
+}
+
+func (s *static) add(at zone.Pos, owner dnswire.Name, t dnswire.Type, ttl uint32, data []byte) {
+	s.put(&zone.Record{Owner: owner, Type: t, TTL: ttl, Data: data, Pos: at})
+}
+
+func (s *static) put(r *zone.Record) {
+	if err := s.b.Add(r); err != nil {
+		s.fault(r.Pos, "%s", err)
+	}
+}
+
+func (s *static) fault(at zone.Pos, format string, args ...any) {
+	s.faults = append(s.faults, zone.Fault{Pos: at, Msg: fmt.Sprintf(format, args...)})
+}
+
+// error is a fault, where it was written.
+func (s *static) error(f zone.Fault) Error {
+	switch at := f.Pos; {
+	case at.File >= configured:
+		st := s.stated[at.File-configured]
+		return Error{File: st.at.Name(), Line: st.at.Line(), Col: st.at.Col(), Path: st.path.String(), Msg: f.Msg}
+	case at.Line == 0 || int(at.File) >= len(s.files):
+		return Error{File: s.key.Name(), Line: s.key.Line(), Col: s.key.Col(), Path: s.path.String(), Msg: f.Msg}
+	default:
+		return Error{File: s.files[at.File], Line: int(at.Line), Msg: f.Msg}
+	}
+}
+
+// maxFaults is how many errors of one zone file are shown.
+const maxFaults = 100
+
+// file reads the zone file and says whether it could be read.
+func (s *static) file(e *entry, ttl uint32) bool {
+	p := s.path.dot("file")
+	name, ok := s.d.text(e.val(), p)
+	if !ok {
+		return false
+	}
+	abs := beside(e.val(), name)
+	if st, err := os.Stat(abs); err != nil || !st.Mode().IsRegular() {
+		why := notRegular
+		if err != nil {
+			why = reason(err)
+		}
+		s.d.looked = append(s.d.looked, abs)
+		s.d.fail(e.val(), p, "%s: %s", name, why)
+		return false
+	}
+	shown := name
+	if !filepath.IsAbs(name) { // as the configuration file itself was named
+		shown = filepath.Join(filepath.Dir(e.val().Name()), name)
+	}
+	files, errs := zone.ReadFile(shown, zone.TextOptions{Origin: s.zone.Name, TTL: ttl}, s.put)
+	s.files = append([]string{shown}, files[1:]...)
+	s.d.looked = append(s.d.looked, files...)
+	for _, e := range errs {
+		s.d.errs = append(s.d.errs, Error{File: e.File, Line: e.Line, Msg: e.Msg})
+	}
+	return len(errs) == 0
+}
+
+// records reads the records of the configuration itself.
+func (s *static) records(e *entry, ttl uint32) {
+	p := s.path.dot("records")
+	for _, list := range e.vals {
+		for i, it := range s.d.list(list, p) {
+			text, ok := s.d.text(it, p.at(i))
+			if !ok {
+				continue
+			}
+			at := s.from(it, p.at(i))
+			err := zone.ReadRecord(text, zone.TextOptions{Origin: s.zone.Name, TTL: ttl}, func(r *zone.Record) {
+				r.Pos = at
+				s.put(r)
+			})
+			if err != nil {
+				s.d.fail(it, p.at(i), "%s", err)
+			}
+		}
+	}
+}
+
+// own adds the records that follow from nameservers and soa.
+func (s *static) own(e *entry, z *Zone) {
+	at := s.from(e.key, s.path.dot("nameservers"))
+	if pos, twice := s.b.HasApex(dnswire.TypeSOA); twice {
+		s.fault(pos, "an SOA record beside nameservers, which make one: remove nameservers and soa, or the record")
+		return
+	}
+	if pos, twice := s.b.HasApex(dnswire.TypeNS); twice {
+		s.fault(pos, "NS records of the zone's own name beside nameservers, which make them: remove one of the two")
+		return
+	}
+	o := &z.SOA
+	data := append([]byte(z.Nameservers[0].Name), o.Mbox...)
+	for _, v := range []uint32{o.Serial, o.Refresh, o.Retry, o.Expire, o.Minimum} {
+		data = binary.BigEndian.AppendUint32(data, v)
+	}
+	s.add(at, z.Name, dnswire.TypeSOA, o.TTL, data)
+	for _, ns := range z.Nameservers {
+		s.add(at, z.Name, dnswire.TypeNS, o.TTL, []byte(ns.Name))
+		for _, a := range ns.Addrs {
+			t := dnswire.TypeA
+			if a.Is6() {
+				t = dnswire.TypeAAAA
+			}
+			s.add(at, ns.Name, t, o.TTL, a.AsSlice())
+		}
+	}
+}
+
+// build makes the zone's data, unless something is wrong with it. Whole says
+// that nothing has been left out that was to be stated.
+func (s *static) build(whole bool) {
+	data, faults, doubts := s.b.Build()
+	faults = append(s.faults, faults...)
+	shown := 0
+	for _, f := range faults {
+		if f.Absent && !whole {
+			continue
+		}
+		if shown++; shown > maxFaults {
+			s.d.errs = append(s.d.errs, s.error(zone.Fault{Msg: fmt.Sprintf("more is wrong with the records: only the first %d errors are shown", maxFaults)}))
+			break
+		}
+		s.d.errs = append(s.d.errs, s.error(f))
+	}
+	for i, f := range doubts {
+		if i == maxFaults {
+			f = zone.Fault{Msg: fmt.Sprintf("more is doubtful about the records: only the first %d warnings are shown", maxFaults)}
+		}
+		s.d.spec.Warnings = append(s.d.spec.Warnings, s.error(f))
+		if i == maxFaults {
+			break
+		}
+	}
+	if len(faults) == 0 && whole {
+		s.zone.Data = data
+	}
+}
+
+// beneath finds the services that static records stand in the way of.
+func (s *static) beneath(scope *zoneScope) {
+	data := s.zone.Data
+	if data == nil || len(scope.keys) == 0 {
+		return
+	}
+	if data.Signed {
+		s.d.fail(scope.keys[0], s.path.dot("services"), "the zone file is signed, and answers of services would have no signature, so that validating resolvers would refuse them: take the signatures out of the file, or the services out of the zone")
+		return
+	}
+	lowest := uint32(maxTTL)
+	for i := range s.zone.Services {
+		lowest = min(lowest, s.zone.Services[i].Policy.TTL)
+	}
+	if _, ttl := data.SOA(); ttl > lowest {
+		s.d.doubt(s.key, s.path, "the SOA record lets resolvers remember for %d s that a service has no data, longer than the %d s of its answers", ttl, lowest)
+	}
+	tree := zone.NewTree([]*zone.Data{data}, 0)
+	var wire []byte
+	for i := range s.zone.Services {
+		svc := &s.zone.Services[i]
+		wire = appendWire(wire[:0], svc.Label, s.zone.Name)
+		at, p := scope.keys[i], s.path.dot("services").dot(svc.Label)
+		m := tree.Find(wire, dnswire.TypeA)
+		switch m.Kind {
+		case zone.Delegation:
+			s.d.fail(at, p, "nobody asks for it here: %s is delegated by NS records", bare(dnswire.Name(tree.Text(m.Node))))
+		case zone.Redirect:
+			s.d.fail(at, p, "nobody asks for it here: %s has a DNAME record, which renames all that is below it", bare(dnswire.Name(tree.Text(m.Node))))
+		case zone.Wildcard:
+			s.d.doubt(at, p, "the records of %s no longer answer for this name", bare(dnswire.Name(tree.Text(m.Node))))
+		case zone.Exact:
+			m.Each(func(set zone.Set) bool {
+				why := svc.Policy.clash(set.Type, svc.Label == "@")
+				if why != "" {
+					s.d.fail(at, p, "%s", why)
+				}
+				return why == ""
+			})
+		}
+	}
+}
+
+// clash is why a service cannot share its name with a static record set.
+func (p *Policy) clash(t dnswire.Type, apex bool) string {
+	switch t {
+	case dnswire.TypeCNAME:
+		return "it has a CNAME record, which stands alone: remove the record or the service"
+	case dnswire.TypeA, dnswire.TypeAAAA:
+		return fmt.Sprintf("it has static %s records, and a service answers for A and AAAA: remove the records or the service", t)
+	}
+	if !apex && p.redirects() {
+		return fmt.Sprintf("it has static %s records, and a service of host names answers with CNAME, which stands alone", t)
+	}
+	return ""
+}
+
+// redirects is whether the service is answered as CNAME.
+func (p *Policy) redirects() bool {
+	return slices.ContainsFunc(p.all(), func(pool *Pool) bool {
+		return slices.ContainsFunc(pool.Endpoints, func(e Endpoint) bool { return e.Host != "" })
+	})
+}

@@ -1,0 +1,295 @@
+package zone
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+// Builder collects the records of a zone and makes its Data of them.
+type Builder struct {
+	zone    dnswire.Name
+	owners  names
+	records []held
+	data    []byte
+}
+
+// held is a record that has been added.
+type held struct {
+	owner uint32 // index in owners
+	at    uint32 // where its data is
+	ttl   uint32
+	pos   Pos
+	size  uint16
+	typ   dnswire.Type
+}
+
+// NewBuilder makes a builder for a zone.
+func NewBuilder(zone dnswire.Name) *Builder { return &Builder{zone: zone} }
+
+// Fault is what is wrong with a record, and where it was written.
+type Fault struct {
+	Pos Pos
+	Msg string
+	// Absent is that something is missing, which may be because what should have
+	// stated it is wrong in itself.
+	Absent bool
+}
+
+// maxArena is how much an offset of 32 bits reaches.
+const maxArena = math.MaxUint32 - 1<<20
+
+// Add adds a record. The error says why the zone cannot have it.
+func (b *Builder) Add(r *Record) error {
+	if !r.Owner.Within(b.zone) {
+		return fmt.Errorf("%s is outside of the zone %s", r.Owner, b.zone)
+	}
+	if len(b.data)+len(r.Data) > maxArena {
+		return errors.New("the zone is larger than 4 GiB")
+	}
+	// Records of one name mostly stand together.
+	owner := 0
+	if n := len(b.records); n > 0 && string(b.owners.text(&b.owners.nodes[b.records[n-1].owner])) == string(r.Owner) {
+		owner = int(b.records[n-1].owner)
+	} else {
+		owner, _ = b.owners.add([]byte(r.Owner), 0)
+	}
+	b.records = append(b.records, held{
+		owner: uint32(owner), at: uint32(len(b.data)), ttl: r.TTL,
+		pos: r.Pos, size: uint16(len(r.Data)), typ: r.Type,
+	})
+	b.data = append(b.data, r.Data...)
+	return nil
+}
+
+// Len is how many records have been added.
+func (b *Builder) Len() int { return len(b.records) }
+
+func (b *Builder) rdata(h *held) []byte { return b.data[h.at : h.at+uint32(h.size)] }
+
+// HasApex is whether the zone's own name has a record of a type.
+func (b *Builder) HasApex(t dnswire.Type) (Pos, bool) {
+	n := b.owners.find([]byte(b.zone))
+	for i := range b.records {
+		if h := &b.records[i]; int(h.owner) == n && h.typ == t {
+			return h.pos, true
+		}
+	}
+	return Pos{}, false
+}
+
+// Build makes the data. Faults are contradictions, all of them; with any there
+// is no data. Doubts are what is allowed and probably not meant. Both are in
+// the order of their places.
+func (b *Builder) Build() (d *Data, faults, doubts []Fault) {
+	m := maker{b: b, d: &Data{Name: b.zone}}
+	b.group()
+	m.all()
+	byPlace := func(x, y Fault) int {
+		return cmp.Or(cmp.Compare(x.Pos.File, y.Pos.File), cmp.Compare(x.Pos.Line, y.Pos.Line))
+	}
+	slices.SortStableFunc(m.faults, byPlace)
+	slices.SortStableFunc(m.doubts, byPlace)
+	if len(m.faults) > 0 {
+		return nil, m.faults, m.doubts
+	}
+	return m.d, nil, m.doubts
+}
+
+// group puts the records in the order of their owners, as these came first,
+// and of one owner in that of their types, RRSIG by what they cover. Nothing is
+// moved when they come in that order, as from a file they mostly do.
+func (b *Builder) group() {
+	before := func(x, y *held) int {
+		if x.owner != y.owner {
+			return cmp.Compare(x.owner, y.owner)
+		}
+		if x.typ != y.typ {
+			return cmp.Compare(x.typ, y.typ)
+		}
+		if x.typ == dnswire.TypeRRSIG {
+			return cmp.Compare(covered(b.rdata(x)), covered(b.rdata(y)))
+		}
+		return 0
+	}
+	for i := 1; i < len(b.records); i++ {
+		if before(&b.records[i-1], &b.records[i]) > 0 {
+			slices.SortStableFunc(b.records, func(x, y held) int { return before(&x, &y) })
+			return
+		}
+	}
+}
+
+// covered is the type that the data of an RRSIG record covers.
+func covered(data []byte) dnswire.Type {
+	if len(data) < 2 {
+		return 0
+	}
+	return dnswire.Type(binary.BigEndian.Uint16(data))
+}
+
+// maker makes the data of a builder's records.
+type maker struct {
+	b      *Builder
+	d      *Data
+	l      layout
+	faults []Fault
+	doubts []Fault
+
+	nsec3 [][2]int // records of names that have only NSEC3, from and to
+}
+
+func (m *maker) fault(h *held, format string, args ...any) {
+	m.faults = append(m.faults, Fault{Pos: h.pos, Msg: fmt.Sprintf(format, args...)})
+}
+
+func (m *maker) doubt(h *held, format string, args ...any) {
+	m.doubts = append(m.doubts, Fault{Pos: h.pos, Msg: fmt.Sprintf(format, args...)})
+}
+
+func (m *maker) name(h *held) string {
+	return dnswire.Name(m.b.owners.text(&m.b.owners.nodes[h.owner])).String()
+}
+
+// all lays out every name, those that only prove what does not exist last.
+func (m *maker) all() {
+	recs := m.b.records
+	size := len(m.b.data) + 20*len(recs) + len(m.b.owners.bytes) + 2*len(m.b.owners.nodes)
+	m.d.arena = make([]byte, 0, size+size/64)
+	m.d.apex = none
+	for i := 0; i < len(recs); {
+		k := i + 1
+		for k < len(recs) && recs[k].owner == recs[i].owner {
+			k++
+		}
+		if m.onlyProves(recs[i:k]) {
+			m.nsec3 = append(m.nsec3, [2]int{i, k})
+		} else {
+			m.owner(recs[i:k])
+			m.d.names++
+		}
+		i = k
+	}
+	m.d.named = len(m.d.arena)
+	if m.d.apex == none {
+		m.faults = append(m.faults, Fault{Msg: fmt.Sprintf("the zone %s has no records of its own name: it needs SOA and NS", m.b.zone), Absent: true})
+		return
+	}
+	for _, r := range m.nsec3 {
+		m.owner(recs[r[0]:r[1]])
+	}
+	if len(m.faults) == 0 {
+		m.deny()
+	}
+	if cap(m.d.arena) > len(m.d.arena)+len(m.d.arena)/16 {
+		m.d.arena = slices.Clone(m.d.arena)
+	}
+}
+
+// onlyProves is whether all records of an owner are NSEC3 and their signatures.
+// Such a name does not exist (RFC 5155 section 7.2.8).
+func (m *maker) onlyProves(recs []held) bool {
+	for i := range recs {
+		t := recs[i].typ
+		if t == dnswire.TypeRRSIG {
+			t = covered(m.b.rdata(&recs[i]))
+		}
+		if t != dnswire.TypeNSEC3 {
+			return false
+		}
+	}
+	return true
+}
+
+// owner lays out the record sets of one name.
+func (m *maker) owner(recs []held) {
+	d := m.d
+	name := m.b.owners.text(&m.b.owners.nodes[recs[0].owner])
+	top := string(name) == string(m.b.zone)
+	m.agree(recs, top)
+	entry := uint32(len(d.arena))
+	if top {
+		d.apex = entry
+	}
+	d.arena = append(d.arena, byte(len(name)))
+	d.arena = append(d.arena, name...)
+	d.arena = append(d.arena, 0)
+	count := len(d.arena) - 1
+	sets := 0
+	for i := 0; i < len(recs); {
+		k := i + 1
+		for k < len(recs) && recs[k].typ == recs[i].typ &&
+			(recs[k].typ != dnswire.TypeRRSIG || covered(m.b.rdata(&recs[k])) == covered(m.b.rdata(&recs[i]))) {
+			k++
+		}
+		m.set(name, recs[i:k])
+		sets++
+		i = k
+	}
+	if sets > 255 {
+		m.fault(&recs[0], "%s has more than 255 types", m.name(&recs[0]))
+	}
+	d.arena[count] = byte(sets)
+}
+
+// maxSet is the length of the largest record set that fits in a message with
+// its question and an OPT record.
+const maxSet = dnswire.MaxTCP - dnswire.HeaderLen - 255 - 4 - 512
+
+// set lays out one record set: each record once (RFC 2181 section 5), all with
+// the lowest TTL (section 5.2).
+func (m *maker) set(name []byte, recs []held) {
+	first := &recs[0]
+	ttl := first.ttl
+	for i := range recs[1:] {
+		if h := &recs[1+i]; h.ttl != first.ttl {
+			if h.typ != dnswire.TypeRRSIG {
+				m.doubt(h, "%s %s has another TTL than at line %d: the lowest is taken for all of them", m.name(h), h.typ, first.pos.Line)
+			}
+			ttl = min(ttl, h.ttl)
+		}
+	}
+	l := &m.l
+	l.reset()
+	n := 0
+	for i := range recs {
+		data := m.b.rdata(&recs[i])
+		if m.repeats(recs[:i], data) {
+			continue
+		}
+		if len(l.wire)+ownerLen+fixedLen+len(data) > maxSet {
+			m.fault(&recs[i], "the %s records of %s are larger than a message can be", first.typ, m.name(first))
+			return
+		}
+		l.record(name, first.typ, ttl, data)
+		n++
+	}
+	d := m.d
+	d.Records += n
+	d.arena = binary.BigEndian.AppendUint16(d.arena, uint16(first.typ))
+	d.arena = binary.BigEndian.AppendUint16(d.arena, uint16(n))
+	d.arena = binary.BigEndian.AppendUint16(d.arena, uint16(len(l.wire)))
+	d.arena = append(d.arena, byte(len(l.toOwner)), byte(len(l.within)))
+	for _, at := range l.toOwner {
+		d.arena = binary.BigEndian.AppendUint16(d.arena, at)
+	}
+	for _, at := range l.within {
+		d.arena = binary.BigEndian.AppendUint16(d.arena, at)
+	}
+	d.arena = append(d.arena, l.wire...)
+}
+
+// repeats is whether one of the records has the same data.
+func (m *maker) repeats(recs []held, data []byte) bool {
+	for i := range recs {
+		if string(m.b.rdata(&recs[i])) == string(data) {
+			return true
+		}
+	}
+	return false
+}

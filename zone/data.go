@@ -1,0 +1,254 @@
+package zone
+
+import (
+	"encoding/binary"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+// Data are the static records of one zone. It is immutable.
+//
+// They lie in one array of bytes, name after name:
+//
+//	entry  length of the name, the name, number of sets, sets
+//	set    type, count, length of the wire form (16 bits each),
+//	       number of pointers to the owner and of pointers within (8 bits each),
+//	       where those pointers are (16 bits each), wire form
+//
+// The wire form is the whole set as it goes into an answer whose question is
+// the owner's name: the names in it are compressed (RFC 1035 section 4.1.4, and
+// only in the types of RFC 3597 section 4) with pointers into the question.
+type Data struct {
+	Name    dnswire.Name
+	Records int
+	Serial  uint32 // of the SOA record
+	Signed  bool   // it came with the signatures of its records
+
+	arena []byte
+	named int    // how much of arena holds names; behind it are NSEC3 records
+	names int    // how many names those are
+	apex  uint32 // the zone's own entry
+	cuts  bool   // there are cuts or DNAME records, so that names may be hidden
+	denial
+}
+
+const setHeader = 8
+
+// Set is one record set. Its wire form belongs to the Data.
+type Set struct {
+	Type  dnswire.Type
+	Count int
+
+	wire   []byte
+	fixes  []byte // positions of pointers in wire: those to the owner, then those within
+	toName int    // how many of them are to the owner
+	owner  int    // length of the owner's name
+}
+
+// Len is the length of the set in octets.
+func (s *Set) Len() int { return len(s.wire) }
+
+// DataLen is the length of the data of the set's only record, in octets.
+func (s *Set) DataLen() int { return len(s.wire) - ownerLen - fixedLen }
+
+// entry is the name of an entry, and where its sets begin.
+func (d *Data) entry(at uint32) (name []byte, sets uint32) {
+	size := uint32(d.arena[at])
+	return d.arena[at+1 : at+1+size], at + 1 + size
+}
+
+// set reads the set at an offset and says where the next one is.
+func (d *Data) set(at uint32, owner int) (s Set, next uint32) {
+	h := d.arena[at:]
+	fixes := 2 * (int(h[6]) + int(h[7]))
+	size := int(binary.BigEndian.Uint16(h[4:]))
+	s = Set{
+		Type:   dnswire.Type(binary.BigEndian.Uint16(h)),
+		Count:  int(binary.BigEndian.Uint16(h[2:])),
+		fixes:  h[setHeader : setHeader+fixes],
+		toName: int(h[6]),
+		wire:   h[setHeader+fixes : setHeader+fixes+size],
+		owner:  owner,
+	}
+	return s, at + uint32(setHeader+fixes+size)
+}
+
+// skip says where the set behind the one at an offset is.
+func (d *Data) skip(at uint32) (next uint32) {
+	h := d.arena[at:]
+	return at + setHeader + 2*(uint32(h[6])+uint32(h[7])) + uint32(binary.BigEndian.Uint16(h[4:]))
+}
+
+// lookup is the set of a type in an entry.
+func (d *Data) lookup(entry uint32, t dnswire.Type) (s Set, ok bool) {
+	name, at := d.entry(entry)
+	n := int(d.arena[at])
+	at++
+	for range n {
+		if dnswire.Type(binary.BigEndian.Uint16(d.arena[at:])) == t {
+			s, _ = d.set(at, len(name))
+			return s, true
+		}
+		at = d.skip(at)
+	}
+	return s, false
+}
+
+// signature is the RRSIG set of an entry that covers a type.
+func (d *Data) signature(entry uint32, covered dnswire.Type) (s Set, ok bool) {
+	name, at := d.entry(entry)
+	n := int(d.arena[at])
+	at++
+	for range n {
+		if dnswire.Type(binary.BigEndian.Uint16(d.arena[at:])) == dnswire.TypeRRSIG {
+			if s, _ = d.set(at, len(name)); s.covers() == covered {
+				return s, true
+			}
+		}
+		at = d.skip(at)
+	}
+	return Set{}, false
+}
+
+// covers is the type that an RRSIG set covers.
+func (s *Set) covers() dnswire.Type {
+	return dnswire.Type(binary.BigEndian.Uint16(s.wire[ownerLen+fixedLen:]))
+}
+
+// each calls f with every set of an entry until it returns false.
+func (d *Data) each(entry uint32, f func(s Set) bool) {
+	name, at := d.entry(entry)
+	n := int(d.arena[at])
+	at++
+	for range n {
+		var s Set
+		if s, at = d.set(at, len(name)); !f(s) {
+			return
+		}
+	}
+}
+
+// entries calls f with every name of the zone.
+func (d *Data) entries(f func(entry uint32, name []byte)) {
+	for at := uint32(0); at < uint32(d.named); {
+		entry := at
+		var name []byte
+		name, at = d.entry(entry)
+		n := int(d.arena[at])
+		at++
+		for range n {
+			at = d.skip(at)
+		}
+		f(entry, name)
+	}
+}
+
+// SOA is the zone's SOA record, and for how many seconds a negative answer may
+// be remembered: the lower of its TTL and its minimum field (RFC 2308 section
+// 5).
+func (d *Data) SOA() (soa Set, negative uint32) {
+	soa, _ = d.lookup(d.apex, dnswire.TypeSOA)
+	return soa, min(soa.TTL(), binary.BigEndian.Uint32(soa.wire[len(soa.wire)-4:]))
+}
+
+// Signature is the RRSIG set of the zone's own name that covers a type.
+func (d *Data) Signature(t dnswire.Type) (Set, bool) { return d.signature(d.apex, t) }
+
+// Size is how many octets the records take in memory.
+func (d *Data) Size() int { return cap(d.arena) + d.denial.size() }
+
+const (
+	// ownerLen and fixedLen are what comes before a record's data: a pointer to
+	// the owner; type, class, TTL and length.
+	ownerLen = 2
+	fixedLen = 10
+	ttlAt    = ownerLen + 4
+
+	// maxPointer is the highest offset that a pointer can name.
+	maxPointer = 0x3fff
+)
+
+// Place is where a name lies in a message: its offset, from the message's
+// start, and its length in octets when it is written out.
+type Place struct {
+	Offset int
+	Len    int
+}
+
+// Suffix is the offset of the last n octets of the name, which begin with a
+// label; the name may end in pointers.
+func (p Place) Suffix(msg []byte, n int) int {
+	off := p.Offset
+	for left := p.Len; ; {
+		for msg[off] >= 0xc0 {
+			off = int(binary.BigEndian.Uint16(msg[off:]) & maxPointer)
+		}
+		if left <= n {
+			return off
+		}
+		left -= 1 + int(msg[off])
+		off += 1 + int(msg[off])
+	}
+}
+
+// Append lays the set down in the message that begins at start. Owner is where
+// the name lies that is answered.
+func (s *Set) Append(dst []byte, start int, owner Place) []byte {
+	base := len(dst)
+	dst = append(dst, s.wire...)
+	if owner.Offset == dnswire.HeaderLen && owner.Len == s.owner && s.toName*2 == len(s.fixes) {
+		return dst // as it was laid out
+	}
+	s.fix(dst[start:], base-start, owner)
+	return dst
+}
+
+// fix sets the pointers of the set, laid down at base, for another owner.
+func (s *Set) fix(msg []byte, base int, owner Place) {
+	if owner.Offset != dnswire.HeaderLen {
+		for at := base; at < base+len(s.wire); {
+			binary.BigEndian.PutUint16(msg[at:], 0xc000|uint16(owner.Offset))
+			at += ownerLen + fixedLen + int(binary.BigEndian.Uint16(msg[at+ownerLen+fixedLen-2:]))
+		}
+	}
+	for i := 0; i < len(s.fixes); i += 2 {
+		p := msg[base+int(binary.BigEndian.Uint16(s.fixes[i:])):]
+		to := int(binary.BigEndian.Uint16(p) & maxPointer)
+		if i < 2*s.toName {
+			to = owner.Suffix(msg, s.owner-(to-dnswire.HeaderLen))
+		} else {
+			to += base
+		}
+		binary.BigEndian.PutUint16(p, 0xc000|uint16(to))
+	}
+}
+
+// AppendNamed lays down a set of a name that is nowhere in the message yet, and
+// says where the name is now. Such sets have no pointers in their data.
+func (s *Set) AppendNamed(dst []byte, start int, owner []byte) ([]byte, Place) {
+	at := Place{Offset: len(dst) - start, Len: len(owner)}
+	dst = append(dst, owner...)
+	dst = append(dst, s.wire[ownerLen:]...)
+	for rest := dst[start+at.Offset+len(owner):]; ; {
+		size := fixedLen + int(binary.BigEndian.Uint16(rest[fixedLen-2:]))
+		if rest = rest[size:]; len(rest) == 0 {
+			return dst, at
+		}
+		binary.BigEndian.PutUint16(rest, 0xc000|uint16(at.Offset))
+		rest = rest[ownerLen:]
+	}
+}
+
+// LimitTTL lowers the TTLs of the records of a laid-down set, at the end of
+// msg, to a limit.
+func (s *Set) LimitTTL(msg []byte, limit uint32) {
+	for at := len(msg) - len(s.wire); at < len(msg); {
+		if ttl := msg[at+ttlAt : at+ttlAt+4]; binary.BigEndian.Uint32(ttl) > limit {
+			binary.BigEndian.PutUint32(ttl, limit)
+		}
+		at += ownerLen + fixedLen + int(binary.BigEndian.Uint16(msg[at+ownerLen+fixedLen-2:]))
+	}
+}
+
+// TTL is the set's time to live in seconds.
+func (s *Set) TTL() uint32 { return binary.BigEndian.Uint32(s.wire[ttlAt:]) }

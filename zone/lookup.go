@@ -1,0 +1,171 @@
+package zone
+
+import "github.com/rhumb-dns/rhumb/dnswire"
+
+// Kind is where the search for a name ends.
+type Kind uint8
+
+// The ends of a search.
+const (
+	Outside    Kind = iota // in no zone of ours
+	Exact                  // at the name itself
+	Wildcard               // at the wildcard that covers it
+	Delegation             // at the cut above it, or at itself
+	Redirect               // at the DNAME record above it
+	Missing                // the name does not exist
+)
+
+// Match is where a name is answered.
+type Match struct {
+	Kind Kind
+	Zone int // index of the zone; -1 for none
+	// Node is the name's own, or that of the wildcard, the cut or the DNAME. It
+	// is nil when there is none, and when the parent of a zone answers for that
+	// zone's name.
+	Node *Node
+	// Encloser is the length of the closest encloser (RFC 4592 section 3.3.1),
+	// which the name ends in: of the longest name above it that exists.
+	Encloser int
+
+	data  *Data
+	entry uint32
+}
+
+// Find is where a name is answered: steps 2 and 3 of RFC 1034 section 4.3.2, as
+// RFC 6672 section 3.2 has them. The name is in lower-case wire form.
+func (t *Tree) Find(name []byte, qtype dnswire.Type) Match {
+	// 2. "Search the available zones for the zone which is the nearest ancestor
+	// to QNAME." 3. "Start matching down, label by label, in the zone." Every
+	// name is in one index, so the matching down ends at the longest end of
+	// QNAME that is there.
+	encloser := name
+	n := t.Lookup(name)
+	for n == nil {
+		if len(encloser) == 1 {
+			return Match{Kind: Outside, Zone: -1}
+		}
+		encloser = encloser[1+int(encloser[0]):]
+		n = t.Lookup(encloser)
+	}
+	whole := len(encloser) == len(name)
+
+	// The DS records of a zone are its parent's to give (RFC 4035 section
+	// 3.1.4.1).
+	if whole && qtype == dnswire.TypeDS && n.has(apex) && t.zones[n.Zone()].parent >= 0 {
+		return t.atParent(name, n)
+	}
+	if n.has(hidden) {
+		if m, found := t.divert(n, encloser, whole, qtype); found {
+			return m
+		}
+	}
+	// 3a. "If the whole of QNAME is matched, we have found the node."
+	if whole {
+		return t.match(Exact, n, len(name))
+	}
+	// 3c. "If at some label, a match is impossible (i.e., the corresponding label
+	// does not exist), look to see if the "*" label exists."
+	if n.has(wildcardBelow) {
+		var buf [256]byte
+		buf[0], buf[1] = 1, '*'
+		w := t.Lookup(buf[:2+copy(buf[2:], encloser)])
+		return t.match(Wildcard, w, len(encloser))
+	}
+	// "If the "*" label does not exist [and] the name is original, set an
+	// authoritative name error in the response and exit."
+	m := t.match(Missing, n, len(encloser))
+	m.Node, m.entry = nil, none
+	return m
+}
+
+// divert is steps 3b and 3c of RFC 6672: whether a cut or a DNAME record stands
+// on the way down, and which one comes first.
+func (t *Tree) divert(n *Node, at []byte, whole bool, qtype dnswire.Type) (Match, bool) {
+	own := whole
+	for n.has(occluded) {
+		// What hides a name does not lie below a cut or a DNAME itself.
+		at = at[1+int(at[0]):]
+		n, own = t.Lookup(at), false
+	}
+	switch {
+	case n.has(cut) && own && qtype == dnswire.TypeDS:
+		return Match{}, false // the parent's side of the cut, which is here
+	case n.has(cut):
+		// 3b. "If a match would take us out of the authoritative data, we have a
+		// referral. This happens when we encounter a node with NS RRs marking cuts
+		// along the bottom of a zone."
+		return t.match(Delegation, n, len(at)), true
+	case n.has(dname) && !own:
+		// 3c. "If at some label, a match is impossible [...] look to see whether
+		// the last label matched has a DNAME record."
+		return t.match(Redirect, n, len(at)), true
+	}
+	return Match{}, false
+}
+
+// atParent is where the DS records of a zone of ours are, in another one.
+func (t *Tree) atParent(name []byte, n *Node) Match {
+	z := &t.zones[n.Zone()]
+	for up := name; len(up) > len(t.zones[z.parent].name); {
+		up = up[1+int(up[0]):]
+		above := t.Lookup(up)
+		if above == nil || !above.has(hidden) {
+			continue
+		}
+		if m, found := t.divert(above, up, false, dnswire.TypeDS); found {
+			return m
+		}
+	}
+	return Match{Kind: Exact, Zone: z.parent, Encloser: len(name), data: t.zones[z.parent].data, entry: z.above}
+}
+
+func (t *Tree) match(k Kind, n *Node, encloser int) Match {
+	zone := n.Zone()
+	return Match{Kind: k, Zone: zone, Node: n, Encloser: encloser, data: t.zones[zone].data, entry: n.data}
+}
+
+// Data are the static records of the zone that answers.
+func (m *Match) Data() *Data { return m.data }
+
+// Static is whether the match has static records.
+func (m *Match) Static() bool { return m.entry != none }
+
+// Set is the static record set of a type.
+func (m *Match) Set(t dnswire.Type) (Set, bool) {
+	if m.entry == none {
+		return Set{}, false
+	}
+	return m.data.lookup(m.entry, t)
+}
+
+// Signature is the RRSIG set that covers a type.
+func (m *Match) Signature(t dnswire.Type) (Set, bool) {
+	if m.entry == none || !m.data.Signed {
+		return Set{}, false
+	}
+	return m.data.signature(m.entry, t)
+}
+
+// Each calls f with every static set until it returns false.
+func (m *Match) Each(f func(s Set) bool) {
+	if m.entry != none {
+		m.data.each(m.entry, f)
+	}
+}
+
+// Owner is the name of the match's own node or of the wildcard.
+func (m *Match) Owner() []byte {
+	if m.entry == none {
+		return nil
+	}
+	return m.data.owner(m.entry)
+}
+
+// Glue is the match of a name whatever hides it, for the additional section.
+func (t *Tree) Glue(name []byte) (Match, bool) {
+	n := t.Lookup(name)
+	if n == nil {
+		return Match{}, false
+	}
+	return t.match(Exact, n, len(name)), true
+}
