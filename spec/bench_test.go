@@ -39,6 +39,7 @@ func BenchmarkLoadMillion(b *testing.B) {
 	for name, service := range map[string]string{
 		"flow":     oneLine,
 		"block":    "      n%07d:\n        pools: [eu, us]\n        steer: weighted\n",
+		"https":    "      n%07d: {pools: [eu, us], https: {alpn: [h3, h2]}}\n",
 		"distinct": "      n%07[1]d: {pools: [eu, us], ttl: %[1]d}\n",
 	} {
 		n := 1_000_000

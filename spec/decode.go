@@ -111,7 +111,47 @@ func (d *decoder) dns(o *object) {
 	} else {
 		dns.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}
 	}
+	if e := o.get("resolvers"); e != nil {
+		dns.Resolvers = d.resolvers(e.val(), o.path.dot("resolvers"))
+	}
 	d.spec.DNS = dns
+}
+
+// resolvers is a list of addresses with or without a port; the port of DNS is 53.
+func (d *decoder) resolvers(r document.Node, p *path) []netip.AddrPort {
+	items := d.list(r, p)
+	if items != nil && len(items) == 0 {
+		d.fail(r, p, "the list is empty: state at least one address, or leave resolvers out for the system's")
+	}
+	var out []netip.AddrPort
+	first := map[netip.AddrPort]document.Node{}
+	for i, it := range items {
+		s, ok := d.text(it, p.at(i))
+		if !ok {
+			continue
+		}
+		ap, err := netip.ParseAddrPort(s)
+		if a, aerr := netip.ParseAddr(s); aerr == nil {
+			ap, err = netip.AddrPortFrom(a, 53), nil
+		}
+		at, twice := first[ap]
+		switch {
+		case err != nil:
+			d.fail(it, p.at(i), "an IP address such as 192.0.2.53, or with a port 192.0.2.53:5353 or [2001:db8::53]:5353, is expected, not %q", s)
+		case ap.Port() == 0:
+			d.fail(it, p.at(i), "%s has no port that could be asked: write %s for port 53", s, ap.Addr())
+		case ap.Addr().Is4In6():
+			d.fail(it, p.at(i), "%s is IPv4 written as IPv6: write %s", s, netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()))
+		case ap.Addr().IsUnspecified(), ap.Addr().IsMulticast():
+			d.fail(it, p.at(i), "%s is no address of a resolver", s)
+		case twice:
+			d.fail(it, p.at(i), "%s is stated twice; first at %s", ap, where(at))
+		default:
+			first[ap] = it
+			out = append(out, ap)
+		}
+	}
+	return out
 }
 
 func (d *decoder) addrPort(r document.Node, p *path) (netip.AddrPort, bool) {
@@ -308,6 +348,9 @@ func (d *decoder) warn(docs []origin) {
 		if !d.used["pool "+name] {
 			note(d.refs[pool], "pools."+name, "no service uses this pool")
 		}
+	}
+	for pool := range d.idlePorts() {
+		note(d.refs[pool], "pools."+pool.Name+".endpoints", "the port of an endpoint is for SRV records only, and no service with srv uses this pool; checks have a port of their own")
 	}
 	for name, check := range d.checks {
 		if !d.used["check "+name] {

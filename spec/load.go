@@ -64,7 +64,7 @@ func newDecoder(env func(string) (string, bool)) *decoder {
 		spec:   &Spec{Checks: map[string]*Check{}, Pools: map[string]*Pool{}},
 		checks: map[string]*Check{}, pools: map[string]*Pool{}, used: map[string]bool{},
 		refs: map[*Pool]document.Node{}, checkAt: map[*Check]document.Node{},
-		policies: policies{byText: map[string]*policyUse{}, byMean: map[string]*policyUse{}},
+		policies: policies{byText: map[string]*policyUse{}, atApex: map[string]*policyUse{}, byMean: map[string]*policyUse{}},
 	}
 }
 

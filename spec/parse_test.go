@@ -37,6 +37,9 @@ func outline(s *Spec) string {
 				checks = append(checks, c.Name)
 			}
 			p("  %s weight %d priority %d tags %v checks %v %v", e, e.Weight, e.Priority, e.Tags, checks, e.Pos)
+			if e.Port != 0 {
+				p("    port %d", e.Port)
+			}
 		}
 	}
 	for _, z := range s.Zones {
@@ -56,6 +59,21 @@ func outline(s *Spec) string {
 			}
 			p("  %d:%d %s %s preset %q steer %+v ttl %d answers %d down %d %s panic %g", sv.File, sv.Line, sv.Label,
 				poolNames(pol.Pools), pol.Preset, pol.Steer, pol.TTL, pol.Answers, pol.AllDown.Rule, other, pol.Panic)
+			if pol.Flatten {
+				p("    flatten")
+			}
+			if pol.HTTPS != nil {
+				p("    https %+v", *pol.HTTPS)
+			}
+			if pol.SVCB != nil {
+				p("    svcb %+v", *pol.SVCB)
+			}
+			if pol.SRV {
+				p("    srv %d", pol.SRVPort)
+			}
+			if pol.TXT != nil {
+				p("    txt %q", pol.TXT)
+			}
 		}
 	}
 	for _, w := range s.Warnings {
@@ -113,17 +131,88 @@ func TestPoliciesAreShared(t *testing.T) {
         pools: [eu]
       d: {pools: [eu], ttl: 5}
       e: {pools: [eu], steer: [rotate]}
+      f: {pools: [eu], https: {alpn: [h3, h2]}}
+      g: {pools: [eu], https: {alpn: [h3, h2]}}
+      h:
+        https: {hints: true, alpn: [h3, h2], priority: 1}
+        pools: [eu]
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
 	sv := s.Zones[0].Services
+	if sv[5].Policy != sv[6].Policy || sv[5].Policy != sv[7].Policy {
+		t.Error("f, g and h have policies of their own")
+	}
 	if sv[0].Policy != sv[1].Policy || sv[0].Policy != sv[2].Policy {
 		t.Error("a, b and c have policies of their own")
 	}
 	// e was not written as a preset, which is shown to people.
 	if sv[0].Policy == sv[3].Policy || sv[0].Policy == sv[4].Policy {
 		t.Error("d or e has the policy of a")
+	}
+}
+
+// What differs in any key is no policy of somebody else.
+func TestPoliciesDiffer(t *testing.T) {
+	texts := []string{
+		"answers: 1", "https: {}", "svcb: {}", "https: {}, svcb: {}", "https: {alpn: [h2]}", "https: {alpn: [h3, h2]}", "https: {alpn: [h2, h3]}", "https: {alpn: [h3h2]}",
+		`https: {alpn: ['h3\"h2']}`, "https: {alpn: [h2], no_default_alpn: true}", "https: {hints: false}", "https: {port: 2}", "https: {priority: 2}",
+		"https: {port: 22}", "https: {priority: 2, port: 2}", "https: {ech: AAAA}", "https: {ech: AAAB}", "svcb: {ech: AAAB}",
+		"https: {alpn: [h2], mandatory: [alpn]}", "https: {ech: AAAA, mandatory: [ech]}", "https: {ech: AAAA, port: 1, mandatory: [ech, port]}",
+		"srv: {port: 1}", "srv: {port: 11}", "srv: true", "txt: [a]", "txt: [b]", "txt: [a, b]", "txt: [ab]", `txt: ["a\"\"b"]`,
+		"flatten: true",
+	}
+	var b strings.Builder
+	b.WriteString("pools: {eu: {endpoints: [{address: a.example.net, port: 1}]}}\nzones:\n  example.com:\n    nameservers: {ns1: 192.0.2.53}\n    services:\n")
+	for i, text := range texts {
+		fmt.Fprintf(&b, "      a%d: {pools: [eu], %s}\n      b%d: { %s, pools: [eu] }\n", i, text, i, text)
+	}
+	s, err := Parse("x.yaml", []byte(b.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := map[*Policy]int{}
+	for i, sv := range s.Zones[0].Services {
+		at, known := first[sv.Policy]
+		if !known {
+			at, first[sv.Policy] = i/2, i/2
+		}
+		if at != i/2 || known != (i%2 == 1) {
+			t.Errorf("%s has the policy of %q, which is %v", texts[i/2], texts[at], *sv.Policy)
+		}
+	}
+}
+
+// At a zone's own name the same text means addresses, elsewhere a CNAME.
+func TestFlattenAtApex(t *testing.T) {
+	const text = `pools: {eu: {endpoints: [a.example.net]}, us: {endpoints: [192.0.2.1]}}
+zones:
+  a.example:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      a: {pools: [eu]}
+      "@": {pools: [eu]}
+      b: {pools: [eu]}
+      c: {pools: [eu], flatten: true}
+      d: {pools: [us], flatten: true}
+  b.example:
+    nameservers: {ns1: 192.0.2.53}
+    services: {"@": {pools: [eu]}, a: {pools: [us]}}
+`
+	s, err := Parse("x.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := s.Zones[0].Services, s.Zones[1].Services
+	if a[0].Policy.Flatten || a[0].Policy != a[2].Policy {
+		t.Errorf("a and b: %+v %+v", a[0].Policy, a[2].Policy)
+	}
+	if !a[1].Policy.Flatten || a[1].Policy != a[3].Policy || a[1].Policy != b[0].Policy {
+		t.Errorf("@, c and the other @: %+v %+v %+v", a[1].Policy, a[3].Policy, b[0].Policy)
+	}
+	if a[4].Policy.Flatten || a[4].Policy != b[1].Policy {
+		t.Errorf("d, which has no host names: %+v", a[4].Policy)
 	}
 }
 

@@ -18,41 +18,49 @@ var allDownRules = map[string]AllDownRule{
 type policyUse struct {
 	policy   *Policy
 	services int
-	hosts    bool // its endpoints are host names
+	hosts    bool // some endpoint is a host name
 }
 
 // policies are those decoded so far, by the text that stated them and by what
 // came of it, so that a million services have a few policies between them.
 type policies struct {
 	byText   map[string]*policyUse
+	atApex   map[string]*policyUse // byText of services at their zone's own name, where host names are flattened
 	byMean   map[string]*policyUse
 	all      []*policyUse
-	last     *policyUse // of lastText, because neighbours are alike
+	last     *policyUse // of lastText in byText, because neighbours are alike
 	lastText string
 }
 
-// maxTexts bounds byText and byMean: with more different policies than that
+// maxTexts bounds each of the maps: with more different policies than that
 // there is little to share.
 const maxTexts = 1 << 16
 
-// policyOf is the policy that a service states, nil when it is wrong.
-func (d *decoder) policyOf(v, key document.Node, p *path) *policyUse {
+// policyOf is the policy that a service states, nil when it is wrong. apex says
+// that the service is at its zone's own name.
+func (d *decoder) policyOf(v, key document.Node, p *path, apex bool) *policyUse {
 	text := v.Span()
+	texts := d.policies.byText
+	if apex {
+		texts = d.policies.atApex
+	}
 	if text != nil {
-		if d.policies.last != nil && string(text) == d.policies.lastText {
+		if !apex && d.policies.last != nil && string(text) == d.policies.lastText {
 			return d.policies.last
 		}
-		if use := d.policies.byText[string(text)]; use != nil {
-			d.policies.last, d.policies.lastText = use, string(text)
+		if use := texts[string(text)]; use != nil {
+			if !apex {
+				d.policies.last, d.policies.lastText = use, string(text)
+			}
 			return use
 		}
 	}
 	before := len(d.errs)
-	policy := d.policy(v, key, p.dot(string(key.Raw())))
+	policy := d.policy(v, key, p.dot(string(key.Raw())), apex)
 	if len(d.errs) > before || policy == nil {
 		return nil
 	}
-	use := &policyUse{policy: policy, hosts: policy.Pools[0].Endpoints[0].Host != ""}
+	use := &policyUse{policy: policy, hosts: policy.Flatten || policy.cname()}
 	mean := ""
 	if len(d.policies.byMean) < maxTexts {
 		mean = policy.mean()
@@ -65,8 +73,8 @@ func (d *decoder) policyOf(v, key document.Node, p *path) *policyUse {
 			d.policies.byMean[mean] = use
 		}
 	}
-	if text != nil && len(d.policies.byText) < maxTexts {
-		d.policies.byText[string(text)] = use
+	if text != nil && len(texts) < maxTexts {
+		texts[string(text)] = use
 	}
 	return use
 }
@@ -95,10 +103,10 @@ func (p *Policy) mean() string {
 	if p.AllDown.Pool != nil {
 		b = strconv.AppendQuote(b, p.AllDown.Pool.Name)
 	}
-	return string(b)
+	return string(p.appendMean(b))
 }
 
-func (d *decoder) policy(v, key document.Node, p *path) *Policy {
+func (d *decoder) policy(v, key document.Node, p *path, apex bool) *Policy {
 	before := len(d.errs)
 	o := d.object(&serviceSection, p, key, v)
 	pol := &Policy{TTL: d.spec.DNS.TTL, Answers: int(o.integer("answers"))}
@@ -114,6 +122,7 @@ func (d *decoder) policy(v, key document.Node, p *path) *Policy {
 		pol.Pools = lookup(d, "pool", d.pools, items, p.dot("pools"))
 	}
 	d.steer(pol, o)
+	d.records(pol, o)
 	if e := o.get("all_down"); e != nil {
 		pol.AllDown = d.allDown(e.val(), p.dot("all_down"))
 	}
@@ -123,6 +132,8 @@ func (d *decoder) policy(v, key document.Node, p *path) *Policy {
 	if len(d.errs) > before || len(pol.Pools) == 0 {
 		return nil
 	}
+	d.flatten(pol, o, apex)
+	d.ports(pol, o)
 	d.sound(pol, o, pools)
 	return pol
 }
@@ -158,8 +169,15 @@ type family struct {
 	endpoints []*Endpoint
 }
 
-// messageRoom is what a message holds besides the records of the answer.
-const messageRoom = 300
+// hostFamily is the place of host names among the families, behind addresses.
+const hostFamily = 2
+
+// messageRoom is what the records of an answer may take of a message: the rest
+// is for the question and the OPT record.
+const messageRoom = 65535 - 300
+
+// fixedOctets are those of a record with a compressed name, without its data.
+const fixedOctets = 12
 
 // sound checks that a policy whose parts are right can answer something.
 func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
@@ -171,22 +189,8 @@ func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
 		}
 		d.fail(at, p.dot(key), format, args...)
 	}
-	names, addresses := 0, 0
-	for _, pool := range pol.all() {
-		for i := range pool.Endpoints {
-			if pool.Endpoints[i].Host != "" {
-				names++
-			} else {
-				addresses++
-			}
-		}
-	}
-	switch {
-	case names > 0 && addresses > 0:
-		fail("pools", notAvailable+": addresses and host names in one service")
-		return
-	case names > 0 && pol.Answers != 1:
-		fail("answers", "must be 1 with host-name endpoints: a name has one CNAME")
+	if pol.Answers != 1 && pol.cname() {
+		fail("answers", "must be 1 with host-name endpoints: a name has one CNAME; flatten: true answers with their addresses")
 	}
 	most := 0 // what a limit in the chain leaves; 0 is no limit
 	for _, step := range pol.Steer {
@@ -200,8 +204,13 @@ func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
 				fail("steer", "no endpoint of %s has the tags %s", poolNames(pol.Pools), strings.Join(step.Tags, ", "))
 			}
 		case "weighted":
-			for _, f := range families(pol.Pools) {
-				if len(f.endpoints) > 0 && !slices.ContainsFunc(f.endpoints, func(e *Endpoint) bool { return e.Weight > 0 }) {
+			all := families(pol.Pools)
+			for i, f := range all {
+				others := all[hostFamily:]
+				if i == hostFamily {
+					others = all[:hostFamily]
+				}
+				if len(f.endpoints) > 0 && !f.weighs() && !(pol.Flatten && slices.ContainsFunc(others, family.weighs)) {
 					fail("steer", "every %s endpoint of %s has weight 0, so none would ever be answered: give one a weight", f.record, poolNames(pol.Pools))
 				}
 			}
@@ -210,34 +219,43 @@ func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
 	groups := [][]*Pool{pol.Pools}
 	if spare := pol.AllDown.Pool; spare != nil {
 		groups = append(groups, []*Pool{spare})
-		if !shareFamily(groups[0], groups[1]) {
+		if !shareFamily(groups[0], groups[1], pol.Flatten) {
 			fail("all_down", "pool %q has no endpoint of an address family that %s has, so it could never be answered: give it one", spare.Name, poolNames(pol.Pools))
 		}
 	}
 	for _, group := range groups {
-		for _, f := range families(group) {
+		all := families(group)
+		var answered [hostFamily]int
+		for i, f := range all[:hostFamily] {
 			n := len(f.endpoints)
+			if pol.Flatten {
+				n += len(all[hostFamily].endpoints)
+			}
 			if pol.Answers > 0 {
 				n = min(n, pol.Answers)
 			}
 			if most > 0 {
 				n = min(n, most)
 			}
-			room := (65535 - messageRoom) / f.bytes
+			room := messageRoom / f.bytes
 			if n > room {
 				fail("answers", "%d %s records do not fit into a DNS message of 64 KiB: state answers: %d or less", n, f.record, room)
 				return
 			}
+			answered[i] = n
 		}
+		d.svcbFits(pol.HTTPS, o, "https", answered)
+		d.svcbFits(pol.SVCB, o, "svcb", answered)
 	}
 }
 
+// families are the endpoints by family: A, AAAA, host names.
 func families(pools []*Pool) []family {
-	out := []family{{record: "A", bytes: 16}, {record: "AAAA", bytes: 28}, {record: "host-name", bytes: 16}}
+	out := []family{{record: "A", bytes: fixedOctets + 4}, {record: "AAAA", bytes: fixedOctets + 16}, {record: "host-name"}}
 	for _, pool := range pools {
 		for i := range pool.Endpoints {
 			e := &pool.Endpoints[i]
-			f := &out[2]
+			f := &out[hostFamily]
 			switch {
 			case e.Host != "":
 			case e.Address.Is4():
@@ -248,23 +266,29 @@ func families(pools []*Pool) []family {
 			f.endpoints = append(f.endpoints, e)
 		}
 	}
-	// A service answers with one host name whatever their number.
-	if len(out[2].endpoints) > 0 {
-		out[2].bytes = 1
-	}
 	return out
 }
 
-// shareFamily is whether both have endpoints of some family.
-func shareFamily(a, b []*Pool) bool {
-	of := families(b)
-	for i, f := range families(a) {
-		if len(f.endpoints) > 0 && len(of[i].endpoints) > 0 {
+// weighs is whether some endpoint takes traffic under the filter weighted.
+func (f family) weighs() bool {
+	return slices.ContainsFunc(f.endpoints, func(e *Endpoint) bool { return e.Weight > 0 })
+}
+
+// shareFamily is whether both have endpoints of some family. Host names that are
+// flattened may be of either.
+func shareFamily(a, b []*Pool, flatten bool) bool {
+	fa, fb := families(a), families(b)
+	for i := range fa {
+		if len(fa[i].endpoints) > 0 && len(fb[i].endpoints) > 0 {
 			return true
 		}
 	}
-	return false
+	return flatten && len(fa[hostFamily].endpoints)+len(fb[hostFamily].endpoints) > 0
 }
+
+// cname is whether the answers are CNAME records: the endpoints are host names
+// then, all of them.
+func (p *Policy) cname() bool { return !p.Flatten && p.Pools[0].Endpoints[0].Host != "" }
 
 func anyTagged(pools []*Pool, tags []string) bool {
 	for _, pool := range pools {

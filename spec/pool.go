@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -112,6 +113,7 @@ func (d *decoder) endpoint(r document.Node, p *path, checks []*Check) (Endpoint,
 	if r.Kind() == document.Mapping {
 		o := d.object(&endpointSection, p, r, r)
 		e.Weight, e.Priority = uint32(o.integer("weight")), int(o.integer("priority"))
+		e.Port = uint16(o.integer("port"))
 		e.Tags = d.words(o.list("tags"), p.dot("tags"))
 		if o.get("checks") != nil {
 			e.Checks = lookup(d, "check", d.checks, o.list("checks"), p.dot("checks"))
@@ -138,7 +140,7 @@ func address(s string) (netip.Addr, dnswire.Name, string) {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
 		if ap, err := netip.ParseAddrPort(s); err == nil {
-			return a, "", fmt.Sprintf("%s has a port: write %s, and the port in the check", s, ap.Addr())
+			return a, "", fmt.Sprintf("%s has a port: write %s, and the port in the check; for SRV records write {address: %s, port: %d}", s, ap.Addr(), quoted(ap.Addr()), ap.Port())
 		}
 		if !strings.ContainsFunc(s, func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }) || strings.Contains(s, ":") {
 			return a, "", fmt.Sprintf("%q is neither an IP address nor a host name", s)
@@ -166,6 +168,14 @@ func address(s string) (netip.Addr, dnswire.Name, string) {
 		return a, "", fmt.Sprintf("%s is a multicast or broadcast address", s)
 	}
 	return a, "", ""
+}
+
+// quoted is an address as a flow map holds it.
+func quoted(a netip.Addr) string {
+	if a.Is4() {
+		return a.String()
+	}
+	return strconv.Quote(a.String())
 }
 
 // badHost is what is wrong with a host name, "" when nothing is.

@@ -48,6 +48,7 @@ func TestReferenceKeysAreDecoded(t *testing.T) {
 		&checkSection: "checks.x", &poolSection: "pools.x", &placeSection: "pools.x.place",
 		&endpointSection: "pools.x.endpoints[0]",
 		&zoneSection:     "zones.x", &soaSection: "zones.x.soa", &serviceSection: "zones.x.services.x",
+		&svcbSection: "zones.x.services.x.https", &srvSection: "zones.x.services.x.srv",
 	}
 	for _, s := range sections {
 		for _, f := range s.fields {

@@ -108,6 +108,7 @@ var dnsSection = section{
 		{name: "ttl", typ: "seconds", def: "30", lo: 0, hi: maxTTL, doc: "The TTL of services that state none."},
 		{name: "ecs", typ: "true or false", def: "true", doc: "Whether to take and return the EDNS client subnet (RFC 7871)."},
 		{name: "nsid", typ: "text", prose: "no NSID", doc: "The answer to an NSID option (RFC 5001), at most 128 bytes."},
+		{name: "resolvers", typ: "list of addresses", prose: "the system's", doc: "Who is asked for the addresses of host names that are flattened (see `flatten` of [services](#services)): `192.0.2.53`, or with a port `192.0.2.53:5353`, `[2001:db8::53]:5353`."},
 		{name: "cookie_secret", typ: "32 hex digits", later: true, doc: "The secret of DNS cookies."},
 		{name: "rate_limit", typ: "map", later: true, doc: "Response rate limiting."},
 		{name: "tls", typ: "map", later: true, doc: "DNS over TLS."},
@@ -231,9 +232,10 @@ var endpointSection = section{
 	title: "endpoints",
 	intro: "An item of `endpoints` is an address or host name, or a map:",
 	fields: []field{
-		{name: "address", typ: "IP address or host name", need: true, doc: "A host name is answered as CNAME. A service has either addresses or host names: mixing them, or a host name at the apex, is not available in this version."},
-		{name: "weight", typ: "integer", def: "100", lo: 0, hi: maxWeight, doc: "Share of the traffic under the filter `weighted`; 0 takes none."},
+		{name: "address", typ: "IP address or host name", need: true, doc: "A host name is answered as CNAME, or with its own addresses: see `flatten` of [services](#services)."},
+		{name: "weight", typ: "integer", def: "100", lo: 0, hi: maxWeight, doc: "Share of the traffic under the filter `weighted`, where 0 takes none; in SRV records the weight."},
 		{name: "priority", typ: "integer", def: "0", lo: 0, hi: 65535, doc: "The filter `tier` prefers lower ones within a pool."},
+		{name: "port", typ: "integer", prose: "the service's `srv.port`", lo: 1, hi: 65535, doc: "Of SRV records; checks have a port of their own."},
 		{name: "tags", typ: "list of text", def: "[]", doc: "For the filter `tags`."},
 		{name: "checks", typ: "list of checks", prose: "the pool's", doc: "In place of the pool's; `[]` is none."},
 	},
@@ -301,12 +303,54 @@ zones:
 		{name: "pools", typ: "list of pools", need: true, doc: "In order of preference, where the steering has one."},
 		{name: "steer", typ: "word, or list of words", def: "round-robin", doc: "A preset, or a chain of filters and presets. See [Steering](#steering)."},
 		{name: "ttl", typ: "seconds", prose: "`dns.ttl`", lo: 0, hi: maxTTL, doc: "Of the answers."},
-		{name: "answers", typ: "integer", def: "1", lo: 0, hi: 65535, doc: "How many records; 0 is all. With host-name endpoints it is 1."},
+		{name: "answers", typ: "integer", def: "1", lo: 0, hi: 65535, doc: "How many records; 0 is all. With host names that are not flattened it is 1."},
 		{name: "all_down", typ: "word or pool", def: "serve-all", words: []string{"serve-all", "last-healthy", "nodata", "servfail"}, doc: "What to answer when nothing is left, neither a healthy endpoint nor one of which nothing is known: every endpoint, those that were healthy last, no data, SERVFAIL, or the endpoints of another pool."},
 		{name: "panic", typ: "number", def: "0", doc: "From 0 to 1: when a smaller share of the endpoints, IPv4 and IPv6 together, is healthy, health is ignored, and `min_healthy` with it. Not when none of the family that was asked for is healthy. 0 is never."},
-		{name: "https", typ: "map", later: true, doc: "HTTPS records."},
-		{name: "srv", typ: "map", later: true, doc: "SRV records."},
-		{name: "txt", typ: "list of text", later: true, doc: "TXT records."},
+		{name: "flatten", typ: "true or false", prose: "`false`, where it can be", doc: "Whether a host name among the endpoints is answered with its addresses, as A and AAAA, which are looked up in the background; otherwise it is answered as CNAME. A name with a CNAME has no other data, so the default is true, and false is an error, where there is some: at `\"@\"`, with addresses in the same service, with `https`, `svcb`, `srv` or `txt`. Elsewhere the default is false."},
+		{name: "https", typ: "map", prose: "no HTTPS record", doc: "An HTTPS record at the service's name, for the endpoints that are answered. `{}` is one without parameters of its own. See [https and svcb](#https-and-svcb)."},
+		{name: "svcb", typ: "map", prose: "no SVCB record", doc: "An SVCB record in the same way. The service's name is that of the SVCB record, such as `_dns.resolver`."},
+		{name: "srv", typ: "true, false or map", def: "false", doc: "SRV records of the endpoints, with their ports and weights, at the service's name, such as `_sip._udp`. See [srv](#srv)."},
+		{name: "txt", typ: "list of text", def: "[]", doc: "TXT records, one for each item, at most 64. An item longer than 255 bytes becomes several strings of one record."},
+	},
+}
+
+var svcbSection = section{
+	title: "https and svcb",
+	intro: "The parameters of an HTTPS or SVCB record (RFC 9460). It is a record in ServiceMode whose target is the service's own name.",
+	example: `pools:
+  eu: {endpoints: [192.0.2.10, "2001:db8::10"]}
+  dns: {endpoints: [192.0.2.53]}
+zones:
+  gslb.example.com:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      www: {pools: [eu], https: {alpn: [h3, h2]}}
+      _dns.resolver: {pools: [dns], svcb: {alpn: [dot, doq]}}
+`,
+	fields: []field{
+		{name: "alpn", typ: "list of text", def: "[]", doc: "The protocols that are spoken, such as `h3` and `h2`, each 1 to 255 bytes."},
+		{name: "no_default_alpn", typ: "true or false", def: "false", doc: "That the protocol which goes without saying, HTTP/1.1 for HTTPS records, is not spoken. Needs `alpn`."},
+		{name: "port", typ: "integer", prose: "that of the protocol", lo: 1, hi: 65535, doc: "The port, when it is another one."},
+		{name: "ech", typ: "base64", doc: "The ECHConfigList of Encrypted ClientHello, which is taken as it is."},
+		{name: "hints", typ: "true or false", def: "true", doc: "Whether the record holds the addresses that A and AAAA queries are answered with, as `ipv4hint` and `ipv6hint`."},
+		{name: "mandatory", typ: "list of words", def: "[]", doc: "The parameters without which a client must not use the record: of `alpn`, `no-default-alpn`, `port` and `ech` those that it has. Hints cannot be mandatory, because they come and go with the health of the endpoints."},
+		{name: "priority", typ: "integer", def: "1", lo: 1, hi: 65535, doc: "The SvcPriority of the record."},
+	},
+}
+
+var srvSection = section{
+	title: "srv",
+	intro: "`true` is SRV records (RFC 2782) of endpoints that all state a `port`, a map is SRV records with a port for those that do not. The weight is the endpoint's. The target is the host name or, for an address, a name below the service's, so a wildcard service with SRV records has host names only.",
+	example: `pools:
+  sip: {endpoints: [192.0.2.60, {address: sip.example.net, port: 5070, weight: 20}]}
+zones:
+  gslb.example.com:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      _sip._udp: {pools: [sip], srv: {port: 5060}}
+`,
+	fields: []field{
+		{name: "port", typ: "integer", prose: "every endpoint states its own", lo: 1, hi: 65535, doc: "The port of endpoints that state none."},
 	},
 }
 
@@ -344,5 +388,5 @@ var steerings = []steering{
 // sections are in the order of the reference.
 var sections = []*section{
 	&topSection, &nodeSection, &dnsSection, &adminSection, &adminTLSSection, &logSection,
-	&checkSection, &poolSection, &placeSection, &endpointSection, &zoneSection, &soaSection, &serviceSection,
+	&checkSection, &poolSection, &placeSection, &endpointSection, &zoneSection, &soaSection, &serviceSection, &svcbSection, &srvSection,
 }

@@ -49,7 +49,7 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, 
 				continue
 			}
 			names = append(names, k)
-			use := d.policyOf(v, k, p)
+			use := d.policyOf(v, k, p, label == "@")
 			if use == nil {
 				continue
 			}
@@ -138,8 +138,8 @@ func appendWire(wire []byte, label string, zone dnswire.Name) []byte {
 	return append(wire, zone...)
 }
 
-// fits is whether a policy can be that of this service: host names need a name
-// that may have a CNAME and that is not their own.
+// fits is whether a policy can be that of this service: what it answers with
+// depends on the name as well, and no host name may be the service's own.
 func (d *decoder) fits(use *policyUse, k document.Node, label string, p *path, scope *zoneScope) bool {
 	if label[0] == '*' {
 		if pool, check := hostless(use.policy); check != nil {
@@ -147,12 +147,11 @@ func (d *decoder) fits(use *policyUse, k document.Node, label string, p *path, s
 			return false
 		}
 	}
+	if use.policy.SRV && !d.srvFits(use.policy, k, label, p, scope.zone) {
+		return false
+	}
 	if !use.hosts {
 		return true
-	}
-	if label == "@" {
-		d.fail(k, p.dot(label), notAvailable+": host names at the zone's own name")
-		return false
 	}
 	name := dnswire.Name(appendWire(nil, label, scope.zone))
 	for _, pool := range use.policy.all() {

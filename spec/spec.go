@@ -50,6 +50,9 @@ type DNS struct {
 	TTL    uint32 // seconds
 	ECS    bool
 	NSID   string
+	// Resolvers are who is asked for the addresses of host names that are
+	// flattened; empty: the system's.
+	Resolvers []netip.AddrPort
 }
 
 // Admin is the HTTP surface.
@@ -134,8 +137,9 @@ type Pool struct {
 // Endpoint is one address (or host name) that serves.
 type Endpoint struct {
 	Address  netip.Addr   // not valid when Host is set
-	Host     dnswire.Name // a host name, answered as CNAME
-	Weight   uint32       // 0 takes no traffic
+	Host     dnswire.Name // a host name, answered as CNAME or, with Policy.Flatten, as its addresses
+	Weight   uint32       // 0 takes no traffic; at most 65535
+	Port     uint16       // of SRV records; 0: Policy.SRVPort
 	Priority int          // lower is preferred by the tier filter within a pool
 	Tags     []string
 	Checks   []*Check // the pool's unless stated; empty: nobody judges it
@@ -191,15 +195,43 @@ type Service struct {
 	File   int
 }
 
-// Policy is how a service picks its endpoints.
+// Policy is how a service picks its endpoints, and what it answers of them.
 type Policy struct {
-	Pools   []*Pool
-	Steer   []Step // presets expanded
-	Preset  string // the word the chain was written as, if it was one word
-	TTL     uint32
+	Pools  []*Pool
+	Steer  []Step // presets expanded
+	Preset string // the word the chain was written as, if it was one word
+	TTL    uint32
+
+	// Flatten is whether host names are answered as A and AAAA records, with the
+	// addresses of the hosts, and not as CNAME. It is the whole truth, of services
+	// at a zone's own name as well: true when the service states it and has host
+	// names, and when it has host names beside data that a CNAME does not allow
+	// (addresses in these pools or the all-down pool, records of other types, the
+	// SOA and NS records of "@"). It is false without host names.
+	Flatten bool
+
+	SRV     bool   // SRV records are made from the endpoints (RFC 2782)
+	SRVPort uint16 // the port of endpoints that state none; 0: each states its own
+
 	Answers int // how many records; 0 is all
 	AllDown AllDown
 	Panic   float64 // share of healthy endpoints below which health is ignored; 0: never
+
+	HTTPS *SVCB    // the parameters of the HTTPS record; nil: none
+	SVCB  *SVCB    // those of the SVCB record; nil: none
+	TXT   []string // one TXT record each, whole: not yet divided into strings of 255 octets
+}
+
+// SVCB is what an HTTPS or SVCB record of a service says besides its hints: a
+// record in ServiceMode with the target "." (RFC 9460 section 2.4.3).
+type SVCB struct {
+	Priority      uint16   // from 1
+	ALPN          []string // each 1 to 255 octets, as they are in the record
+	NoDefaultALPN bool     // only with ALPN
+	Port          uint16   // 0: no port parameter
+	Mandatory     []uint16 // keys, ascending; of ALPN, NoDefaultALPN, Port and ECH those that are set
+	ECH           []byte   // an ECHConfigList, unexamined
+	Hints         bool     // the addresses of the answer are in it, as ipv4hint and ipv6hint
 }
 
 // Step is one filter of a chain.
