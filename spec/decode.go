@@ -85,10 +85,8 @@ func beside(r document.Node, name string) string {
 }
 
 func (d *decoder) dns(o *object) {
-	dns := DNS{TTL: uint32(o.integer("ttl")), ECS: o.boolean("ecs"), NSID: o.text("nsid")}
-	if len(dns.NSID) > 128 {
-		d.fail(o.get("nsid").val(), o.path.dot("nsid"), "%d bytes are too long: at most 128", len(dns.NSID))
-	}
+	dns := DNS{TTL: uint32(o.integer("ttl")), ECS: o.boolean("ecs")}
+	d.edns(&dns, o)
 	if e := o.get("listen"); e != nil {
 		p := o.path.dot("listen")
 		items := d.list(e.val(), p)

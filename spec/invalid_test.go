@@ -12,7 +12,11 @@ var update = flag.Bool("update", false, "write what comes out as what is expecte
 
 // testEnv is the environment of the tests.
 func testEnv(name string) (string, bool) {
-	v, ok := map[string]string{"TEST_WORD": "soon", "TEST_NUMBER": "77", "TEST_EMPTY": "", "OPS_TOKEN": "secret"}[name]
+	v, ok := map[string]string{
+		"TEST_WORD": "soon", "TEST_NUMBER": "77", "TEST_EMPTY": "", "OPS_TOKEN": "secret",
+		"TEST_SECRET": "00112233445566778899AABBCCddeeff", "TEST_SECRET_OLD": "e5e973e5a6b2a43f48e7dc849e37bfcf",
+		"TEST_NO_HEX": "0011223344556677-899aabbccddeeff",
+	}[name]
 	return v, ok
 }
 

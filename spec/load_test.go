@@ -223,6 +223,9 @@ func TestPermissions(t *testing.T) {
 		{fmt.Sprintf(secret, "Authorization", "${OPS_TOKEN}"), 0o644, ""},
 		{fmt.Sprintf(secret, "Authorization", "${UNSET:-}"), 0o644, ""},
 		{fmt.Sprintf(secret, "Accept", "x"), 0o644, ""},
+		{"dns: {cookie_secret: 00112233445566778899aabbccddeeff}\n", 0o644, "main.yaml:1:22: dns.cookie_secret: a secret in a file that everybody can read: chmod o-r main.yaml, or take it from the environment: ${VAR}"},
+		{"dns: {cookie_secret: [\"${TEST_SECRET}\", e5e973e5a6b2a43f48e7dc849e37bfcf]}\n", 0o644, "main.yaml:1:41: dns.cookie_secret[1]: a secret in a file that everybody can read: chmod o-r main.yaml, or take it from the environment: ${VAR}"},
+		{"dns: {cookie_secret: [\"${TEST_SECRET}\", e5e973e5a6b2a43f48e7dc849e37bfcf]}\n", 0o640, ""},
 		{"admin: {tokens: [{name: a, secret: x}]}\n", 0o644, "main.yaml:1:9: admin.tokens: not available in this version\n" +
 			"main.yaml:1:36: admin.tokens[0].secret: a secret in a file that everybody can read: chmod o-r main.yaml, or take it from the environment: ${VAR}"},
 	} {

@@ -109,9 +109,24 @@ var dnsSection = section{
 		{name: "ecs", typ: "true or false", def: "true", doc: "Whether to take and return the EDNS client subnet (RFC 7871)."},
 		{name: "nsid", typ: "text", prose: "no NSID", doc: "The answer to an NSID option (RFC 5001), at most 128 bytes."},
 		{name: "resolvers", typ: "list of addresses", prose: "the system's", doc: "Who is asked for the addresses of host names that are flattened (see `flatten` of [services](#services)): `192.0.2.53`, or with a port `192.0.2.53:5353`, `[2001:db8::53]:5353`."},
-		{name: "cookie_secret", typ: "32 hex digits", later: true, doc: "The secret of DNS cookies."},
+		{name: "cookie_secret", typ: "32 hex digits, or a list of such", prose: "random at every start", doc: "The secret of DNS cookies (RFC 7873). Nodes behind one address need the same one. The first of a list makes cookies, all of them verify; see [Cookies](dns.md#cookies) for how to change it."},
+		{name: "require_cookie", typ: "true or false", def: "false", doc: "Whether a query over UDP with a cookie that is not ours gets BADCOOKIE and a good one instead of an answer. Clients that send no cookie are answered as ever."},
+		{name: "chaos", typ: "map", prose: "REFUSED", doc: "What the node says of itself in class CH. See [dns.chaos](#dnschaos)."},
+		{name: "report_channel", typ: "name", prose: "none", doc: "The agent domain that resolvers report errors to (RFC 9567): a name whose server collects the reports."},
 		{name: "rate_limit", typ: "map", later: true, doc: "Response rate limiting."},
 		{name: "tls", typ: "map", later: true, doc: "DNS over TLS."},
+	},
+}
+
+var chaosSection = section{
+	title: "dns.chaos",
+	intro: "Answers to TXT questions of class CH (RFC 4892), at most 255 bytes each. What is not stated is refused.",
+	example: `dns:
+  chaos: {version: rhumb, id: ns1}
+`,
+	fields: []field{
+		{name: "version", typ: "text", prose: "REFUSED", doc: "For `version.bind` and `version.server`."},
+		{name: "id", typ: "text", prose: "REFUSED", doc: "For `id.server` and `hostname.bind`."},
 	},
 }
 
@@ -387,6 +402,6 @@ var steerings = []steering{
 
 // sections are in the order of the reference.
 var sections = []*section{
-	&topSection, &nodeSection, &dnsSection, &adminSection, &adminTLSSection, &logSection,
+	&topSection, &nodeSection, &dnsSection, &chaosSection, &adminSection, &adminTLSSection, &logSection,
 	&checkSection, &poolSection, &placeSection, &endpointSection, &zoneSection, &soaSection, &serviceSection, &svcbSection, &srvSection,
 }

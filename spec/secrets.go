@@ -22,6 +22,9 @@ func (d *decoder) secrets(top document.Node) {
 	for _, v := range under(top, "dns", "cookie_secret") {
 		found(v.node, v.path)
 	}
+	for _, v := range under(top, "dns", "cookie_secret", "*") {
+		found(v.node, v.path)
+	}
 	for _, v := range under(top, "admin", "tokens", "*", "secret") {
 		found(v.node, v.path)
 	}

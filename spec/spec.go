@@ -53,6 +53,24 @@ type DNS struct {
 	// Resolvers are who is asked for the addresses of host names that are
 	// flattened; empty: the system's.
 	Resolvers []netip.AddrPort
+
+	// CookieSecrets are the secrets of DNS cookies (RFC 9018): the first one makes
+	// them, all of them verify. Empty: a random one, made at start.
+	CookieSecrets [][16]byte
+	// RequireCookie is whether a client over UDP that speaks of cookies and has no
+	// valid one gets BADCOOKIE instead of an answer.
+	RequireCookie bool
+	Chaos         Chaos
+	// ReportChannel is the agent domain that resolvers report errors to (RFC
+	// 9567); no name: nobody is told of one.
+	ReportChannel dnswire.Name
+}
+
+// Chaos are the answers to questions of class CH (RFC 4892), at most 255 bytes
+// each; empty: the question is refused.
+type Chaos struct {
+	Version string // version.bind and version.server
+	ID      string // id.server and hostname.bind
 }
 
 // Admin is the HTTP surface.

@@ -20,6 +20,11 @@ type Table struct {
 	ECS     bool   // client subnets are answered
 	NSID    string // the identity given when asked for; empty: none
 
+	CookieSecrets [][16]byte // of DNS cookies: the first makes them, all verify; empty: the server's own
+	RequireCookie bool       // UDP clients with a cookie that does not hold get BADCOOKIE
+	Chaos         spec.Chaos
+	ReportChannel dnswire.Name // where resolvers report errors to; no name: nowhere
+
 	services int
 	seqs     *sequences
 	counters Counters
@@ -44,7 +49,12 @@ type Zone struct {
 // Compile makes the table of a spec. Services that the previous table has as
 // well go on with their sequences and counters; prev may be nil.
 func Compile(prev *Table, s *spec.Spec) (*Table, error) {
-	t := &Table{ECS: s.DNS.ECS, NSID: s.DNS.NSID}
+	t := &Table{
+		ECS: s.DNS.ECS, NSID: s.DNS.NSID,
+		CookieSecrets: s.DNS.CookieSecrets, RequireCookie: s.DNS.RequireCookie,
+		Chaos:         s.DNS.Chaos,
+		ReportChannel: s.DNS.ReportChannel,
+	}
 	c := &compiler{t: t, planner: planner{
 		table:   t,
 		shared:  map[*spec.Policy]uint32{},
