@@ -19,6 +19,10 @@ type worker struct {
 	// What begin has found, good for one batch.
 	snap *resolve.Snapshot
 	view *view
+
+	// now is the time in seconds once timed, which a batch with a cookie in it is.
+	now   uint32
+	timed bool
 }
 
 func (s *Server) newWorker(t dnswire.Transport, c *counters) *worker {
@@ -33,6 +37,7 @@ func (w *worker) reset() { w.scratch = resolve.NewScratch(rand.Uint64(), rand.Ui
 // begin takes the snapshot for a batch of queries that have all arrived.
 func (w *worker) begin() {
 	w.snap = w.s.o.Snapshot()
+	w.timed = false
 	if w.snap != nil {
 		w.view = w.count.viewOf(w.snap, w.s.o.Snapshot)
 	}
@@ -48,6 +53,9 @@ func (w *worker) answer(dst, msg []byte, client netip.AddrPort) []byte {
 	q := &w.q
 	q.Parse(msg)
 	q.Client = client
+	if q.Cookie != nil {
+		w.checkCookie()
+	}
 	out := w.snap.Append(dst, q, w.scratch)
 	if len(out) == len(dst) {
 		w.count.drop(dropNotQuery)

@@ -49,11 +49,15 @@ func typeSlot(t dnswire.Type) uint8 {
 }
 
 // rcodeNames are the response codes by their slot; slot 0 is for all others.
-var rcodeNames = [...]string{"other", "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "BADVERS"}
+var rcodeNames = [...]string{
+	"other", "NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "BADVERS",
+	"YXDOMAIN", "NOTAUTH", "BADCOOKIE",
+}
 
-var rcodeSlots = [17]uint8{
+var rcodeSlots = [24]uint8{
 	dnswire.NoError: 1, dnswire.FormErr: 2, dnswire.ServFail: 3, dnswire.NXDomain: 4,
 	dnswire.NotImp: 5, dnswire.Refused: 6, dnswire.BadVers: 7,
+	dnswire.YXDomain: 8, dnswire.NotAuth: 9, dnswire.BadCookie: 10,
 }
 
 func rcodeSlot(r dnswire.RCode) uint8 {
@@ -67,7 +71,7 @@ func rcodeSlot(r dnswire.RCode) uint8 {
 // name of a zone, since those end with a dot.
 const noZone = "-"
 
-// zoneCounts are the queries of one zone, one kilobyte: it is made by the first
+// zoneCounts are the queries of one zone, 1,408 bytes: it is made by the first
 // query of its zone.
 type zoneCounts [len(typeNames)][len(rcodeNames)]atomic.Uint64
 

@@ -59,6 +59,7 @@ type Server struct {
 	tcpWorkers sync.Pool // of *tcpWorker
 	tcpCount   *counters
 	panicked   atomic.Bool
+	cookies    *cookies
 
 	mu        sync.Mutex
 	listeners map[netip.AddrPort]*listener // by the address as asked for
@@ -110,6 +111,7 @@ func New(o Options) *Server {
 		listeners: map[netip.AddrPort]*listener{},
 		live:      map[*counters]struct{}{},
 		gone:      &counters{},
+		cookies:   newCookies(),
 	}
 	s.tcp.init(o.TCPMaxConns, o.TCPMaxPerClient)
 	s.tcpCount = &counters{}
