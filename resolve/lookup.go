@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/table"
 	"github.com/rhumb-dns/rhumb/zone"
 )
 
@@ -104,29 +105,45 @@ func (c *Scratch) chase(step int) *[256]byte { return &c.names[step] }
 // chased is the name that a step has led to.
 func (c *Scratch) chased(step int) []byte { return c.names[step][:c.lengths[step]] }
 
+// renamed is a DNAME record that is in the answer: once, however often a chain
+// comes by it.
+type renamed struct {
+	node   *table.Node
+	target int // where its target lies in the message
+}
+
 // rename answers below a DNAME record.
 func (s *Snapshot) rename(m *message, q *dnswire.Query, at question, match *zone.Match, step int, c *Scratch) (next question, led bool) {
 	set, _ := match.Set(dnswire.TypeDNAME)
-	owner := m.within(at, match.Encloser)
-	m.set(&set, owner)
-	m.answer += set.Count
-	target := len(m.buf) - m.start - set.DataLen()
-	s.sign(m, q, match, dnswire.TypeDNAME, owner, &m.answer)
+	target := -1
+	for _, r := range c.renames {
+		if r.node == match.Node {
+			target = r.target
+		}
+	}
+	if target < 0 {
+		owner := m.within(at, match.Encloser)
+		m.set(&set, owner)
+		m.answer += set.Count
+		target = len(m.buf) - m.start - set.DataLen()
+		c.renames = append(c.renames, renamed{match.Node, target})
+		s.sign(m, q, match, dnswire.TypeDNAME, owner, &m.answer)
+	}
 	if c.trace != nil {
 		c.trace.note("dname", "%s has a DNAME record, which renames %s", dnswire.Name(at.name[at.Len-match.Encloser:]), at)
 	}
 
 	prefix := at.name[:at.Len-match.Encloser]
 	buf := c.chase(step)
-	renamed := m.name(target, buf)
-	if len(prefix)+renamed.Len > len(buf)-1 {
+	to := m.name(target, buf)
+	if len(prefix)+to.Len > len(buf)-1 {
 		c.Outcome.RCode = dnswire.YXDomain
 		c.traceNote("dname", "the new name would be longer than 255 octets: YXDOMAIN")
 		return next, false
 	}
-	copy(buf[len(prefix):], renamed.name) // moves it within buf
+	copy(buf[len(prefix):], to.name) // moves it within buf
 	copy(buf[:], prefix)
-	c.lengths[step] = uint8(len(prefix) + renamed.Len)
+	c.lengths[step] = uint8(len(prefix) + to.Len)
 
 	m.head(at.Offset, dnswire.TypeCNAME, set.TTL(), len(prefix)+2)
 	offset := len(m.buf) - m.start

@@ -55,6 +55,7 @@ type Scratch struct {
 	glue   bool
 
 	given    []placed
+	renames  []renamed
 	expanded []expansion
 	proofs   []proven
 }
@@ -68,6 +69,7 @@ func NewScratch(seed1, seed2 uint64) *Scratch {
 		counters: make([]uint32, 0, 512),
 		healthy:  make([]int, 0, 64),
 		given:    make([]placed, 0, 64),
+		renames:  make([]renamed, 0, maxChase),
 		expanded: make([]expansion, 0, maxChase),
 		proofs:   make([]proven, 0, 64),
 	}

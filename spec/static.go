@@ -133,6 +133,7 @@ func (s *static) own(e *entry, z *Zone) {
 		s.fault(pos, "NS records of the zone's own name beside nameservers, which make them: remove one of the two")
 		return
 	}
+	s.b.Implies()
 	o := &z.SOA
 	data := append([]byte(z.Nameservers[0].Name), o.Mbox...)
 	for _, v := range []uint32{o.Serial, o.Refresh, o.Retry, o.Expire, o.Minimum} {

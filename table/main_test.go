@@ -70,6 +70,7 @@ func bare(zones ...*spec.Zone) *spec.Spec {
 func static(t testing.TB, z *spec.Zone) *zone.Data {
 	t.Helper()
 	b := zone.NewBuilder(z.Name)
+	b.Implies()
 	add := func(owner dnswire.Name, typ dnswire.Type, data string) {
 		t.Helper()
 		if err := b.Add(&zone.Record{Owner: owner, Type: typ, TTL: 3600, Data: []byte(data)}); err != nil {

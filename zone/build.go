@@ -17,7 +17,12 @@ type Builder struct {
 	owners  names
 	records []held
 	data    []byte
+	implies bool
 }
+
+// Implies says that zones of ours below this one exist in it, even if none of
+// its records delegates them: to deny the name of a zone is to deny the zone.
+func (b *Builder) Implies() { b.implies = true }
 
 // held is a record that has been added.
 type held struct {
@@ -87,7 +92,7 @@ func (b *Builder) HasApex(t dnswire.Type) (Pos, bool) {
 // is no data. Doubts are what is allowed and probably not meant. Both are in
 // the order of their places.
 func (b *Builder) Build() (d *Data, faults, doubts []Fault) {
-	m := maker{b: b, d: &Data{Name: b.zone}}
+	m := maker{b: b, d: &Data{Name: b.zone, implies: b.implies}}
 	b.group()
 	m.all()
 	byPlace := func(x, y Fault) int {

@@ -29,6 +29,9 @@ type Data struct {
 	names int    // how many names those are
 	apex  uint32 // the zone's own entry
 	cuts  bool   // there are cuts or DNAME records, so that names may be hidden
+	// implies is that zones of ours below this one exist in it, whether it
+	// delegates them or not.
+	implies bool
 	denial
 }
 

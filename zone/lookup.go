@@ -48,11 +48,15 @@ func (t *Tree) Find(name []byte, qtype dnswire.Type) Match {
 		n = t.Lookup(encloser)
 	}
 	whole := len(encloser) == len(name)
-
-	// The DS records of a zone are its parent's to give (RFC 4035 section
-	// 3.1.4.1).
 	if whole && qtype == dnswire.TypeDS && n.has(apex) && t.zones[n.Zone()].parent >= 0 {
-		return t.atParent(name, n)
+		// The DS records of a zone are its parent's to give (RFC 4035 section
+		// 3.1.4.1): the matching down ends there.
+		child := &t.zones[n.Zone()]
+		n, encloser = t.above(child, name)
+		if child.known && !n.has(hidden) {
+			return Match{Kind: Exact, Zone: child.parent, Encloser: len(name), data: t.zones[child.parent].data, entry: child.above}
+		}
+		whole = false
 	}
 	if n.has(hidden) {
 		if m, found := t.divert(n, encloser, whole, qtype); found {
@@ -78,6 +82,16 @@ func (t *Tree) Find(name []byte, qtype dnswire.Type) Match {
 	return m
 }
 
+// above is the longest name above a zone's own that exists in its parent.
+func (t *Tree) above(z *zoned, name []byte) (n *Node, at []byte) {
+	for at = name; ; {
+		at = at[1+int(at[0]):]
+		if n = t.Lookup(at); n != nil && n.Zone() == z.parent {
+			return n, at
+		}
+	}
+}
+
 // divert is steps 3b and 3c of RFC 6672: whether a cut or a DNAME record stands
 // on the way down, and which one comes first.
 func (t *Tree) divert(n *Node, at []byte, whole bool, qtype dnswire.Type) (Match, bool) {
@@ -101,22 +115,6 @@ func (t *Tree) divert(n *Node, at []byte, whole bool, qtype dnswire.Type) (Match
 		return t.match(Redirect, n, len(at)), true
 	}
 	return Match{}, false
-}
-
-// atParent is where the DS records of a zone of ours are, in another one.
-func (t *Tree) atParent(name []byte, n *Node) Match {
-	z := &t.zones[n.Zone()]
-	for up := name; len(up) > len(t.zones[z.parent].name); {
-		up = up[1+int(up[0]):]
-		above := t.Lookup(up)
-		if above == nil || !above.has(hidden) {
-			continue
-		}
-		if m, found := t.divert(above, up, false, dnswire.TypeDS); found {
-			return m
-		}
-	}
-	return Match{Kind: Exact, Zone: z.parent, Encloser: len(name), data: t.zones[z.parent].data, entry: z.above}
 }
 
 func (t *Tree) match(k Kind, n *Node, encloser int) Match {

@@ -16,6 +16,7 @@ type zoned struct {
 	data   *Data
 	parent int    // the zone of ours that it lies in; -1 for none
 	above  uint32 // the entry of its name in the parent's data; none when it has none
+	known  bool   // its name exists in the parent
 }
 
 // NewTree makes the index of zones, each with its data. More is how many names
@@ -56,8 +57,8 @@ func NewTree(data []*Data, more int) *Tree {
 	return t
 }
 
-// nest finds the zone of ours around a zone. The names on the way to it exist
-// there.
+// nest finds the zone of ours around a zone. Where that is made from the
+// configuration, the zones below it exist in it, and so do the names on the way.
 func (t *Tree) nest(i int) {
 	z := &t.zones[i]
 	if z.name.IsRoot() {
@@ -66,7 +67,10 @@ func (t *Tree) nest(i int) {
 	for up := z.name.Parent(); ; up = up.Parent() {
 		if n := t.find([]byte(up)); n >= 0 && t.nodes[n].has(apex) {
 			z.parent = t.nodes[n].Zone()
-			t.between([]byte(z.name), z.parent)
+			if t.zones[z.parent].data.implies {
+				z.known = true
+				t.between([]byte(z.name), z.parent)
+			}
 			return
 		}
 		if up.IsRoot() {
@@ -86,6 +90,7 @@ func (t *Tree) static(zone int, entry uint32, name []byte) {
 			n.data = entry
 		case n.has(apex) && t.zones[at].parent == zone:
 			t.zones[at].above = entry
+			t.known(at)
 		}
 		t.mark(i)
 		return
@@ -103,11 +108,27 @@ func (t *Tree) static(zone int, entry uint32, name []byte) {
 func (t *Tree) foreign(zone int, name []byte) bool {
 	for len(name) > len(t.zones[zone].name) {
 		if i := t.find(name); i >= 0 {
-			return t.nodes[i].Zone() != zone
+			n := &t.nodes[i]
+			if at := n.Zone(); at != zone {
+				if n.has(apex) && t.zones[at].parent == zone {
+					t.known(at)
+				}
+				return true
+			}
+			return false
 		}
 		name = name[1+int(name[0]):]
 	}
 	return false
+}
+
+// known notes that a zone's name exists in its parent, and with it the names on
+// the way.
+func (t *Tree) known(zone int) {
+	if z := &t.zones[zone]; !z.known {
+		z.known = true
+		t.between([]byte(z.name), z.parent)
+	}
 }
 
 // mark notes what a node's records mean for the names below it.
