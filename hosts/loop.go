@@ -33,6 +33,7 @@ type loop struct {
 type outcome struct {
 	f       *family
 	lane    int
+	begun   time.Time
 	reading reading
 	ended   bool // an outage of all servers has
 }
@@ -120,7 +121,7 @@ func (l *loop) start(ctx context.Context, f *family, lane int, now time.Time) {
 	l.inFlight[lane]++
 	l.running.Go(func() {
 		got, ended := r.asker.ask(ctx, u, name, v6, skip)
-		l.results <- outcome{f, lane, got, ended}
+		l.results <- outcome{f, lane, now, got, ended}
 	})
 }
 
@@ -132,14 +133,17 @@ func (l *loop) collect(o outcome, now time.Time) {
 	defer r.mu.Unlock()
 	for {
 		l.inFlight[o.lane]--
-		if !o.f.host.gone {
-			r.take(o.f, o.reading, now)
-		}
 		if o.ended && now.Sub(r.ended) > 2*maxRetry {
 			// What failed for want of servers need not wait for its turn. Not again soon:
 			// a server that comes and goes must not undo the back-off of all names.
 			r.ended = now
 			r.retryAll(now)
+		}
+		if !o.f.host.gone {
+			r.take(o.f, o.reading, now)
+			if o.f.failures > 0 && o.begun.Before(r.ended) {
+				r.hasten(o.f, now) // it failed before the outage ended, or nearly so
+			}
 		}
 		select {
 		case o = <-l.results:

@@ -82,6 +82,13 @@ func (w *world) asks(question string) []ask {
 	return slices.DeleteFunc(slices.Clone(w.asked), func(a ask) bool { return question != "" && a.question != question })
 }
 
+// peak is how many exchanges were under way together at most.
+func (w *world) peak() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.most
+}
+
 func (w *world) exchange(ctx context.Context, server netip.AddrPort, q *dns.Msg, tcp bool) (*dns.Msg, error) {
 	question := q.Question[0].Name + " " + dns.TypeToString[q.Question[0].Qtype]
 	w.mu.Lock()
@@ -222,13 +229,13 @@ func (d *disk) state() (map[string]string, int) {
 // rig is a resolver at work inside a bubble.
 type rig struct {
 	*Resolver
-	t      *testing.T
-	world  *world
-	log    *logs
-	reg    *prometheus.Registry
-	conf   string // files of the system's resolver, which do not exist at first
+	t         *testing.T
+	world     *world
+	log       *logs
+	reg       *prometheus.Registry
+	conf      string // files of the system's resolver, which do not exist at first
 	hostsFile string
-	stop   func()
+	stop      func()
 }
 
 func newRig(t *testing.T, k Keeper) *rig {

@@ -53,8 +53,7 @@ type system struct {
 type watched struct {
 	path string
 	seen fs.FileInfo // nil: it could not be read
-	err  error
-	read bool // at least once
+	read bool        // at least once
 }
 
 // changed is whether the file is not as it was at the last look.

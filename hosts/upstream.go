@@ -137,6 +137,9 @@ func (a *asker) ask(ctx context.Context, u *upstream, name dnswire.Name, v6 bool
 			answered[i], reasons[i] = !r.silent, r.reason
 		}
 	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return reading{verdict: canceled}, ended
+	}
 	reasons = slices.DeleteFunc(reasons, func(s string) bool { return s == "" })
 	return reading{reason: strings.Join(reasons, "; ")}, ended
 }
