@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/hosts"
 	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
@@ -20,14 +21,17 @@ import (
 type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	Keeper     health.Keeper // where verdicts and overrides survive a restart
+	Keeper     health.Keeper // where verdicts, overrides and hosts' addresses survive a restart
 	// Prober makes the probe of a check; nil: those of package probe.
 	Prober func(c health.Check) (probe.Prober, error)
+	// Exchange asks a server for the addresses of a host name; nil: over the network.
+	Exchange hosts.Exchange
 }
 
 // Engine keeps the snapshot. Readers call Snapshot from any goroutine.
 type Engine struct {
 	board    *health.Board
+	hosts    *hosts.Resolver
 	snapshot atomic.Pointer[resolve.Snapshot]
 	settled  chan struct{} // closed when the snapshot has every first verdict
 
@@ -42,7 +46,11 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{board: board, settled: make(chan struct{})}
+	resolver, err := hosts.New(hosts.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, Exchange: o.Exchange})
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{board: board, hosts: resolver, settled: make(chan struct{})}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(endpointStates{e})
 	}
@@ -60,8 +68,8 @@ func (e *Engine) Spec() *spec.Spec {
 	return e.spec
 }
 
-// Settled is closed when every probe has a verdict for the first time, and
-// Snapshot has them all.
+// Settled is closed when every probe has a verdict for the first time and every
+// host name has been asked for, and Snapshot has it all.
 func (e *Engine) Settled() <-chan struct{} { return e.settled }
 
 // Change is a statement that has been compiled and not yet put in force.
@@ -104,31 +112,41 @@ func (e *Engine) Commit(c *Change) error {
 	kept.Zones = nil
 	e.table, e.spec = c.table, &kept
 	e.board.Apply(c.plan)
+	e.hosts.Apply(c.table.Hosts, c.spec.DNS.Resolvers)
 	e.replace()
 	return nil
 }
 
-// Run probes and keeps the snapshot's health up to date until ctx ends.
+// Run probes, resolves host names, and keeps the snapshot up to date until ctx
+// ends.
 func (e *Engine) Run(ctx context.Context) error {
-	var following sync.WaitGroup
+	var running sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
-	following.Go(func() {
-		settled := e.board.Settled()
+	running.Go(func() {
+		judged, resolved := e.board.Settled(), e.hosts.Settled()
 		for {
 			select {
 			case <-ctx.Done():
 				return
-			case <-settled:
-				settled = nil
+			case <-judged:
+				judged = nil
+			case <-resolved:
+				resolved = nil
 			case <-e.board.Changed():
+			case <-e.hosts.Changed():
 			}
 			e.follow()
 		}
 	})
+	var resolving error
+	running.Go(func() {
+		resolving = e.hosts.Run(ctx)
+		stop() // one does not run without the other
+	})
 	err := e.board.Run(ctx)
 	stop()
-	following.Wait()
-	return err
+	running.Wait()
+	return errors.Join(err, resolving)
 }
 
 // follow puts the board's latest view in the snapshot.
@@ -140,12 +158,14 @@ func (e *Engine) follow() {
 	}
 }
 
-// replace makes a snapshot of what there is now. Views change their targets only
-// under e.mu, by Commit, so the view is aligned with the table.
+// replace makes a snapshot of what there is now. Views change their targets and
+// hosts only under e.mu, by Commit, so they are aligned with the table.
 func (e *Engine) replace() {
-	settled := closed(e.board.Settled()) // before the view is taken, which then has it all
-	if v := e.board.View(); e.snapshot.Load() == nil || e.snapshot.Load().Health != v {
-		e.snapshot.Store(&resolve.Snapshot{Table: e.table, Health: v})
+	// Before the views are taken, which then have it all.
+	settled := closed(e.board.Settled()) && closed(e.hosts.Settled())
+	next := resolve.Snapshot{Table: e.table, Health: e.board.View(), Hosts: e.hosts.View()}
+	if now := e.snapshot.Load(); now == nil || *now != next {
+		e.snapshot.Store(&next)
 	}
 	if settled && !closed(e.settled) {
 		close(e.settled)

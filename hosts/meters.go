@@ -23,6 +23,7 @@ func newMeters(reg prometheus.Registerer) *meters {
 			Help: "Host names without any address.",
 		}),
 	}
+	m.queries.WithLabelValues("ok") // so that it is there, at 0, before the first one
 	if reg != nil {
 		reg.MustRegister(m.queries, m.stale, m.unresolved)
 	}

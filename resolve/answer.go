@@ -2,14 +2,13 @@ package resolve
 
 import (
 	"github.com/rhumb-dns/rhumb/dnswire"
-	"github.com/rhumb-dns/rhumb/zone"
 )
 
 func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
 	c.Outcome = Outcome{Zone: -1}
 	c.counters = c.counters[:0]
 	c.expanded, c.proofs, c.given, c.renames = c.expanded[:0], c.proofs[:0], c.given[:0], c.renames[:0]
-	c.last, c.glue = zone.Set{}, false
+	c.last, c.glue, c.named = last{}, false, false
 	if q.Status == dnswire.StatusDrop {
 		return dst
 	}
@@ -27,10 +26,14 @@ func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
 		c.fail(dnswire.NotImp)
 	case q.Status == dnswire.StatusBadVers:
 		c.fail(dnswire.BadVers)
+	case q.Status == dnswire.StatusCookieOnly:
+		// RFC 7873 section 5.4: the cookie is all there is to say, unless one came
+		// along that does not hold.
+		if q.CookieState != dnswire.CookieValid && len(q.Cookie) > dnswire.ClientCookieLen {
+			c.fail(dnswire.BadCookie)
+		}
 	case s.Table.RequireCookie && q.CookieState == dnswire.CookieUnverified && q.Transport == dnswire.UDP:
-		// RFC 7873 section 5.2.3; the good one goes along.
-		c.fail(dnswire.BadCookie)
-	case q.Status == dnswire.StatusCookieOnly: // section 5.4: the cookie is all there is to say
+		c.fail(dnswire.BadCookie) // section 5.2.3; the good one goes along
 	case q.TSIG:
 		// We hold no key, so nothing that is signed can be verified (RFC 8945
 		// section 5.2.1).
@@ -147,9 +150,14 @@ func (s *Snapshot) finish(m *message, q *dnswire.Query, c *Scratch) []byte {
 		}
 		size = o.Len()
 	}
-	if len(msg)+size > limit && o.EDEText != "" {
-		// The text of an extended error is never a reason to truncate.
-		o.EDEText = ""
+	if len(msg)+size > limit && (o.EDEText != "" || o.ReportChannel != "") {
+		// The text of an extended error is never a reason to truncate, nor is what
+		// the next answer can say as well.
+		o.EDEText, o.ReportChannel = "", ""
+		size = o.Len()
+	}
+	if len(msg)+size > limit && o.NSID != "" && len(msg)+size-len(o.NSID) <= limit {
+		o.NSID = ""
 		size = o.Len()
 	}
 	if len(msg)+size > limit && m.required > 0 {

@@ -26,9 +26,13 @@ import (
 // What counts for panic and min_healthy is endpoints of every family, so that A
 // and AAAA follow the same pools. What an operator has forced down is no
 // candidate, whatever rule ignores health, as long as something else is left.
+//
+// A host name that is flattened is a candidate only while addresses of the
+// family are known of it, unless records are made of its name.
 func (s *Snapshot) pick(node *table.Node, p *table.Plan, f table.Family, c *Scratch) (*table.Members, []steer.Candidate) {
 	ms := &p.Members[f]
 	set, unknown := s.up(c, node, ms)
+	set = s.known(c, ms, set)
 	switch {
 	case len(set) == 0:
 	case p.Policy.Panic > 0 && s.panics(node, p, c):
@@ -105,7 +109,7 @@ func (s *Snapshot) withState(c *Scratch, node *table.Node, ms *table.Members, wa
 		}
 	}
 	c.set = set
-	return set
+	return s.known(c, ms, set)
 }
 
 // regardless is every endpoint whatever its health, but for those that an
@@ -121,11 +125,28 @@ func (s *Snapshot) regardless(c *Scratch, node *table.Node, ms *table.Members) [
 		}
 		set = append(set, ms.Candidates[i])
 	}
-	if len(set) == 0 {
-		set = append(set, ms.Candidates...)
+	if set = s.known(c, ms, set); len(set) == 0 {
+		set = s.known(c, ms, append(set, ms.Candidates...))
 	}
 	c.set = set
 	return set
+}
+
+// known drops the host names of which no addresses are known.
+func (s *Snapshot) known(c *Scratch, ms *table.Members, set []steer.Candidate) []steer.Candidate {
+	if ms.Hosts == nil || c.named {
+		return set
+	}
+	kept := set[:0]
+	for _, cand := range set {
+		if h := ms.Hosts[cand.Index]; h >= 0 {
+			if addrs, _ := s.addrs(h, ms.Family); len(addrs) == 0 {
+				continue
+			}
+		}
+		kept = append(kept, cand)
+	}
+	return kept
 }
 
 // lastHealthy is the endpoints that were the last to be up, taking those that
@@ -200,7 +221,7 @@ func (s *Snapshot) unhealthy(node *table.Node, p *table.Plan, ms *table.Members,
 	if set = c.chain(p, ms, set); len(set) > 0 {
 		return set
 	}
-	c.set = append(c.set[:0], ms.Candidates...)
+	c.set = s.known(c, ms, append(c.set[:0], ms.Candidates...))
 	c.traceSet("all_down", "the steering keeps none of them; also those that an operator has forced down", ms, c.set)
 	return c.chain(p, ms, c.set)
 }
@@ -234,12 +255,16 @@ func (s *Snapshot) reserve(node *table.Node, p *table.Plan, ms *table.Members, c
 func (s *Snapshot) panics(node *table.Node, p *table.Plan, c *Scratch) bool {
 	up, all := 0, 0
 	for f := range p.Members {
-		for _, t := range p.Members[f].Targets {
+		ms := &p.Members[f]
+		for i, t := range ms.Targets {
+			if twice(ms, i) {
+				continue
+			}
 			if s.state(int(t), node) == health.Up {
 				up++
 			}
+			all++
 		}
-		all += len(p.Members[f].Targets)
 	}
 	if float64(up) >= p.Policy.Panic*float64(all) {
 		return false
@@ -249,6 +274,9 @@ func (s *Snapshot) panics(node *table.Node, p *table.Plan, c *Scratch) bool {
 	}
 	return true
 }
+
+// twice is whether a member counts in the other address family already.
+func twice(ms *table.Members, i int) bool { return ms.Family == table.V6 && ms.Flat(i) }
 
 // minHealthy drops the candidates of pools with too few healthy endpoints,
 // unless that leaves none. With health.Unknown, those of which nothing is known
@@ -263,9 +291,10 @@ func (s *Snapshot) minHealthy(c *Scratch, node *table.Node, p *table.Plan, ms *t
 	}
 	c.healthy = counts
 	for f := range p.Members {
-		for i, t := range p.Members[f].Targets {
-			if st := s.state(int(t), node); st == health.Up || st == least {
-				counts[p.Members[f].Candidates[i].Pool]++
+		ms := &p.Members[f]
+		for i, t := range ms.Targets {
+			if st := s.state(int(t), node); (st == health.Up || st == least) && !twice(ms, i) {
+				counts[ms.Candidates[i].Pool]++
 			}
 		}
 	}
@@ -284,8 +313,12 @@ func (s *Snapshot) minHealthy(c *Scratch, node *table.Node, p *table.Plan, ms *t
 }
 
 func (c *Scratch) chain(p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
+	wants := p.Wants
+	if c.named {
+		wants = p.WantsAll
+	}
 	for i, f := range p.Chain {
-		c.query.Want = p.Wants[i]
+		c.query.Want = wants[i]
 		set = f.Apply(&c.query, set)
 		if c.trace != nil {
 			c.trace.set(f.String(), f.Rule(), ms, set)
@@ -296,7 +329,7 @@ func (c *Scratch) chain(p *table.Plan, ms *table.Members, set []steer.Candidate)
 
 // first is as many candidates as the service answers.
 func (c *Scratch) first(p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
-	if n := p.Policy.Answers; n > 0 && n < len(set) {
+	if n := p.Policy.Answers; n > 0 && n < len(set) && !c.named {
 		set = set[:n]
 		c.traceSet("answers", "as many records as the service answers", ms, set)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/hosts"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/table"
@@ -30,6 +32,7 @@ import (
 //	unknown ADDRESS...             nothing is known of them
 //	last ADDRESS SECONDS           it is down, and was up so many seconds after the first was
 //	override NAME ADDRESS up|down  an operator says so, for that service
+//	host NAME [ADDRESS...]         these are the addresses of a host name, for 10 s
 //	> NAME TYPE [OPTION...]        a query, see asked
 //
 // What follows a query until an empty line is the answer, as render writes it.
@@ -62,7 +65,11 @@ func play(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	st, words := states{}, []health.Overriding(nil)
-	snap := &resolve.Snapshot{Table: tab, Health: st.view(tab)}
+	details := make([]hosts.Detail, len(tab.Hosts))
+	for i, n := range tab.Hosts {
+		details[i].Name = n
+	}
+	snap := &resolve.Snapshot{Table: tab, Health: st.view(tab), Hosts: hosts.Fixed(details...)}
 	scratch := resolve.NewScratch(1, 2)
 
 	lines := strings.Split(strings.TrimRight(script, "\n"), "\n")
@@ -109,6 +116,8 @@ func play(t *testing.T, file string) {
 			known(t, tab, f[1])
 			was := time.Unix(1_700_000_000, 0).Add(time.Duration(s * float64(time.Second)))
 			st[f[1]] = health.Detail{State: health.Down, Authority: health.Validation, LastUp: was}
+		case f[0] == "host" && len(f) > 1:
+			resolved(t, tab, details, f[1], f[2:])
 		case f[0] == "override" && len(f) == 4:
 			words = append(words, health.Overriding{Service: f[1], Endpoint: f[2], Healthy: f[3] == "up", Reason: "test"})
 		default:
@@ -118,13 +127,36 @@ func play(t *testing.T, file string) {
 		if words != nil {
 			v = st.overridden(t, tab, words)
 		}
-		snap = &resolve.Snapshot{Table: tab, Health: v}
+		snap = &resolve.Snapshot{Table: tab, Health: v, Hosts: hosts.Fixed(details...)}
 	}
 	if *update && out != string(raw) {
 		if err := os.WriteFile(file, []byte(out), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// resolved sets the addresses of a host name.
+func resolved(t *testing.T, tab *table.Table, details []hosts.Detail, name string, addrs []string) {
+	t.Helper()
+	n, err := dnswire.ParseName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.Index(tab.Hosts, n)
+	if at < 0 {
+		t.Fatalf("no host %s", name)
+	}
+	d := hosts.Detail{Name: n, V4: hosts.Records{TTL: 10 * time.Second}, V6: hosts.Records{TTL: 10 * time.Second}}
+	for _, a := range addrs {
+		ip := netip.MustParseAddr(a)
+		if ip.Is4() {
+			d.V4.Addrs = append(d.V4.Addrs, ip)
+		} else {
+			d.V6.Addrs = append(d.V6.Addrs, ip)
+		}
+	}
+	details[at] = d
 }
 
 // known fails for an endpoint that the table does not have: a slip of the pen.

@@ -5,17 +5,18 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/hosts"
 	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
-	"github.com/rhumb-dns/rhumb/zone"
 )
 
 // Snapshot is everything an answer depends on, at one instant: the compiled
-// table and the health of its endpoints. It is immutable; a query loads one
-// pointer to one, once.
+// table, the health of its endpoints and the addresses of its host names. It is
+// immutable; a query loads one pointer to one, once.
 type Snapshot struct {
 	Table  *table.Table
 	Health *health.View
+	Hosts  *hosts.View // nil while nothing is known of any
 }
 
 // Outcome is what an answer was, for counting. It is overwritten by each Append.
@@ -37,6 +38,8 @@ type Scratch struct {
 	set      []steer.Candidate
 	counters []uint32
 	healthy  []int // of each pool, while a service is picked
+	named    bool  // the endpoints picked are answered by name, all of them
+	hints    [2][maxHints * 16]byte
 	opt      dnswire.OPT
 	trace    *Trace
 
@@ -47,12 +50,10 @@ type Scratch struct {
 	target   [256]byte
 	other    [256]byte
 
-	// The last record set of the answer or the referral: where it begins in the
-	// message, of which name it is, and whether its addresses are glue.
-	last   zone.Set
-	lastAt int
-	lastOf question
-	glue   bool
+	// The last record set of the answer or the referral, and whether its addresses
+	// are glue.
+	last last
+	glue bool
 
 	given    []placed
 	renames  []renamed

@@ -19,7 +19,7 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at question, match *zone.M
 			if c.trace != nil {
 				c.trace.note("static", "%d %s of the zone itself", set.Count, q.Type)
 			}
-			c.last, c.lastAt, c.lastOf = set, len(m.buf)-m.start, at
+			c.last = last{set.Type, set.Count, len(m.buf) - m.start, at}
 			m.set(&set, at.Place)
 			m.answer += set.Count
 			if q.Type == dnswire.TypeRRSIG {
@@ -127,7 +127,7 @@ func (s *Snapshot) referral(m *message, q *dnswire.Query, at question, match *zo
 	}
 	set, _ := match.Set(dnswire.TypeNS)
 	owner := question{at.name[at.Len-match.Encloser:], m.within(at, match.Encloser)}
-	c.last, c.lastAt, c.lastOf = set, len(m.buf)-m.start, owner
+	c.last = last{set.Type, set.Count, len(m.buf) - m.start, owner}
 	c.glue = true
 	m.set(&set, owner.Place)
 	m.auth += set.Count
@@ -142,6 +142,14 @@ func (s *Snapshot) referral(m *message, q *dnswire.Query, at question, match *zo
 		return
 	}
 	s.undelegated(m, owner, match, c)
+}
+
+// last is a record set in the message.
+type last struct {
+	typ   dnswire.Type
+	count int
+	at    int // where it begins
+	of    question
 }
 
 // targetAt is where a name that the client will ask for next stands in the data
@@ -162,8 +170,8 @@ func targetAt(t dnswire.Type) int {
 // to: those of the name servers below a cut must be there (RFC 9471 section 3),
 // all others as far as there is room.
 func (s *Snapshot) additional(m *message, q *dnswire.Query, c *Scratch) {
-	skip := targetAt(c.last.Type)
-	if c.last.Count == 0 || skip < 0 {
+	skip := targetAt(c.last.typ)
+	if c.last.count == 0 || skip < 0 {
 		return
 	}
 	room := q.Limit()
@@ -179,18 +187,18 @@ func (s *Snapshot) additional(m *message, q *dnswire.Query, c *Scratch) {
 		if !must && m.required == 0 {
 			m.required, m.needed = len(m.buf), m.extra
 		}
-		at := c.lastAt
-		for range c.last.Count {
+		at := c.last.at
+		for range c.last.count {
 			data := at + 12
 			at = data + int(binary.BigEndian.Uint16(m.buf[m.start+data-2:]))
 			target := m.name(data+skip, &c.target)
 			if target.Len == 1 { // "." is the owner in SVCB and HTTPS, nobody elsewhere
-				if c.last.Type != dnswire.TypeSVCB && c.last.Type != dnswire.TypeHTTPS {
+				if c.last.typ != dnswire.TypeSVCB && c.last.typ != dnswire.TypeHTTPS {
 					continue
 				}
-				target = c.lastOf
+				target = c.last.of
 			}
-			if c.glue && must != below(target.name, c.lastOf.name) {
+			if c.glue && must != below(target.name, c.last.of.name) {
 				continue
 			}
 			if target.Offset > maxOffset {

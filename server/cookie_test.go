@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -192,6 +193,21 @@ func TestCookieCheck(t *testing.T) {
 	}
 }
 
+// Another version is another construction, whatever its hash looks like to us.
+func TestCookieOfAnotherVersion(t *testing.T) {
+	c := newCookies()
+	q := cookieQuery(t, "192.0.2.1", "2464c4abcf10c957")
+	for version, want := range map[byte]dnswire.CookieState{1: dnswire.CookieValid, 2: dnswire.CookieUnverified} {
+		h := newCookieHash(q)
+		var cookie [dnswire.ServerCookieLen]byte
+		h.sum(&cookie, &c.own[0], []byte{version, 0, 0, 0, 0, 0, 0, 9})
+		back := &dnswire.Query{Client: q.Client, Cookie: slices.Concat(q.Cookie, cookie[:])}
+		if c.check(back, nil, 9); back.CookieState != want {
+			t.Errorf("version %d: state %d", version, back.CookieState)
+		}
+	}
+}
+
 // A cookie holds while the time in it passes 2^32.
 func TestCookieTimeWraps(t *testing.T) {
 	c := newCookies()
@@ -355,6 +371,30 @@ func BenchmarkCookie(b *testing.B) {
 					c.check(q, nil, of.now)
 				}
 			})
+		}
+	}
+}
+
+// The cookie comes back over the wire, behind the client's own.
+func TestCookieComesBack(t *testing.T) {
+	r := start(t, Options{}, "127.0.0.1:0")
+	client := []byte("12345678")
+	c := dial(t, "udp", r.Addrs()[0])
+	if _, err := c.Write(withCookie(t, client)); err != nil {
+		t.Fatal(err)
+	}
+	udp := make([]byte, 4096)
+	n, err := c.Read(udp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tc := dial(t, "tcp", r.Addrs()[0])
+	send(t, tc, withCookie(t, client))
+	for _, msg := range [][]byte{udp[:n], receive(t, tc)} {
+		check(t, msg, 7)
+		option := slices.Concat([]byte{0, 10, 0, 24}, client, []byte{cookieVersion, 0, 0, 0})
+		if !bytes.Contains(msg, option) {
+			t.Errorf("no cookie in %x", msg)
 		}
 	}
 }

@@ -60,6 +60,9 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, 
 				if scope.keys != nil {
 					scope.keys = append(scope.keys, k)
 				}
+				if use.policy.SRV || len(use.policy.TXT) > 0 {
+					scope.fixed = append(scope.fixed, fixed{label, use.policy, k})
+				}
 			}
 		}
 	}

@@ -252,6 +252,12 @@ type SVCB struct {
 	Hints         bool     // the addresses of the answer are in it, as ipv4hint and ipv6hint
 }
 
+// Plain is whether the record has no parameters but hints. One for host names
+// alone then sends the client to the host's own record (AliasMode).
+func (b *SVCB) Plain() bool {
+	return len(b.ALPN) == 0 && !b.NoDefaultALPN && b.Port == 0 && len(b.ECH) == 0
+}
+
 // Step is one filter of a chain.
 type Step struct {
 	Filter string   // rotate, shuffle, weighted, tier, limit, tags

@@ -3,13 +3,16 @@ package spec
 import (
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec/document"
 	"github.com/rhumb-dns/rhumb/zone"
+	"github.com/rhumb-dns/rhumb/zone/text"
 )
 
 // static collects the static records of one zone: of its file, of its records,
@@ -36,22 +39,22 @@ type stating struct {
 const configured = 1 << 24
 
 // from is the place of records that the configuration states.
-func (s *static) from(at document.Node, p *path) zone.Pos {
+func (s *static) from(at document.Node, p *path) text.Pos {
 	s.stated = append(s.stated, stating{at, p})
-	return zone.Pos{File: configured + int32(len(s.stated)-1), Line: int32(at.Line())}
+	return text.Pos{File: configured + int32(len(s.stated)-1), Line: int32(at.Line())}
 }
 
-func (s *static) add(at zone.Pos, owner dnswire.Name, t dnswire.Type, ttl uint32, data []byte) {
-	s.put(&zone.Record{Owner: owner, Type: t, TTL: ttl, Data: data, Pos: at})
+func (s *static) add(at text.Pos, owner dnswire.Name, t dnswire.Type, ttl uint32, data []byte) {
+	s.put(&text.Record{Owner: owner, Type: t, TTL: ttl, Data: data, Pos: at})
 }
 
-func (s *static) put(r *zone.Record) {
+func (s *static) put(r *text.Record) {
 	if err := s.b.Add(r); err != nil {
 		s.fault(r.Pos, "%s", err)
 	}
 }
 
-func (s *static) fault(at zone.Pos, format string, args ...any) {
+func (s *static) fault(at text.Pos, format string, args ...any) {
 	s.faults = append(s.faults, zone.Fault{Pos: at, Msg: fmt.Sprintf(format, args...)})
 }
 
@@ -92,7 +95,7 @@ func (s *static) file(e *entry, ttl uint32) bool {
 	if !filepath.IsAbs(name) { // as the configuration file itself was named
 		shown = filepath.Join(filepath.Dir(e.val().Name()), name)
 	}
-	files, errs := zone.ReadFile(shown, zone.TextOptions{Origin: s.zone.Name, TTL: ttl}, s.put)
+	files, errs := text.ReadFile(shown, text.Options{Origin: s.zone.Name, TTL: ttl}, s.put)
 	s.files = append([]string{shown}, files[1:]...)
 	s.d.looked = append(s.d.looked, files...)
 	for _, e := range errs {
@@ -106,12 +109,12 @@ func (s *static) records(e *entry, ttl uint32) {
 	p := s.path.dot("records")
 	for _, list := range e.vals {
 		for i, it := range s.d.list(list, p) {
-			text, ok := s.d.text(it, p.at(i))
+			line, ok := s.d.text(it, p.at(i))
 			if !ok {
 				continue
 			}
 			at := s.from(it, p.at(i))
-			err := zone.ReadRecord(text, zone.TextOptions{Origin: s.zone.Name, TTL: ttl}, func(r *zone.Record) {
+			err := text.ReadRecord(line, text.Options{Origin: s.zone.Name, TTL: ttl}, func(r *text.Record) {
 				r.Pos = at
 				s.put(r)
 			})
@@ -148,6 +151,79 @@ func (s *static) own(e *entry, z *Zone) {
 				t = dnswire.TypeAAAA
 			}
 			s.add(at, ns.Name, t, o.TTL, a.AsSlice())
+		}
+	}
+}
+
+// fixed is a service that has static records of its own, and where it stands.
+type fixed struct {
+	label  string
+	policy *Policy
+	key    document.Node
+}
+
+// service adds the static records of a service: its texts, and the names that
+// its SRV records have for addresses.
+func (s *static) service(f fixed) {
+	at := s.from(f.key, s.path.dot("services").dot(f.label))
+	name := dnswire.Name(appendWire(nil, f.label, s.zone.Name))
+	sole := func(owner dnswire.Name, t dnswire.Type, data []byte) {
+		if err := s.b.AddSole(&text.Record{Owner: owner, Type: t, TTL: f.policy.TTL, Data: data, Pos: at}); err != nil {
+			s.fault(at, "%s", err)
+		}
+	}
+	for _, t := range f.policy.TXT {
+		sole(name, dnswire.TypeTXT, characterStrings(t))
+	}
+	if !f.policy.SRV {
+		return
+	}
+	for _, pool := range f.policy.all() {
+		for i := range pool.Endpoints {
+			if e := &pool.Endpoints[i]; e.Host == "" {
+				t := dnswire.TypeA
+				if e.Address.Is6() {
+					t = dnswire.TypeAAAA
+				}
+				sole(dnswire.Name(AppendTarget(nil, e.Address))+name, t, e.Address.AsSlice())
+			}
+		}
+	}
+}
+
+// AppendTarget appends, in wire form, the label of the name that the SRV records
+// of a service have for an address, which stands directly below the service:
+// 192-0-2-1, or 2001-0db8-0000-0000-0000-0000-0000-0001.
+func AppendTarget(dst []byte, a netip.Addr) []byte {
+	at := len(dst)
+	dst = append(dst, 0)
+	if b := a.AsSlice(); len(b) == 4 {
+		for _, c := range b {
+			dst = append(strconv.AppendUint(dst, uint64(c), 10), '-')
+		}
+	} else {
+		const digits = "0123456789abcdef"
+		for i, c := range b {
+			dst = append(dst, digits[c>>4], digits[c&15])
+			if i%2 == 1 {
+				dst = append(dst, '-')
+			}
+		}
+	}
+	dst = dst[:len(dst)-1]
+	dst[at] = byte(len(dst) - at - 1)
+	return dst
+}
+
+// characterStrings is a text as the data of a TXT record: strings of 255 octets
+// and what is left (RFC 1035 section 3.3.14).
+func characterStrings(s string) []byte {
+	var out []byte
+	for {
+		n := min(len(s), 255)
+		out = append(append(out, byte(n)), s[:n]...)
+		if s = s[n:]; s == "" {
+			return out
 		}
 	}
 }
@@ -215,7 +291,7 @@ func (s *static) beneath(scope *zoneScope) {
 			s.d.doubt(at, p, "the records of %s no longer answer for this name", bare(dnswire.Name(tree.Text(m.Node))))
 		case zone.Exact:
 			m.Each(func(set zone.Set) bool {
-				why := svc.Policy.clash(set.Type, svc.Label == "@")
+				why := svc.Policy.clash(set.Type)
 				if why != "" {
 					s.d.fail(at, p, "%s", why)
 				}
@@ -226,22 +302,23 @@ func (s *static) beneath(scope *zoneScope) {
 }
 
 // clash is why a service cannot share its name with a static record set.
-func (p *Policy) clash(t dnswire.Type, apex bool) string {
-	switch t {
-	case dnswire.TypeCNAME:
+func (p *Policy) clash(t dnswire.Type) string {
+	switch {
+	case t == dnswire.TypeCNAME:
 		return "it has a CNAME record, which stands alone: remove the record or the service"
-	case dnswire.TypeA, dnswire.TypeAAAA:
+	case t == dnswire.TypeA, t == dnswire.TypeAAAA:
 		return fmt.Sprintf("it has static %s records, and a service answers for A and AAAA: remove the records or the service", t)
-	}
-	if !apex && p.redirects() {
-		return fmt.Sprintf("it has static %s records, and a service of host names answers with CNAME, which stands alone", t)
+	case t == dnswire.TypeHTTPS && p.HTTPS != nil, t == dnswire.TypeSVCB && p.SVCB != nil, t == dnswire.TypeSRV && p.SRV:
+		return fmt.Sprintf("it has static %s records, and the service makes its own: remove one of the two", t)
+	case p.redirects():
+		return fmt.Sprintf("it has static %s records, and a service of host names answers with CNAME, which stands alone: state flatten: true, or remove the records", t)
 	}
 	return ""
 }
 
 // redirects is whether the service is answered as CNAME.
 func (p *Policy) redirects() bool {
-	return slices.ContainsFunc(p.all(), func(pool *Pool) bool {
+	return !p.Flatten && slices.ContainsFunc(p.all(), func(pool *Pool) bool {
 		return slices.ContainsFunc(pool.Endpoints, func(e Endpoint) bool { return e.Host != "" })
 	})
 }

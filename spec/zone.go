@@ -124,6 +124,9 @@ func (d *decoder) zone(z *stated) *Zone {
 	if records != nil {
 		st.records(records, zn.SOA.TTL)
 	}
+	for _, f := range scope.fixed {
+		st.service(f)
+	}
 	switch {
 	case servers != nil:
 		if len(d.errs) == before {
@@ -145,6 +148,8 @@ type zoneScope struct {
 	// keys are where the zone's services stand, in their order; nil in a zone
 	// without records that they could collide with.
 	keys []document.Node
+	// fixed are the services that have static records of their own.
+	fixed []fixed
 }
 
 // child is the zone below this one to which the name belongs, or no name.

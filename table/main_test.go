@@ -9,6 +9,7 @@ import (
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/zone"
+	"github.com/rhumb-dns/rhumb/zone/text"
 )
 
 func parse(t testing.TB, text string) *spec.Spec {
@@ -73,7 +74,7 @@ func static(t testing.TB, z *spec.Zone) *zone.Data {
 	b.Implies()
 	add := func(owner dnswire.Name, typ dnswire.Type, data string) {
 		t.Helper()
-		if err := b.Add(&zone.Record{Owner: owner, Type: typ, TTL: 3600, Data: []byte(data)}); err != nil {
+		if err := b.Add(&text.Record{Owner: owner, Type: typ, TTL: 3600, Data: []byte(data)}); err != nil {
 			t.Fatal(err)
 		}
 	}

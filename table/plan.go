@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -49,8 +50,12 @@ type Plan struct {
 	Chain   []steer.Filter
 	// Wants is, for each filter of the chain, how many candidates matter behind
 	// it; 0 is all. With a filter behind it that chooses by itself, all do.
-	Wants   []int
-	Rotates bool // the chain uses the service's sequence
+	Wants []int
+	// WantsAll is Wants for answers that have every endpoint that the chain keeps.
+	WantsAll []int
+	Rotates  bool // the chain uses the service's sequence
+	// Hosted says that every endpoint is a host name that is flattened.
+	Hosted bool
 	// PerService says that some check asks for the service's own host, so that no
 	// other service shares the plan.
 	PerService bool
@@ -63,12 +68,17 @@ type Plan struct {
 
 // Members are the endpoints of one family.
 type Members struct {
+	Family Family
 	// Candidates are the endpoints as filters see them; Candidate.Index is the
 	// position here.
 	Candidates []steer.Candidate
 	Targets    []int32 // their index in Table.Targets, for the health view
 	InRow      bool    // each of Targets is one more than the one before it
 	Endpoints  []*spec.Endpoint
+	// Hosts are, where host names are flattened, the index in Table.Hosts of each
+	// member that is one, and -1 of the others; nil where none is. Such a member
+	// stands in both address families.
+	Hosts []int32
 	// Repeats is whether some address stands there more than once, as it may when
 	// it is in several pools. An answer has it once (RFC 2181 section 5).
 	Repeats bool
@@ -106,6 +116,7 @@ type planner struct {
 	table   *Table
 	shared  map[*spec.Policy]uint32
 	targets map[string]int32
+	hosts   map[dnswire.Name]int32
 	hosted  map[*spec.Pool]bool // some check of the pool needs the service's host
 }
 
@@ -148,6 +159,9 @@ func (p *planner) plan(pol *spec.Policy, service func() string) (uint32, error) 
 		host = service()
 	}
 	plan := &Plan{Policy: pol, PerService: perService}
+	for f := range plan.Members {
+		plan.Members[f].Family, plan.Spare[f].Family = Family(f), Family(f)
+	}
 	marks := p.chain(plan)
 	if len(marks) > maxMarks {
 		return 0, fmt.Errorf("service %s: %d tags filters in a chain; %d are possible", service(), len(marks), maxMarks)
@@ -168,6 +182,8 @@ func (p *planner) plan(pol *spec.Policy, service func() string) (uint32, error) 
 		plan.Members[f].finish()
 		plan.Spare[f].finish()
 	}
+	plan.Hosted = pol.Flatten && !slices.ContainsFunc(append(plan.Members[V4].Endpoints, plan.Members[V6].Endpoints...),
+		func(e *spec.Endpoint) bool { return e.Host == "" })
 	i := uint32(len(p.table.Plans))
 	p.table.Plans = append(p.table.Plans, plan)
 	if !perService {
@@ -199,6 +215,7 @@ func (p *planner) chain(plan *Plan) (marks [][]string) {
 		}
 	}
 	plan.Wants = wants(plan.Chain, plan.Policy.Answers)
+	plan.WantsAll = wants(plan.Chain, 0)
 	return marks
 }
 
@@ -237,30 +254,71 @@ func (m *Members) finish() {
 func (p *planner) members(plan *Plan, into *[families]Members, pool *spec.Pool, at int, host string, marks [][]string) {
 	for i := range pool.Endpoints {
 		e := &pool.Endpoints[i]
-		f := Hosts
-		if e.Host == "" {
-			f = familyOf(e.Address)
-		}
-		m := &into[f]
-		c := steer.Candidate{
-			Index: uint32(len(m.Candidates)), Weight: e.Weight, Pool: uint16(at), Priority: uint16(e.Priority),
-		}
+		c := steer.Candidate{Weight: e.Weight, Pool: uint16(at), Priority: uint16(e.Priority)}
 		for bit, tags := range marks {
 			if hasAll(e.Tags, tags) {
 				c.Marks |= 1 << bit
 			}
 		}
-		m.Candidates = append(m.Candidates, c)
-		m.Targets = append(m.Targets, p.target(e, host))
-		m.Endpoints = append(m.Endpoints, e)
-		if f != Hosts {
-			m.rdata = append(m.rdata, e.Address.AsSlice()...)
+		target := p.target(e, host)
+		switch {
+		case e.Host == "":
+			into[familyOf(e.Address)].add(c, e, target, -1)
+		case plan.Policy.Flatten:
+			h := p.host(e.Host)
+			into[V4].add(c, e, target, h)
+			into[V6].add(c, e, target, h)
+		default:
+			into[Hosts].add(c, e, target, -1)
 		}
 		for _, c := range e.Checks {
 			plan.Together = max(plan.Together, c.Interval)
 		}
 	}
 }
+
+// add adds a member; host is its index in Table.Hosts when it is flattened.
+func (m *Members) add(c steer.Candidate, e *spec.Endpoint, target, host int32) {
+	c.Index = uint32(len(m.Candidates))
+	m.Candidates = append(m.Candidates, c)
+	m.Targets = append(m.Targets, target)
+	m.Endpoints = append(m.Endpoints, e)
+	if host >= 0 && m.Hosts == nil {
+		m.Hosts = slices.Repeat([]int32{-1}, len(m.Candidates)-1)
+	}
+	if m.Hosts != nil {
+		m.Hosts = append(m.Hosts, host)
+	}
+	switch {
+	case m.Family == Hosts:
+	case e.Host == "":
+		m.rdata = append(m.rdata, e.Address.AsSlice()...)
+	default: // so that the others are found by their position
+		m.rdata = append(m.rdata, make([]byte, m.Family.Size())...)
+	}
+}
+
+// Size is the length of an address in octets.
+func (f Family) Size() int {
+	if f == V4 {
+		return 4
+	}
+	return 16
+}
+
+// host is the index in Table.Hosts of a host name.
+func (p *planner) host(name dnswire.Name) int32 {
+	i, ok := p.hosts[name]
+	if !ok {
+		i = int32(len(p.table.Hosts))
+		p.table.Hosts = append(p.table.Hosts, name)
+		p.hosts[name] = i
+	}
+	return i
+}
+
+// Flat is whether member i is a host name that is flattened.
+func (m *Members) Flat(i int) bool { return m.Hosts != nil && m.Hosts[i] >= 0 }
 
 func hasAll(have, want []string) bool {
 	for _, w := range want {

@@ -17,8 +17,9 @@ type Table struct {
 	Zones   []*Zone
 	Plans   []*Plan
 	Targets []health.Target
-	ECS     bool   // client subnets are answered
-	NSID    string // the identity given when asked for; empty: none
+	Hosts   []dnswire.Name // host names whose addresses are answered
+	ECS     bool           // client subnets are answered
+	NSID    string         // the identity given when asked for; empty: none
 
 	CookieSecrets [][16]byte // of DNS cookies: the first makes them, all verify; empty: the server's own
 	RequireCookie bool       // UDP clients with a cookie that does not hold get BADCOOKIE
@@ -59,6 +60,7 @@ func Compile(prev *Table, s *spec.Spec) (*Table, error) {
 		table:   t,
 		shared:  map[*spec.Policy]uint32{},
 		targets: map[string]int32{},
+		hosts:   map[dnswire.Name]int32{},
 		hosted:  map[*spec.Pool]bool{},
 	}}
 	data := make([]*zone.Data, len(s.Zones))

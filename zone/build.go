@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/zone/text"
 )
 
 // Builder collects the records of a zone and makes its Data of them.
@@ -29,9 +30,10 @@ type held struct {
 	owner uint32 // index in owners
 	at    uint32 // where its data is
 	ttl   uint32
-	pos   Pos
+	pos   text.Pos
 	size  uint16
 	typ   dnswire.Type
+	sole  bool
 }
 
 // NewBuilder makes a builder for a zone.
@@ -39,7 +41,7 @@ func NewBuilder(zone dnswire.Name) *Builder { return &Builder{zone: zone} }
 
 // Fault is what is wrong with a record, and where it was written.
 type Fault struct {
-	Pos Pos
+	Pos text.Pos
 	Msg string
 	// Absent is that something is missing, which may be because what should have
 	// stated it is wrong in itself.
@@ -49,8 +51,18 @@ type Fault struct {
 // maxArena is how much an offset of 32 bits reaches.
 const maxArena = math.MaxUint32 - 1<<20
 
+// AddSole adds a record to which nothing else may add: all records of its set
+// must have been written in the same place.
+func (b *Builder) AddSole(r *text.Record) error {
+	err := b.Add(r)
+	if err == nil {
+		b.records[len(b.records)-1].sole = true
+	}
+	return err
+}
+
 // Add adds a record. The error says why the zone cannot have it.
-func (b *Builder) Add(r *Record) error {
+func (b *Builder) Add(r *text.Record) error {
 	if !r.Owner.Within(b.zone) {
 		return fmt.Errorf("%s is outside of the zone %s", r.Owner, b.zone)
 	}
@@ -78,14 +90,14 @@ func (b *Builder) Len() int { return len(b.records) }
 func (b *Builder) rdata(h *held) []byte { return b.data[h.at : h.at+uint32(h.size)] }
 
 // HasApex is whether the zone's own name has a record of a type.
-func (b *Builder) HasApex(t dnswire.Type) (Pos, bool) {
+func (b *Builder) HasApex(t dnswire.Type) (text.Pos, bool) {
 	n := b.owners.find([]byte(b.zone))
 	for i := range b.records {
 		if h := &b.records[i]; int(h.owner) == n && h.typ == t {
 			return h.pos, true
 		}
 	}
-	return Pos{}, false
+	return text.Pos{}, false
 }
 
 // Build makes the data. Faults are contradictions, all of them; with any there
@@ -244,7 +256,7 @@ func (m *maker) owner(recs []held) {
 
 // maxSet is the length of the largest record set that fits in a message with
 // its question and an OPT record.
-const maxSet = dnswire.MaxTCP - dnswire.HeaderLen - 255 - 4 - 512
+const maxSet = dnswire.MaxTCP - 300
 
 // set lays out one record set: each record once (RFC 2181 section 5), all with
 // the lowest TTL (section 5.2).
@@ -257,6 +269,10 @@ func (m *maker) set(name []byte, recs []held) {
 				m.doubt(h, "%s %s has another TTL than at line %d: the lowest is taken for all of them", m.name(h), h.typ, first.pos.Line)
 			}
 			ttl = min(ttl, h.ttl)
+		}
+		if h := &recs[1+i]; (h.sole || first.sole) && h.pos != first.pos {
+			m.fault(h, "%s has %s records at line %d as well: state them in one place", m.name(h), h.typ, first.pos.Line)
+			return
 		}
 	}
 	l := &m.l

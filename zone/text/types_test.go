@@ -1,4 +1,4 @@
-package zone
+package text
 
 import (
 	"bytes"
@@ -139,7 +139,7 @@ func TestEveryType(t *testing.T) {
 func readOne(t *testing.T, line string) *Record {
 	t.Helper()
 	var got *Record
-	err := ReadRecord(line, TextOptions{Origin: "\x07example\x00", TTL: 60}, func(r *Record) {
+	err := ReadRecord(line, Options{Origin: "\x07example\x00", TTL: 60}, func(r *Record) {
 		rec := *r
 		rec.Data = bytes.Clone(r.Data)
 		got = &rec

@@ -1,4 +1,4 @@
-package zone
+package text
 
 import (
 	"errors"
@@ -80,7 +80,7 @@ func labelLen(n int, text string, from, to int) error {
 	case n == 0:
 		return errors.New("an empty label")
 	case n > maxLabelLen:
-		return fmt.Errorf("label %q is longer than 63 bytes", text[from:to])
+		return fmt.Errorf("label %s is longer than 63 bytes", cite(text[from:to]))
 	}
 	return nil
 }

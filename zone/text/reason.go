@@ -1,6 +1,7 @@
-package zone
+package text
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -89,9 +90,8 @@ func reason(t dnswire.Type, tokens []token, origin string, err error) error {
 	bare := func(format string, args ...any) error {
 		return fmt.Errorf("%s: "+format, append([]any{t}, args...)...)
 	}
-	missing := item == "" || item == "\n"
 	if what == "garbage after rdata" {
-		return bare("unexpected %q after the data", item)
+		return bare("unexpected %s after the data", cite(item))
 	}
 	if t == dnswire.TypeSVCB || t == dnswire.TypeHTTPS {
 		for _, tok := range tokens[min(2, len(tokens)):] {
@@ -109,40 +109,45 @@ func reason(t dnswire.Type, tokens []token, origin string, err error) error {
 	if name == "Txt" && t == 17 { // RP; of other types it is text
 		f.kind, f.word = aName, "text name"
 	}
-	if f.kind != 0 && missing {
-		return bare("the %s is missing", f.word)
-	}
 	switch f.kind {
 	case aName:
 		if _, err := appendName(nil, item, origin); err != nil {
-			return bare("%s %q: %w", f.word, item, err)
+			return bare("%s %s: %w", f.word, cite(item), err)
 		}
-		return bare("%s %q is not a name", f.word, item)
+		return bare("%s %s is not a name", f.word, cite(item))
 	case anIPv4:
-		return bare("%q is not an IPv4 address", item)
+		return bare("%s is not an IPv4 address", cite(item))
 	case anIPv6:
-		return bare("%q is not an IPv6 address", item)
+		return bare("%s is not an IPv6 address", cite(item))
 	case an8bit:
-		return bare("%s %q is not a number from 0 to 255", f.word, item)
+		return bare("%s %s is not a number from 0 to 255", f.word, cite(item))
 	case a16bit:
-		return bare("%s %q is not a number from 0 to 65535", f.word, item)
+		return bare("%s %s is not a number from 0 to 65535", f.word, cite(item))
 	case a32bit:
-		return bare("%s %q is not a number from 0 to 4294967295", f.word, item)
+		return bare("%s %s is not a number from 0 to 4294967295", f.word, cite(item))
 	}
 	switch {
-	case what == "" && (t == typeIPSECKEY || t == typeAMTRELAY) && !missing:
-		return bare("gateway %q is not of the gateway's type", item)
-	case what == "" && t == typeAPL && !missing:
-		return bare("%q is not an address family, a colon, an address and a prefix length", item)
-	case what == "" && missing, name == "" && missing:
-		return bare("the data are incomplete")
-	case missing:
-		return bare("the data are incomplete: %s", what)
-	case what == "":
-		return bare("bad data: %q", item)
+	case what == "" && (t == typeIPSECKEY || t == typeAMTRELAY):
+		return bare("gateway %s is not of the gateway's type", cite(item))
+	case what == "" && t == typeAPL:
+		return bare("%s is not an address family, a colon, an address and a prefix length", cite(item))
+	case known && name != "":
+		return bare("bad %s: %s", strings.ToLower(name), cite(item))
 	}
-	return bare("%s: %q", what, item)
+	return bare("%s: %s", cmp.Or(what, "bad data"), cite(item))
 }
+
+// brief is s, cut where it is long: a token may have a million bytes.
+func brief(s string) string {
+	const most = 80
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
+}
+
+// cite is s in quotes, cut where it is long.
+func cite(s string) string { return strconv.Quote(brief(s)) }
 
 // dissect is what err of a dns.ZoneParser says, and of which token: the text is
 // `dns: what: "item" at line: 1:2`, where line and column are of the piece that
@@ -168,10 +173,10 @@ func dissect(err error) (what, item string) {
 func badParam(s string) error {
 	key, value, _ := strings.Cut(s, "=")
 	value = strings.Trim(value, `"`)
-	list := func(what string, t dnswire.Type) error {
+	list := func(what string, kind byte) error {
 		for _, item := range strings.Split(value, ",") {
-			if _, ok := appendPlain(nil, t, []token{{text: item}}, ""); !ok {
-				return fmt.Errorf("%s: %q is not an %s address", key, item, what)
+			if _, ok := appendField(nil, kind, item, ""); !ok {
+				return fmt.Errorf("%s: %s is not an %s address", key, cite(item), what)
 			}
 		}
 		return nil
@@ -179,12 +184,12 @@ func badParam(s string) error {
 	switch key {
 	case "port":
 		if _, err := strconv.ParseUint(value, 10, 16); err != nil {
-			return fmt.Errorf("port: %q is not a number from 0 to 65535", value)
+			return fmt.Errorf("port: %s is not a number from 0 to 65535", cite(value))
 		}
 	case "ipv4hint":
-		return list("IPv4", dnswire.TypeA)
+		return list("IPv4", '4')
 	case "ipv6hint":
-		return list("IPv6", dnswire.TypeAAAA)
+		return list("IPv6", '6')
 	case "no-default-alpn", "ohttp":
 		if value != "" {
 			return fmt.Errorf("%s: takes no value", key)
@@ -202,7 +207,7 @@ func badParam(s string) error {
 		n, err := strconv.ParseUint(strings.TrimPrefix(key, "key"), 10, 16)
 		switch {
 		case !strings.HasPrefix(key, "key") || err != nil || n == 65535 || key != fmt.Sprintf("key%d", n):
-			return fmt.Errorf("no parameter %q", key)
+			return fmt.Errorf("no parameter %s", cite(key))
 		case n <= 8:
 			return fmt.Errorf("%s: write it as %s", key, dns.SVCBKey(n))
 		}
@@ -218,6 +223,8 @@ var messages = []struct{ theirs, ours string }{
 	{"buffer size too small", "the data end too early, or are longer than 65535 bytes"},
 	{"bad rdlength", "the data have another length than the type"},
 	{"repeated SVCB keys are not allowed", "a parameter is there twice"},
+	{"SVCB keys not in strictly increasing order", "the parameters are not in ascending order"},
+	{"overflow unpacking", "the data end too early"},
 	{"illegal base64 data", "not base64"},
 	{"encoding/hex: ", "not hexadecimal: "},
 	{"illegal base32 data", "not base32"},
@@ -226,7 +233,10 @@ var messages = []struct{ theirs, ours string }{
 // cleaned is an error of miekg/dns or the standard library in our words, or
 // without its prefix.
 func cleaned(err error) error {
-	s := strings.TrimPrefix(err.Error(), "dns: ")
+	s := err.Error()
+	if i := strings.LastIndex(s, "dns: "); i >= 0 {
+		s = s[i+len("dns: "):]
+	}
 	for _, m := range messages {
 		if i := strings.Index(s, m.theirs); i >= 0 {
 			if strings.HasSuffix(m.ours, ": ") {

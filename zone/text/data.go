@@ -1,12 +1,10 @@
-package zone
+package text
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 
@@ -17,11 +15,12 @@ import (
 // dataReader turns the tokens of a record's data into RDATA. miekg/dns knows
 // the types; the plainest records, which are most of a large zone, go past it.
 type dataReader struct {
-	data []byte // the result, until the next record
-	line []byte // what miekg/dns parses
-	in   bytes.Reader
-	msg  []byte // what it packs
-	back []byte // what it packs again
+	data  []byte // the result, until the next record
+	line  []byte // what miekg/dns parses
+	in    bytes.Reader
+	msg   []byte   // what it packs
+	back  []byte   // what it packs again
+	types []uint16 // of a bitmap
 
 	origin string // in wire form
 	text   string // the same as text
@@ -34,73 +33,13 @@ const headLen = 1 + 10
 // read gives the RDATA of a record of type t. It is good until the next call.
 func (d *dataReader) read(t dnswire.Type, tokens []token, origin string) ([]byte, error) {
 	var ok bool
-	if d.data, ok = appendPlain(d.data[:0], t, tokens, origin); ok {
+	if d.data, ok = d.appendPlain(d.data[:0], t, tokens, origin); ok {
 		return d.data, nil
 	}
 	if len(tokens) > 0 && tokens[0].text == `\#` && !tokens[0].quoted {
 		return d.generic(t, tokens[1:])
 	}
 	return d.parse(t, tokens, origin)
-}
-
-// appendPlain appends the RDATA of the plainest records: no escapes, nothing in
-// quotes but text. It gives exactly what miekg/dns gives, or false.
-func appendPlain(dst []byte, t dnswire.Type, tokens []token, origin string) ([]byte, bool) {
-	switch t {
-	case dnswire.TypeTXT:
-		return appendStrings(dst, tokens)
-	case dnswire.TypeMX:
-		if len(tokens) != 2 || !isPlain(tokens[0]) {
-			return dst, false
-		}
-		n, err := strconv.ParseUint(tokens[0].text, 10, 16)
-		if err != nil {
-			return dst, false
-		}
-		return appendPlainName(binary.BigEndian.AppendUint16(dst, uint16(n)), tokens[1], origin)
-	case dnswire.TypeA, dnswire.TypeAAAA, dnswire.TypeNS, dnswire.TypeCNAME, dnswire.TypePTR:
-	default:
-		return dst, false
-	}
-	if len(tokens) != 1 || !isPlain(tokens[0]) {
-		return dst, false
-	}
-	if t != dnswire.TypeA && t != dnswire.TypeAAAA {
-		return appendPlainName(dst, tokens[0], origin)
-	}
-	addr, err := netip.ParseAddr(tokens[0].text)
-	if err != nil || addr.Zone() != "" || addr.Is4() != (t == dnswire.TypeA) {
-		return dst, false
-	}
-	if addr.Is4() {
-		b := addr.As4()
-		return append(dst, b[:]...), true
-	}
-	b := addr.As16()
-	return append(dst, b[:]...), true
-}
-
-func isPlain(t token) bool { return !t.quoted && !t.escaped && !t.mixed }
-
-func appendPlainName(dst []byte, t token, origin string) ([]byte, bool) {
-	if !isPlain(t) {
-		return dst, false
-	}
-	dst, err := appendName(dst, t.text, origin)
-	return dst, err == nil
-}
-
-// appendStrings appends character strings (RFC 1035 section 3.3), as long as
-// they have no escapes.
-func appendStrings(dst []byte, tokens []token) ([]byte, bool) {
-	for _, t := range tokens {
-		if t.escaped || t.mixed || len(t.text) > 255 {
-			return dst, false
-		}
-		dst = append(dst, byte(len(t.text)))
-		dst = append(dst, t.text...)
-	}
-	return dst, len(tokens) > 0 && len(dst) <= maxRDLen
 }
 
 // generic reads the data of RFC 3597 section 5: a length, then hexadecimal
@@ -111,17 +50,15 @@ func (d *dataReader) generic(t dnswire.Type, tokens []token) ([]byte, error) {
 	}
 	n, err := strconv.ParseUint(tokens[0].text, 10, 16)
 	if err != nil {
-		return nil, fmt.Errorf(`\#: length %q is not a number from 0 to 65535`, tokens[0].text)
+		return nil, fmt.Errorf(`\#: length %s is not a number from 0 to 65535`, cite(tokens[0].text))
 	}
-	d.line = d.line[:0]
 	for _, tok := range tokens[1:] {
-		if !isPlain(tok) {
-			return nil, fmt.Errorf(`\#: %q is not hexadecimal`, tok.text)
+		if tok.quoted || tok.mixed || tok.escaped {
+			return nil, fmt.Errorf(`\#: %s is not hexadecimal`, cite(tok.text))
 		}
-		d.line = append(d.line, tok.text...)
 	}
-	if d.data, err = hex.AppendDecode(d.data[:0], d.line); err != nil {
-		return nil, fmt.Errorf(`\#: the data are not hexadecimal: %w`, cleaned(err))
+	if d.data, err = hex.AppendDecode(d.data[:0], d.joined(tokens[1:])); err != nil {
+		return nil, fmt.Errorf(`\#: %w`, cleaned(err))
 	}
 	if len(d.data) != int(n) {
 		return nil, fmt.Errorf(`\#: %d bytes of data where the length says %d`, len(d.data), n)
@@ -173,9 +110,7 @@ func (d *dataReader) parse(t dnswire.Type, tokens []token, origin string) ([]byt
 	if !ok || rr == nil {
 		return nil, reason(t, tokens, origin, parser.Err())
 	}
-	if err := mend(rr, tokens); err != nil {
-		return nil, fmt.Errorf("%s: %w", t, err)
-	}
+	mend(rr, tokens)
 	data, err := d.pack(&d.msg, rr)
 	switch {
 	case err != nil:

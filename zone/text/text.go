@@ -1,11 +1,9 @@
-package zone
+package text
 
 import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -57,9 +55,10 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// TextOptions is what zone text does not say itself.
-type TextOptions struct {
-	// Origin is what relative names are relative to: the zone.
+// Options is what zone text does not say itself.
+type Options struct {
+	// Origin is what relative names are relative to: the zone. None is the
+	// root.
 	Origin dnswire.Name
 	// TTL, in seconds, is of records that state none where there is no $TTL,
 	// no record before them that states one, and no SOA.
@@ -89,24 +88,18 @@ const (
 // the first one first. errs is all that is wrong, the first 100 of it. Reading
 // goes on after an error, but records whose owner cannot be known for one are
 // not emitted: judge a zone as a whole only where there is no error.
-func ReadFile(path string, o TextOptions, emit func(*Record)) (files []string, errs Errors) {
+func ReadFile(path string, o Options, emit func(*Record)) (files []string, errs Errors) {
 	r := newReader(o, emit)
-	f := &file{name: path, origin: string(o.Origin)}
-	text, err := r.open(f)
-	if err != nil {
-		r.fail(f, 0, err)
-	} else {
-		r.read(f, text)
-	}
+	r.readAll(path)
 	return r.files, r.errors()
 }
 
 // ReadRecord reads one record, written on one line with its owner; "@" is the
 // origin. emit is called once, or not at all where there is an error. A
 // directive is an error, and so is a second record.
-func ReadRecord(text string, o TextOptions, emit func(*Record)) error {
+func ReadRecord(text string, o Options, emit func(*Record)) error {
 	r := newReader(o, emit)
-	f := &file{origin: string(o.Origin)}
+	f := &file{origin: string(r.o.Origin)}
 	s := newScanner(text)
 	e := s.next()
 	switch {
@@ -117,7 +110,7 @@ func ReadRecord(text string, o TextOptions, emit func(*Record)) error {
 	case e.blank:
 		return errors.New("begins with white space: a record on its own states its owner, @ for the zone")
 	case e.directive() != "":
-		return fmt.Errorf("%s: a record on its own takes no directives", e.directive())
+		return fmt.Errorf("%s: a record on its own takes no directives", brief(e.directive()))
 	case newScanner(s.text[s.off:]).next() != nil:
 		return errors.New("more than one record")
 	}
@@ -129,7 +122,7 @@ func ReadRecord(text string, o TextOptions, emit func(*Record)) error {
 
 // reader is the state of one reading, over all its files.
 type reader struct {
-	o     TextOptions
+	o     Options
 	emit  func(*Record)
 	rec   Record
 	data  dataReader
@@ -168,35 +161,14 @@ type file struct {
 	line     int32 // of the entry at hand
 }
 
-func newReader(o TextOptions, emit func(*Record)) *reader {
+func newReader(o Options, emit func(*Record)) *reader {
 	if o.Read == nil {
 		o.Read = readRegular
 	}
+	if o.Origin == "" {
+		o.Origin = dnswire.Root
+	}
 	return &reader{o: o, emit: emit, steps: maxTotal}
-}
-
-// open reads the text of f and gives f its place among the files.
-func (r *reader) open(f *file) (string, error) {
-	abs, err := filepath.Abs(f.name)
-	if err != nil {
-		abs = f.name
-	}
-	f.abs = abs
-	i := slices.Index(r.files, abs)
-	if i < 0 {
-		i = len(r.files)
-		r.files = append(r.files, abs)
-	}
-	f.index = int32(i)
-	if r.reads++; r.reads > maxReads {
-		return "", fmt.Errorf("more than %d files are included", maxReads)
-	}
-	text, err := r.o.Read(f.name)
-	// The path is in the place of the error already.
-	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		err = pe.Err
-	}
-	return text, err
 }
 
 // read reads the entries of f, until there are more errors than are reported.

@@ -1,4 +1,4 @@
-package zone
+package text
 
 import (
 	"errors"
@@ -80,12 +80,12 @@ func parseRange(s string) (g span, err error) {
 	number := func(what, s string) (n int64) {
 		v, e := strconv.ParseUint(s, 10, 31)
 		if e != nil && err == nil {
-			err = fmt.Errorf("%s %q is not a number from 0 to 2147483647", what, s)
+			err = fmt.Errorf("%s %s is not a number from 0 to 2147483647", what, cite(s))
 		}
 		return int64(v)
 	}
 	if !ok {
-		return g, fmt.Errorf("%q is not a range such as 1-10 or 0-100/10", s)
+		return g, fmt.Errorf("%s is not a range such as 1-10 or 0-100/10", cite(s))
 	}
 	g.start, g.stop = number("start", first), number("stop", last)
 	if stepped {
@@ -97,7 +97,7 @@ func parseRange(s string) (g span, err error) {
 	case g.step == 0:
 		return g, errors.New("a step of 0")
 	case g.stop < g.start:
-		return g, fmt.Errorf("range %s ends before it begins", s)
+		return g, fmt.Errorf("range %s ends before it begins", brief(s))
 	}
 	return g, nil
 }
@@ -142,7 +142,7 @@ func expand(s string, n int64) (string, error) {
 		case strings.HasPrefix(s[i:], "${"):
 			end := strings.IndexByte(s[i:], '}')
 			if end < 0 {
-				return "", fmt.Errorf("%q has no }", s[i:])
+				return "", fmt.Errorf("%s has no }", cite(s[i:]))
 			}
 			var err error
 			if b, err = modified(b, s[i+2:i+end], n); err != nil {
@@ -160,7 +160,7 @@ func expand(s string, n int64) (string, error) {
 // modified appends n as the modifier offset[,width[,base]] says.
 func modified(b []byte, modifier string, n int64) ([]byte, error) {
 	bad := func() ([]byte, error) {
-		return b, fmt.Errorf("${%s}: not an offset, a width up to 255 and a base of d, o, x, X, n or N", modifier)
+		return b, fmt.Errorf("${%s}: not an offset, a width up to 255 and a base of d, o, x, X, n or N", brief(modifier))
 	}
 	parts := strings.Split(modifier, ",")
 	if len(parts) > 3 {
@@ -181,7 +181,7 @@ func modified(b []byte, modifier string, n int64) ([]byte, error) {
 		base = parts[2]
 	}
 	if n += offset; n < 0 {
-		return b, fmt.Errorf("${%s}: below 0 at %d", modifier, n-offset)
+		return b, fmt.Errorf("${%s}: below 0 at %d", brief(modifier), n-offset)
 	}
 	switch base {
 	case "d", "o", "x", "X":

@@ -1,48 +1,14 @@
-package zone
+package text
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
-
-// maxFile bounds a file; it is read into memory as a whole.
-const maxFile = 4 << 30
-
-// readRegular is the text of a regular file. Anything else could block, or have
-// no end.
-func readRegular(path string) (string, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return "", err
-	}
-	size := st.Size()
-	switch {
-	case !st.Mode().IsRegular():
-		return "", errors.New("not a regular file")
-	case size > maxFile || int64(int(size)) != size:
-		return "", errors.New("larger than 4 GiB")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	var b strings.Builder
-	b.Grow(int(size))
-	// A file that grows meanwhile is read to the size that it had.
-	if _, err := io.Copy(&b, io.LimitReader(f, size)); err != nil {
-		return "", err
-	}
-	return b.String(), nil
-}
 
 // directive is the directive of e in capitals, or "".
 func (e *entry) directive() string {
@@ -63,7 +29,7 @@ func (r *reader) entry(f *file, e *entry) error {
 	}
 	if d := e.directive(); d != "" {
 		if err := r.directive(f, d, e.tokens[1:]); err != nil {
-			return fmt.Errorf("%s: %w", d, err)
+			return fmt.Errorf("%s: %w", brief(d), err)
 		}
 		return nil
 	}
@@ -104,51 +70,14 @@ func (r *reader) directive(f *file, name string, args []token) error {
 	return errors.New("unknown directive; there are $ORIGIN, $TTL, $INCLUDE and $GENERATE")
 }
 
-// include reads another file. The origin, owner and TTLs of f are f's own and
-// so as before when it ends.
-func (r *reader) include(f *file, args []token) error {
-	if len(args) != 1 && len(args) != 2 || args[0].text == "" {
-		return errors.New("takes the path of a file and, if wanted, an origin")
-	}
-	path := args[0].text
-	sub := &file{name: path, from: f, origin: f.origin, blind: f.blind, stated: f.stated, last: f.last}
-	if !filepath.IsAbs(path) {
-		sub.name = filepath.Join(filepath.Dir(f.name), path)
-	}
-	if len(args) == 2 {
-		origin, err := f.wire(nil, args[1])
-		if err != nil {
-			return err
-		}
-		sub.origin, sub.blind = string(origin), false
-	}
-	depth := 0
-	abs, err := filepath.Abs(sub.name)
-	for up := f; up != nil; up = up.from {
-		if err == nil && up.abs == abs {
-			return fmt.Errorf("%q includes itself", path)
-		}
-		depth++
-	}
-	if depth > maxDepth {
-		return fmt.Errorf("%q is more than %d files deep", path, maxDepth)
-	}
-	text, err := r.open(sub)
-	if err != nil {
-		return fmt.Errorf("%q: %w", path, err)
-	}
-	r.read(sub, text)
-	return nil
-}
-
 // wire appends the name that t writes in wire form, in the case it is written.
 func (f *file) wire(dst []byte, t token) ([]byte, error) {
 	if t.quoted || t.mixed {
-		return dst, fmt.Errorf("name %q: a name is not written in quotes", t.text)
+		return dst, fmt.Errorf("name %s: a name is not written in quotes", cite(t.text))
 	}
 	dst, err := appendName(dst, t.text, f.origin)
 	if err != nil {
-		return dst, fmt.Errorf("name %q: %w", t.text, err)
+		return dst, fmt.Errorf("name %s: %w", cite(t.text), err)
 	}
 	return dst, nil
 }
@@ -196,7 +125,7 @@ func parseHeader(tokens []token) (h header, err error) {
 	for i, t := range tokens {
 		switch {
 		case t.quoted || t.mixed:
-			return h, fmt.Errorf("%q in quotes where a TTL, a class or a type belongs", t.text)
+			return h, fmt.Errorf("%s in quotes where a TTL, a class or a type belongs", cite(t.text))
 		case !h.ttl.known && t.text != "" && isDigit(t.text[0]):
 			h.ttl.known = true
 			if h.ttl.seconds, err = parseTTL(t.text); err != nil {
@@ -214,11 +143,11 @@ func parseHeader(tokens []token) (h header, err error) {
 		h.typ, err = dnswire.ParseType(t.text)
 		switch {
 		case err != nil && strings.HasPrefix(t.text, "$"):
-			return h, fmt.Errorf("%q: a directive begins its line, with no white space before it", t.text)
+			return h, fmt.Errorf("%s: a directive begins its line, with no white space before it", cite(t.text))
 		case err != nil && i == 0:
-			return h, fmt.Errorf("%q is no TTL, class or type", t.text)
+			return h, fmt.Errorf("%s is no TTL, class or type", cite(t.text))
 		case err != nil:
-			return h, err
+			return h, fmt.Errorf("no record type %s", cite(t.text))
 		case !isData(h.typ):
 			return h, fmt.Errorf("type %s is not of data in a zone", h.typ)
 		}
@@ -230,9 +159,13 @@ func parseHeader(tokens []token) (h header, err error) {
 
 // parseClass reads a mnemonic, or CLASS and a number (RFC 3597 section 5).
 func parseClass(s string) (c dnswire.Class, ok bool) {
-	switch upper := strings.ToUpper(s); upper {
-	case "IN":
+	switch {
+	case strings.EqualFold(s, "IN"):
 		return dnswire.ClassIN, true
+	case len(s) < 2 || lower[s[0]] != 'c' && lower[s[0]] != 'h' && lower[s[0]] != 'n':
+		return 0, false // most types
+	}
+	switch upper := strings.ToUpper(s); upper {
 	case "CS": // obsolete (RFC 1035 section 3.2.4)
 		return 2, true
 	case "CH":
@@ -243,8 +176,11 @@ func parseClass(s string) (c dnswire.Class, ok bool) {
 		return dnswire.ClassNONE, true
 	default:
 		digits, ok := strings.CutPrefix(upper, "CLASS")
+		if !ok {
+			return 0, false
+		}
 		n, err := strconv.ParseUint(digits, 10, 16)
-		return dnswire.Class(n), ok && err == nil
+		return dnswire.Class(n), err == nil
 	}
 }
 
@@ -315,7 +251,7 @@ func parseTTL(s string) (uint32, error) {
 			n = n*10 + uint64(c-'0')
 			digits = true
 		case unit == 0 || !digits:
-			return 0, fmt.Errorf("%q is not a TTL", s)
+			return 0, fmt.Errorf("%s is not a TTL", cite(s))
 		default:
 			sum += n * unit
 			n, digits = 0, false
@@ -334,5 +270,5 @@ func parseTTL(s string) (uint32, error) {
 }
 
 func errTTL(s string) error {
-	return fmt.Errorf("TTL %s is above %d (RFC 2181 section 8)", s, maxTTL)
+	return fmt.Errorf("TTL %s is above %d (RFC 2181 section 8)", brief(s), maxTTL)
 }
