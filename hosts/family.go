@@ -143,7 +143,7 @@ func (f *family) take(r reading, now time.Time, spread float64) (is level, chang
 	next.ttl = 0
 	if len(next.packed) > 0 {
 		next.ttl = f.ttl
-		if next.stale || next.restored {
+		if next.stale {
 			next.ttl = min(f.ttl, staleTTL)
 		}
 	}

@@ -370,6 +370,53 @@ func TestFailuresDoNotConfirm(t *testing.T) {
 	})
 }
 
+// Servers that are changed again and again do not make it certain sooner.
+func TestDoubtTakesItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		r.world.addrs("h.test. A", "60", "192.0.2.1")
+		r.world.addrs("h.test. AAAA", "3600", "2001:db8::1")
+		r.names("h.test")
+		r.run()
+		defer r.stop()
+		soon()
+		r.world.set("h.test. A", reply{})
+		for len(r.world.asks("h.test. A")) < 2 {
+			after(time.Second)
+		}
+		for i := range 25 {
+			r.names("h.test", []string{server1, server2}[i%2])
+			after(time.Second)
+			r.want(0, "192.0.2.1", "2001:db8::1")
+		}
+		if n := len(r.world.asks("h.test. A")); n < 2+confirmations {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
+func TestVouches(t *testing.T) {
+	since := time.Unix(1e9, 0)
+	for _, c := range []struct {
+		what string
+		f    family
+		fact fact
+		want bool
+	}{
+		{"confirmed since", family{}, fact{packed: loopback.v4, resolved: since}, true},
+		{"confirmed before", family{}, fact{packed: loopback.v4, resolved: since.Add(-1)}, false},
+		{"failing now", family{failures: 1}, fact{packed: loopback.v4, resolved: since}, false},
+		{"in doubt now", family{absences: 1}, fact{packed: loopback.v4, resolved: since}, false},
+		{"from before the restart", family{}, fact{packed: loopback.v4, resolved: since, restored: true}, false},
+		{"nothing there", family{}, fact{resolved: since}, false},
+	} {
+		c.f.fact = &c.fact
+		if got := c.f.vouches(since); got != c.want {
+			t.Errorf("%s: %v", c.what, got)
+		}
+	}
+}
+
 func TestApplyKeepsWhatIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
@@ -405,6 +452,13 @@ func TestApplyKeepsWhatIsKnown(t *testing.T) {
 				t.Fatalf("name %d was asked for %d times", i, n)
 			}
 		}
+		// Names whose turn has not come stay as they are in the views of those whose has.
+		for range 70 {
+			after(10 * time.Second)
+			for i := range 200 {
+				r.want(i, fmt.Sprintf("192.0.2.%d", (100+i)%256), "")
+			}
+		}
 		r.names("")
 		if r.View().Len() != 0 || r.View().Generation() != 3 {
 			t.Errorf("%d names", r.View().Len())
@@ -436,6 +490,11 @@ func TestNameGoesWhileAskedFor(t *testing.T) {
 		after(time.Second)
 		r.want(0, "192.0.2.1", "")
 		r.gauges(0, 1)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if n := r.due[0].Len() + r.due[1].Len(); n != 4 {
+			t.Errorf("%d families are on schedule, want A and AAAA of two names", n)
+		}
 	})
 }
 

@@ -1,9 +1,11 @@
 package hosts
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -134,6 +136,41 @@ func TestSystemResolver(t *testing.T) {
 		soon()
 		r.want(1, "203.0.113.2", "2001:db8::1")
 	})
+}
+
+func TestWatched(t *testing.T) {
+	w := watched{path: filepath.Join(t.TempDir(), "f")}
+	at := time.Unix(1e9, 0)
+	state := func(text string, at time.Time) {
+		t.Helper()
+		write(t, w.path, text)
+		if err := os.Chtimes(w.path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(what string, changed bool) {
+		t.Helper()
+		if w.changed() != changed || w.changed() {
+			t.Errorf("%s: changed is not %v, or twice", what, changed)
+		}
+	}
+	want("no file, for the first time", true)
+	state("a", at)
+	want("a file", true)
+	state("b", at.Add(time.Second))
+	want("another time", true)
+	state("bb", at.Add(time.Second))
+	want("another size", true)
+	moved := w.path + ".new"
+	write(t, moved, "cc")
+	if err := errors.Join(os.Chtimes(moved, at, at.Add(time.Second)), os.Rename(moved, w.path)); err != nil {
+		t.Fatal(err)
+	}
+	want("another file", true)
+	if err := os.Remove(w.path); err != nil {
+		t.Fatal(err)
+	}
+	want("no file", true)
 }
 
 func TestNoLookWithoutNames(t *testing.T) {

@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"container/heap"
 	"slices"
 	"strings"
 	"testing"
@@ -189,6 +190,26 @@ func TestOutageEnds(t *testing.T) {
 			t.Errorf("of the last 200 queries %d went to the silent server", n)
 		}
 	})
+}
+
+// Nor does what was under way when the outage ended, and came too early.
+func TestOutageEndsMeanwhile(t *testing.T) {
+	r := newRig(t, nil)
+	r.names("h.test")
+	l := newLoop(r.Resolver)
+	a, b := heap.Pop(&r.due[0]).(*family), heap.Pop(&r.due[0]).(*family)
+	now := time.Now()
+	l.inFlight[0] = 3
+	l.collect(outcome{f: a, begun: now, reading: reading{verdict: nodata}, ended: true}, now.Add(time.Second))
+	l.collect(outcome{f: b, begun: now, reading: reading{reason: "silence"}}, now.Add(2*time.Second))
+	if !b.due.Equal(now.Add(2 * time.Second)) {
+		t.Errorf("due %v after it failed, want at once", b.due.Sub(now)-2*time.Second)
+	}
+	b = heap.Pop(&r.due[1]).(*family)
+	l.collect(outcome{f: b, lane: 0, begun: now.Add(2 * time.Second), reading: reading{reason: "silence"}}, now.Add(2*time.Second))
+	if !b.due.After(now.Add(3 * time.Second)) {
+		t.Errorf("due %v after it failed, want the back-off", b.due.Sub(now)-2*time.Second)
+	}
 }
 
 // Other servers are asked at once for what the ones before did not know.
