@@ -168,6 +168,7 @@ zones:
 
 // TestMisuse is the codes and words of a start that fails.
 func TestMisuse(t *testing.T) {
+	conversation(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -25,9 +25,17 @@ var rhumb string
 func TestMain(m *testing.M) {
 	if os.Getenv("RHUMB_INTEROP") != "1" {
 		fmt.Println("SKIPPED: the conversations with other programs; `make interop` runs them")
-		os.Exit(0)
+		os.Exit(m.Run())
 	}
 	os.Exit(run(m))
+}
+
+// conversation marks a test that starts programs.
+func conversation(t testing.TB) {
+	t.Helper()
+	if os.Getenv("RHUMB_INTEROP") != "1" {
+		t.Skip("SKIPPED: `make interop` runs it")
+	}
 }
 
 func run(m *testing.M) int {
@@ -49,6 +57,7 @@ func run(m *testing.M) int {
 // in CI.
 func program(t testing.TB, name string) string {
 	t.Helper()
+	conversation(t)
 	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
 		if p := filepath.Join(dir, name); exec.Command("test", "-x", p).Run() == nil {
 			return p
@@ -83,6 +92,7 @@ var (
 // serve starts a node and waits until it answers.
 func serve(t testing.TB, config string) *node {
 	t.Helper()
+	conversation(t)
 	n := &node{t: t, config: config, ended: make(chan struct{})}
 	n.cmd = exec.Command(rhumb, "serve", "-c", config)
 	logs, err := n.cmd.StderrPipe()
