@@ -38,7 +38,8 @@ type oracle struct {
 	verdict
 
 	habits
-	lastDNAME string // the one that was used in the last step, if one was
+	lastDNAME string   // the one that was used in the last step, if one was
+	wildcards []string // that led on
 }
 
 // habits are where another server reads the RFCs in its own way. None are ours:
@@ -67,6 +68,8 @@ type habits struct {
 	occludedWildcards bool
 	// ownedDNAME gives a DNAME at a wildcard under the name that was asked for.
 	ownedDNAME bool
+	// wildcardOnce ends a chain where a wildcard leads on a second time.
+	wildcardOnce bool
 	// bareWildcards gives addresses of a wildcard under the wildcard's own name.
 	bareWildcards bool
 }
@@ -102,6 +105,9 @@ func ask(zones []*authority, q question, h habits) *verdict {
 			if o.oneZone {
 				o.zones = []*authority{z}
 			}
+		}
+		if o.stopsAtZones && o.qtype == dns.TypeDS && qname == first.origin {
+			z = first
 		}
 		if o.stopsAtZones && z != first {
 			o.rule("chain leaves the zone")
@@ -140,6 +146,15 @@ func (o *oracle) copy(set []dns.RR) {
 	if !slices.ContainsFunc(o.answer, func(s []dns.RR) bool { return dns.IsDuplicate(s[0], set[0]) }) {
 		o.answer = append(o.answer, set)
 	}
+}
+
+// visited is whether a wildcard has led on before, for a server that minds.
+func (o *oracle) visited(node string) bool {
+	if !o.wildcardOnce || !strings.HasPrefix(node, "*.") {
+		return false
+	}
+	o.wildcards = append(o.wildcards, node)
+	return slices.Contains(o.wildcards[:len(o.wildcards)-1], node)
 }
 
 // nearest is the zone that is the nearest ancestor to a name.
@@ -224,7 +239,7 @@ func (o *oracle) found(z *authority, node, qname string) (next string, goesOn bo
 	if cname := z.at(node, dns.TypeCNAME); len(cname) > 0 && o.qtype != dns.TypeCNAME {
 		o.copy(ownedBy(qname, cname))
 		o.rule("CNAME")
-		return dns.CanonicalName(cname[0].(*dns.CNAME).Target), true
+		return dns.CanonicalName(cname[0].(*dns.CNAME).Target), !o.visited(node)
 	}
 	// "Otherwise, copy all RRs which match QTYPE into the answer section and go to
 	// step 6."
@@ -276,7 +291,7 @@ func (o *oracle) impossible(z *authority, node, qname string) (next string, goes
 		}})
 		o.rule("DNAME")
 		// A question for the CNAME is answered by it, as in step 3A.
-		return next, o.qtype != dns.TypeCNAME
+		return next, o.qtype != dns.TypeCNAME && !o.visited(node)
 	}
 	// "Otherwise, if there was no DNAME record, look to see if the '*' label exists."
 	// It does not take the place of a name that exists, nor cover below one (RFC
