@@ -161,7 +161,7 @@ func (o *oracle) visited(node string) bool {
 func (o *oracle) nearest(qname string) *authority {
 	var best *authority
 	for _, z := range o.zones {
-		if !dns.IsSubDomain(z.origin, qname) {
+		if !within(z.origin, qname) {
 			continue
 		}
 		// RFC 4035 section 3.1.4.1: a DS set is the parent's, so a query for it "at
@@ -171,7 +171,7 @@ func (o *oracle) nearest(qname string) *authority {
 			o.rule("DS from the parent")
 			continue
 		}
-		if best == nil || dns.IsSubDomain(best.origin, z.origin) {
+		if best == nil || within(best.origin, z.origin) {
 			best = z
 		}
 	}
@@ -183,7 +183,7 @@ func (o *oracle) nearest(qname string) *authority {
 func (o *oracle) parentIsOurs(child *authority) bool {
 	var parent *authority
 	for _, z := range o.zones {
-		if z != child && dns.IsSubDomain(z.origin, child.origin) && (parent == nil || dns.IsSubDomain(parent.origin, z.origin)) {
+		if z != child && within(z.origin, child.origin) && (parent == nil || within(parent.origin, z.origin)) {
 			parent = z
 		}
 	}
@@ -332,7 +332,7 @@ func (o *oracle) additional() {
 					continue
 				}
 				for _, z := range o.zones {
-					if dns.IsSubDomain(z.origin, target) {
+					if within(z.origin, target) {
 						o.allowed = append(o.allowed, o.useful(z, target, qtype)...)
 					}
 				}
@@ -357,7 +357,7 @@ func (o *oracle) useful(z *authority, name string, qtype uint16) []dns.RR {
 	}
 	if o.bareWildcards {
 		for _, rr := range z.records {
-			if up, star := strings.CutPrefix(rr.Header().Name, "*."); star && rr.Header().Rrtype == qtype && dns.IsSubDomain(up, name) {
+			if up, star := strings.CutPrefix(rr.Header().Name, "*."); star && rr.Header().Rrtype == qtype && within(up, name) {
 				set = append(set, rr)
 			}
 		}
@@ -394,7 +394,7 @@ func glue(z *authority, cut string) []dns.RR {
 	var all []dns.RR
 	for _, ns := range z.at(cut, dns.TypeNS) {
 		host := dns.CanonicalName(ns.(*dns.NS).Ns)
-		if dns.IsSubDomain(cut, host) {
+		if within(cut, host) {
 			all = append(all, z.at(host, dns.TypeA)...)
 			all = append(all, z.at(host, dns.TypeAAAA)...)
 		}
@@ -432,7 +432,7 @@ func (o *oracle) exists(z *authority, name string) bool {
 	}
 	for _, z := range zones {
 		for _, rr := range z.records {
-			if dns.IsSubDomain(name, rr.Header().Name) {
+			if within(name, rr.Header().Name) {
 				return true
 			}
 		}
@@ -471,4 +471,9 @@ func ownedBy(name string, set []dns.RR) []dns.RR {
 func oneLabelDown(node, qname string) string {
 	n := dns.SplitDomainName(qname)
 	return dns.Fqdn(strings.Join(n[len(n)-dns.CountLabel(node)-1:], "."))
+}
+
+// within is whether a name is another one or below it.
+func within(top, name string) bool {
+	return name == top || top == "." || strings.HasSuffix(name, "."+top)
 }

@@ -226,11 +226,11 @@ func (p *planner) anyBelow(name string) bool {
 
 // childOf picks the origin of a zone below another: mostly at a cut, at times
 // below one (the zone between is not ours), at times where there is none (the
-// parent forgot it).
+// parent forgot it). Rhumb takes no "*" in the name of a zone.
 func (p *planner) childOf(pl *plan) string {
 	var cuts []string
 	for _, n := range pl.order {
-		if pl.roles[n] == hasCut {
+		if pl.roles[n] == hasCut && !strings.Contains(n, "*") {
 			cuts = append(cuts, n)
 		}
 	}
