@@ -50,10 +50,11 @@ type Scratch struct {
 	target   [256]byte
 	other    [256]byte
 
-	// The last record set of the answer or the referral, and whether its addresses
-	// are glue.
-	last last
-	glue bool
+	// The last record set of the answer or the referral; whether its addresses are
+	// glue, and of which zone.
+	last      last
+	glue      bool
+	delegated int
 
 	given    []placed
 	renames  []renamed

@@ -128,7 +128,7 @@ func (s *Snapshot) referral(m *message, q *dnswire.Query, at question, match *zo
 	set, _ := match.Set(dnswire.TypeNS)
 	owner := question{at.name[at.Len-match.Encloser:], m.within(at, match.Encloser)}
 	c.last = last{set.Type, set.Count, len(m.buf) - m.start, owner}
-	c.glue = true
+	c.glue, c.delegated = true, match.Zone
 	m.set(&set, owner.Place)
 	m.auth += set.Count
 	if !q.DO || !match.Data().Signed {
@@ -225,7 +225,7 @@ func (s *Snapshot) addresses(m *message, q *dnswire.Query, name question, room i
 	var match zone.Match
 	if c.glue {
 		var ok bool
-		if match, ok = s.Table.Glue(name.name); !ok {
+		if match, ok = s.Table.Glue(name.name, c.delegated); !ok {
 			return
 		}
 	} else if match = s.Table.Find(name.name, dnswire.TypeA); match.Kind != zone.Exact && match.Kind != zone.Wildcard {

@@ -159,8 +159,14 @@ func (m *Match) Owner() []byte {
 	return m.data.owner(m.entry)
 }
 
-// Glue is the match of a name whatever hides it, for the additional section.
-func (t *Tree) Glue(name []byte) (Match, bool) {
+// Glue is the match of a name server of a delegation from a zone, whatever hides
+// it: what the zone itself says of it comes before what a zone of ours below
+// says.
+func (t *Tree) Glue(name []byte, zone int) (m Match, ok bool) {
+	z := &t.zones[zone]
+	if entry, ok := z.glue[string(name)]; ok {
+		return Match{Kind: Exact, Zone: zone, Encloser: len(name), data: z.data, entry: entry}, true
+	}
 	n := t.Lookup(name)
 	if n == nil {
 		return Match{}, false

@@ -17,6 +17,9 @@ type zoned struct {
 	parent int    // the zone of ours that it lies in; -1 for none
 	above  uint32 // the entry of its name in the parent's data; none when it has none
 	known  bool   // its name exists in the parent
+	// glue are the entries of names that lie in a zone of ours below this one:
+	// they are no more than addresses of name servers here. Nil when there are none.
+	glue map[string]uint32
 }
 
 // NewTree makes the index of zones, each with its data. More is how many names
@@ -88,14 +91,19 @@ func (t *Tree) static(zone int, entry uint32, name []byte) {
 		switch at := n.Zone(); {
 		case at == zone && n.data == none: // an empty non-terminal until now
 			n.data = entry
+		case at == zone:
 		case n.has(apex) && t.zones[at].parent == zone:
 			t.zones[at].above = entry
 			t.known(at)
+			t.glue(zone, entry, name)
+		default:
+			t.glue(zone, entry, name)
 		}
 		t.mark(i)
 		return
 	}
 	if t.foreign(zone, name) {
+		t.glue(zone, entry, name)
 		return
 	}
 	i := t.put(Node{data: entry, Plan: NoPlan}, zone)
@@ -120,6 +128,14 @@ func (t *Tree) foreign(zone int, name []byte) bool {
 		name = name[1+int(name[0]):]
 	}
 	return false
+}
+
+func (t *Tree) glue(zone int, entry uint32, name []byte) {
+	z := &t.zones[zone]
+	if z.glue == nil {
+		z.glue = map[string]uint32{}
+	}
+	z.glue[string(name)] = entry
 }
 
 // known notes that a zone's name exists in its parent, and with it the names on
