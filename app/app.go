@@ -309,13 +309,13 @@ func (a *App) replace() error {
 	return nil
 }
 
-// manyServices is from when on what a load leaves behind is worth a collection.
-const manyServices = 10_000
+// manyNames is from when on what a load leaves behind is worth a collection.
+const manyNames = 10_000
 
 // release gives the memory of a large configuration as text, and of the table
 // before, back to the system.
 func release(e *rhumb.Engine) {
-	if e.Snapshot().Table.Services() >= manyServices {
+	if len(e.Snapshot().Table.Nodes()) >= manyNames {
 		debug.FreeOSMemory()
 	}
 }

@@ -22,6 +22,9 @@ type File struct {
 	path string
 	log  *slog.Logger
 
+	loading sync.Mutex // of Load, which uses kept
+	kept    spec.Kept
+
 	mu      sync.Mutex
 	watched []string      // files and directories that made the last statement, or failed to
 	seen    string        // their fingerprint before they were read
@@ -44,12 +47,14 @@ func (f *File) Path() string { return f.path }
 
 // Load reads the file and all that it includes. The error is a spec.Errors.
 func (f *File) Load() (*spec.Spec, error) {
+	f.loading.Lock()
+	defer f.loading.Unlock()
 	f.mu.Lock()
 	before := fingerprint(f.watched)
 	f.mu.Unlock()
 	begun := time.Now()
 
-	s, watched, err := spec.Load(f.path, spec.Options{})
+	s, watched, err := spec.Load(f.path, spec.Options{Kept: &f.kept})
 
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -16,6 +16,8 @@ import (
 type Options struct {
 	// Env looks up an environment variable; nil is os.LookupEnv.
 	Env func(name string) (value string, set bool)
+	// Kept spares reading zone files again that have not changed; nil: all are.
+	Kept *Kept
 }
 
 // Parse reads one document. The name is for messages and for relative paths in
@@ -92,8 +94,11 @@ func Load(path string, o Options) (*Spec, []string, error) {
 		o.Env = os.LookupEnv
 	}
 	l := loader{d: newDecoder(o.Env), read: map[string]bool{}}
+	l.d.kept = o.Kept
+	l.d.kept.begin()
 	l.file(path, document.Node{}, nil, nil)
 	s, err := l.d.finish(l.docs)
+	o.Kept.end(err == nil)
 	watch := append(l.watch, l.d.looked...)
 	slices.Sort(watch)
 	return s, slices.Compact(watch), err

@@ -21,6 +21,7 @@ type decoder struct {
 	incomplete bool
 	// looked are files other than the documents that were read or should have been.
 	looked []string
+	kept   *Kept
 
 	checks  map[string]*Check // nil values are checks that are wrong themselves
 	pools   map[string]*Pool

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec/document"
@@ -23,13 +24,57 @@ type static struct {
 	b      *zone.Builder
 	path   *path
 	key    document.Node // the zone's
-	files  []string      // of the zone file, as records name them
-	stated []stating     // what else records come from
-	faults []zone.Fault  // so far
+	begun  time.Time
+	files  []string     // of the zone file, as errors name them
+	paths  []string     // the same, absolute
+	stated []statement  // what else records come from
+	faults []zone.Fault // so far
 }
 
-// stating is a place in the configuration that records come from.
+// stating is what the configuration says of a zone's static records.
 type stating struct {
+	file, records, servers *entry
+	fixed                  []fixed
+	sound                  bool // nothing is wrong with the rest of the zone
+}
+
+// make makes the zone's data.
+func (s *static) make(from stating) {
+	print, comparable := s.print(from.records, from.servers != nil, from.fixed)
+	comparable = comparable && from.file != nil && from.sound
+	if comparable {
+		if name, ok := s.d.text(from.file.val(), s.path.dot("file")); ok {
+			if k, ok := s.d.kept.find(s.zone.Name, beside(from.file.val(), name), print); ok {
+				s.files, s.zone.Data = k.files, k.data
+				s.d.looked = append(s.d.looked, k.paths...)
+				s.doubts(k.doubts)
+				s.d.kept.put(s.zone.Name, k)
+				return
+			}
+		}
+	}
+	s.b = zone.NewBuilder(s.zone.Name)
+	before := len(s.d.errs)
+	if from.file != nil {
+		s.file(from.file, s.zone.SOA.TTL)
+	}
+	if from.records != nil {
+		s.records(from.records, s.zone.SOA.TTL)
+	}
+	for _, f := range from.fixed {
+		s.service(f)
+	}
+	sound := from.sound && len(s.d.errs) == before
+	if from.servers != nil && sound {
+		s.own(from.servers, s.zone)
+	}
+	if doubts := s.build(sound); s.zone.Data != nil && comparable {
+		s.keep(print, doubts)
+	}
+}
+
+// statement is a place in the configuration that records come from.
+type statement struct {
 	at   document.Node
 	path *path
 }
@@ -40,7 +85,7 @@ const configured = 1 << 24
 
 // from is the place of records that the configuration states.
 func (s *static) from(at document.Node, p *path) text.Pos {
-	s.stated = append(s.stated, stating{at, p})
+	s.stated = append(s.stated, statement{at, p})
 	return text.Pos{File: configured + int32(len(s.stated)-1), Line: int32(at.Line())}
 }
 
@@ -96,7 +141,7 @@ func (s *static) file(e *entry, ttl uint32) bool {
 		shown = filepath.Join(filepath.Dir(e.val().Name()), name)
 	}
 	files, errs := text.ReadFile(shown, text.Options{Origin: s.zone.Name, TTL: ttl}, s.put)
-	s.files = append([]string{shown}, files[1:]...)
+	s.files, s.paths = append([]string{shown}, files[1:]...), files
 	s.d.looked = append(s.d.looked, files...)
 	for _, e := range errs {
 		s.d.errs = append(s.d.errs, Error{File: e.File, Line: e.Line, Msg: e.Msg})
@@ -230,8 +275,10 @@ func characterStrings(s string) []byte {
 
 // build makes the zone's data, unless something is wrong with it. Whole says
 // that nothing has been left out that was to be stated.
-func (s *static) build(whole bool) {
-	data, faults, doubts := s.b.Build()
+func (s *static) build(whole bool) (doubts []zone.Fault) {
+	var data *zone.Data
+	var faults []zone.Fault
+	data, faults, doubts = s.b.Build()
 	faults = append(s.faults, faults...)
 	shown := 0
 	for _, f := range faults {
@@ -244,17 +291,22 @@ func (s *static) build(whole bool) {
 		}
 		s.d.errs = append(s.d.errs, s.error(f))
 	}
+	s.doubts(doubts)
+	if len(faults) == 0 && whole {
+		s.zone.Data = data
+	}
+	return doubts
+}
+
+func (s *static) doubts(doubts []zone.Fault) {
 	for i, f := range doubts {
 		if i == maxFaults {
 			f = zone.Fault{Msg: fmt.Sprintf("more is doubtful about the records: only the first %d warnings are shown", maxFaults)}
 		}
 		s.d.spec.Warnings = append(s.d.spec.Warnings, s.error(f))
 		if i == maxFaults {
-			break
+			return
 		}
-	}
-	if len(faults) == 0 && whole {
-		s.zone.Data = data
 	}
 }
 

@@ -6,10 +6,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec/document"
-	"github.com/rhumb-dns/rhumb/zone"
 )
 
 // stated is a zone as the files state it.
@@ -117,25 +117,11 @@ func (d *decoder) zone(z *stated) *Zone {
 	}
 	zn.SOA = d.soa(soa, z.name, lowest)
 
-	st := &static{d: d, zone: zn, b: zone.NewBuilder(z.name), path: z.path, key: z.key}
-	if file != nil {
-		st.file(file, zn.SOA.TTL)
-	}
-	if records != nil {
-		st.records(records, zn.SOA.TTL)
-	}
-	for _, f := range scope.fixed {
-		st.service(f)
-	}
-	switch {
-	case servers != nil:
-		if len(d.errs) == before {
-			st.own(servers, zn)
-		}
-	case file == nil && records == nil && !slices.Contains(o.meant, "nameservers"):
+	if file == nil && records == nil && servers == nil && !slices.Contains(o.meant, "nameservers") {
 		d.fail(z.key, z.path, "the key \"nameservers\" is missing")
 	}
-	st.build(len(d.errs) == before)
+	st := &static{d: d, zone: zn, path: z.path, key: z.key, begun: time.Now()}
+	st.make(stating{file: file, records: records, servers: servers, fixed: scope.fixed, sound: len(d.errs) == before})
 	st.beneath(&scope)
 	return zn
 }

@@ -1,0 +1,132 @@
+package spec
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/zone"
+)
+
+// Kept is what one Load leaves for the next: the records of zone files, which
+// are not read again while the files stay as they are. The zero value is ready.
+// It is for one Load at a time.
+type Kept struct {
+	zones map[dnswire.Name]keptZone
+	// next is what the Load under way has found.
+	next map[dnswire.Name]keptZone
+}
+
+// keptZone is the data of a zone and all that it was made of.
+type keptZone struct {
+	data   *zone.Data
+	doubts []zone.Fault
+	files  []string // as errors name them
+	paths  []string // absolute
+	stamps []stamp  // of paths
+	print  string   // of what the configuration states
+}
+
+// stamp tells one state of a file from another.
+type stamp struct {
+	size     int64
+	modified time.Time
+	known    bool
+}
+
+func stampOf(path string) stamp {
+	st, err := os.Stat(path)
+	if err != nil {
+		return stamp{}
+	}
+	return stamp{st.Size(), st.ModTime(), true}
+}
+
+func (k *Kept) begin() {
+	if k != nil {
+		k.next = map[dnswire.Name]keptZone{}
+	}
+}
+
+// end keeps what a Load has found when it was sound, and otherwise what there
+// was.
+func (k *Kept) end(sound bool) {
+	if k == nil {
+		return
+	}
+	if sound {
+		k.zones = k.next
+	}
+	k.next = nil
+}
+
+// find is what was kept of a zone, if it is still so.
+func (k *Kept) find(name dnswire.Name, path, print string) (keptZone, bool) {
+	if k == nil {
+		return keptZone{}, false
+	}
+	z, ok := k.zones[name]
+	if !ok || z.print != print || z.paths[0] != path {
+		return z, false
+	}
+	for i, p := range z.paths {
+		if now := stampOf(p); !now.known || now != z.stamps[i] {
+			return z, false
+		}
+	}
+	return z, true
+}
+
+func (k *Kept) put(name dnswire.Name, z keptZone) {
+	if k != nil {
+		k.next[name] = z
+	}
+}
+
+// print is all that the configuration itself states of a zone's static records.
+// Not ok: it states what is not worth comparing.
+func (s *static) print(records *entry, servers bool, fixed []fixed) (print string, ok bool) {
+	if len(fixed) > 0 {
+		return "", false
+	}
+	var b strings.Builder
+	if servers {
+		fmt.Fprintf(&b, "%v %v\n", s.zone.Nameservers, s.zone.SOA)
+	}
+	fmt.Fprintln(&b, s.zone.SOA.TTL)
+	if records != nil {
+		for _, list := range records.vals {
+			for item := range list.Children() {
+				line, err := item.Text(s.d.env)
+				if err != nil {
+					return "", false
+				}
+				fmt.Fprintf(&b, "%q\n", line)
+			}
+		}
+	}
+	return b.String(), true
+}
+
+// clockStep is how far behind the time may be that a file system gives a change.
+const clockStep = 10 * time.Millisecond
+
+// keep puts what has been made of a zone aside for the next Load.
+func (s *static) keep(print string, doubts []zone.Fault) {
+	z := keptZone{data: s.zone.Data, doubts: doubts, files: s.files, paths: s.paths, print: print}
+	for _, f := range doubts {
+		if f.Pos.File >= configured {
+			return // its place is of this configuration alone
+		}
+	}
+	for _, p := range s.paths {
+		st := stampOf(p)
+		if !st.known || st.modified.After(s.begun.Add(-clockStep)) {
+			return // it may have been written while it was read
+		}
+		z.stamps = append(z.stamps, st)
+	}
+	s.d.kept.put(s.zone.Name, z)
+}
