@@ -70,8 +70,11 @@ func (s *Snapshot) denyHashed(m *message, at question, match *zone.Match, c *Scr
 		s.nsec3(m, d, encloser, c)
 		s.nsec3(m, d, c.wildcardOf(at.name, match.Encloser), c)
 	case zone.Missing: // 7.2.2
-		s.closest(m, d, at.name, c)
-		s.nsec3(m, d, c.wildcardOf(at.name, match.Encloser), c)
+		// Under opt-out the closest encloser may have no record, and the wildcard to
+		// deny is that of the closest that has one.
+		if encloser := s.closest(m, d, at.name, c); encloser > 0 {
+			s.nsec3(m, d, c.wildcardOf(at.name, encloser), c)
+		}
 	}
 }
 
@@ -92,17 +95,19 @@ func (s *Snapshot) undelegated(m *message, cut question, match *zone.Match, c *S
 
 // closest adds the proof of the closest provable encloser (RFC 5155 section
 // 7.2.1): the record of the longest name above that has one, and that of the
-// next closer name, which covers it.
-func (s *Snapshot) closest(m *message, d *zone.Data, name []byte, c *Scratch) {
+// next closer name, which covers it. It returns the length of the encloser, 0
+// when the zone proves none.
+func (s *Snapshot) closest(m *message, d *zone.Data, name []byte, c *Scratch) (encloser int) {
 	next := name
 	for up := name; len(up) > len(d.Name); next = up {
 		up = up[1+int(up[0]):]
 		if _, matches, ok := d.NSEC3(up); ok && matches {
 			s.nsec3(m, d, up, c)
 			s.nsec3(m, d, next, c)
-			return
+			return len(up)
 		}
 	}
+	return 0
 }
 
 // wildcardOf is the wildcard below the closest encloser.
