@@ -35,6 +35,7 @@ const maxSteps = 16
 type oracle struct {
 	zones []*authority
 	qtype uint16
+	do    bool
 	verdict
 
 	habits
@@ -70,8 +71,19 @@ type habits struct {
 	ownedDNAME bool
 	// wildcardOnce ends a chain where a wildcard leads on a second time.
 	wildcardOnce bool
-	// bareWildcards gives addresses of a wildcard under the wildcard's own name.
+	// bareWildcards gives addresses of a wildcard under the wildcard's own name, and
+	// proofs of wildcards in the additional section.
 	bareWildcards bool
+	// bareNonTerminals does not prove that a wildcard has no data because it is an
+	// empty non-terminal.
+	bareNonTerminals bool
+	// nsecAtCut gives the NSEC record of a cut instead of the referral.
+	nsecAtCut bool
+	// nsecLedOn follows a CNAME that has no NSEC record, when asked for one.
+	nsecLedOn bool
+	// looseProofs are the rules after which the NSEC and NSEC3 records are the
+	// server's own choice, looseAnswers those after which the whole answer is.
+	looseProofs, looseAnswers []string
 }
 
 func (o *oracle) rule(name string) { o.rules = append(o.rules, name) }
@@ -80,7 +92,7 @@ func (o *oracle) rule(name string) { o.rules = append(o.rules, name) }
 // 1034 section 4.3.2 as RFC 6672 section 3.2 and RFC 4592 section 3.3 state it
 // anew; quotations are from RFC 6672 where nothing else is said.
 func ask(zones []*authority, q question, h habits) *verdict {
-	o := &oracle{zones: zones, qtype: q.qtype, habits: h}
+	o := &oracle{zones: zones, qtype: q.qtype, do: q.do, habits: h}
 	var first *authority
 	qname := dns.CanonicalName(q.name)
 	var followed []string
@@ -136,16 +148,38 @@ func ask(zones []*authority, q question, h habits) *verdict {
 		}
 		qname = next
 	}
+	o.authority = once(o.authority)
 	o.additional()
 	return &o.verdict
 }
 
-// copy puts a set into the answer section. A DNAME may be used by several steps of
-// a chain and asked for at its end; a set is there once (RFC 2181 section 5).
-func (o *oracle) copy(set []dns.RR) {
-	if !slices.ContainsFunc(o.answer, func(s []dns.RR) bool { return dns.IsDuplicate(s[0], set[0]) }) {
-		o.answer = append(o.answer, set)
+// besideCNAME is whether a type may stand beside a CNAME, so that a question for it
+// is not led on: RFC 4035 section 2.5.
+func besideCNAME(qtype uint16) bool {
+	return qtype == dns.TypeCNAME || qtype == dns.TypeNSEC || qtype == dns.TypeRRSIG
+}
+
+// copy puts a set of a node into the answer section, under the name owner. A DNAME
+// may be used by several steps of a chain and asked for at its end; a set is there
+// once (RFC 2181 section 5).
+func (o *oracle) copy(z *authority, node string, qtype uint16, owner string) {
+	set := ownedBy(owner, z.at(node, qtype))
+	for _, have := range o.answer {
+		if dns.IsDuplicate(have[0], set[0]) {
+			return
+		}
 	}
+	o.answer = append(o.answer, append(set, ownedBy(owner, o.signatures(z, node, qtype))...))
+}
+
+// negative puts the zone's SOA into the authority section: RFC 2308 section 3,
+// "The TTL of this record is set from the minimum of the MINIMUM field of the SOA
+// record and the TTL of the SOA itself".
+func (o *oracle) negative(z *authority) {
+	soa := dns.Copy(z.at(z.origin, dns.TypeSOA)[0]).(*dns.SOA)
+	soa.Hdr.Ttl = min(soa.Hdr.Ttl, soa.Minttl)
+	o.authority = append(o.authority, soa)
+	o.authority = append(o.authority, o.signatures(z, z.origin, dns.TypeSOA)...)
 }
 
 // visited is whether a wildcard has led on before, for a server that minds.
@@ -200,11 +234,12 @@ func (o *oracle) match(z *authority, qname string) (next string, goesOn bool) {
 		// referral. This happens when we encounter a node with NS RRs marking cuts
 		// along the bottom of a zone." The DS set of a cut is authoritative (RFC 4035
 		// section 3.1.4.1), so a query for it stays.
-		if node != z.origin && len(z.at(node, dns.TypeNS)) > 0 && !(node == qname && o.qtype == dns.TypeDS) {
+		if node != z.origin && len(z.at(node, dns.TypeNS)) > 0 && !(node == qname && o.aboveCut()) {
 			// "Copy the NS RRs for the sub-zone into the authority section of the
 			// reply. Put whatever addresses are available into the additional section
 			// [...]. Go to step 4."
-			o.authority = z.at(node, dns.TypeNS)
+			o.authority = append(o.authority, z.at(node, dns.TypeNS)...)
+			o.proveDelegation(z, node)
 			o.required = glue(z, node)
 			if len(o.answer) == 0 {
 				o.aa = false
@@ -229,6 +264,11 @@ func (o *oracle) match(z *authority, qname string) (next string, goesOn bool) {
 	}
 }
 
+// aboveCut is whether the type asked for is the parent's at a cut.
+func (o *oracle) aboveCut() bool {
+	return o.qtype == dns.TypeDS || o.qtype == dns.TypeNSEC && o.nsecAtCut
+}
+
 // found is step 3A, and the part of 3C that a wildcard's node takes in its place:
 // the records are owned by qname either way.
 func (o *oracle) found(z *authority, node, qname string) (next string, goesOn bool) {
@@ -236,22 +276,23 @@ func (o *oracle) found(z *authority, node, qname string) (next string, goesOn bo
 	// CNAME RR into the answer section of the response, change QNAME to the
 	// canonical name in the CNAME RR, and go back to step 1."
 	o.lastDNAME = ""
-	if cname := z.at(node, dns.TypeCNAME); len(cname) > 0 && o.qtype != dns.TypeCNAME {
-		o.copy(ownedBy(qname, cname))
+	if cname := z.at(node, dns.TypeCNAME); len(cname) > 0 && (!besideCNAME(o.qtype) || o.nsecLedOn && o.qtype == dns.TypeNSEC && len(z.at(node, o.qtype)) == 0) {
+		o.copy(z, node, dns.TypeCNAME, qname)
 		o.rule("CNAME")
 		return dns.CanonicalName(cname[0].(*dns.CNAME).Target), !o.visited(node)
 	}
 	// "Otherwise, copy all RRs which match QTYPE into the answer section and go to
 	// step 6."
-	if set := z.at(node, o.qtype); len(set) > 0 {
-		o.copy(ownedBy(qname, set))
+	if len(z.at(node, o.qtype)) > 0 {
+		o.copy(z, node, o.qtype, qname)
 		o.rule("data")
 		return "", false
 	}
 	// RFC 2308 section 2.2: "NODATA is indicated by an answer with the RCODE set to
 	// NOERROR and no relevant answers in the answer section. The authority section
 	// will contain an SOA record".
-	o.authority = z.soa()
+	o.negative(z)
+	o.proveNoData(z, node, qname)
 	if len(z.owned(node)) == 0 {
 		o.rule("no data at an empty non-terminal")
 	} else {
@@ -267,14 +308,18 @@ func (o *oracle) impossible(z *authority, node, qname string) (next string, goes
 	// record exists at that point, copy that record into the answer section."
 	if set := z.at(node, dns.TypeDNAME); len(set) > 0 {
 		d := set[0].(*dns.DNAME)
+		owner := node
+		if strings.HasPrefix(node, "*.") {
+			o.rule("DNAME at a wildcard")
+		}
 		if o.ownedDNAME && strings.HasPrefix(node, "*.") {
-			set = ownedBy(qname, set)
+			owner = qname
 		}
 		if o.dnameOnce && o.lastDNAME == node {
 			return "", false
 		}
 		o.lastDNAME = node
-		o.copy(set)
+		o.copy(z, node, dns.TypeDNAME, owner)
 		next = strings.TrimSuffix(qname, node) + strings.TrimPrefix(dns.CanonicalName(d.Target), ".")
 		// "If substitution of its <target> for its <owner> in QNAME would overflow the
 		// legal size for a <domain-name>, set RCODE to YXDOMAIN and exit".
@@ -285,7 +330,7 @@ func (o *oracle) impossible(z *authority, node, qname string) (next string, goes
 		}
 		// "the server MUST synthesize a CNAME RR [...] and include it in the answer
 		// section"; section 3.1: its TTL is the DNAME's.
-		o.copy([]dns.RR{&dns.CNAME{
+		o.answer = append(o.answer, []dns.RR{&dns.CNAME{
 			Hdr:    dns.RR_Header{Name: qname, Rrtype: dns.TypeCNAME, Class: dns.ClassINET, Ttl: d.Hdr.Ttl},
 			Target: next,
 		}})
@@ -303,6 +348,7 @@ func (o *oracle) impossible(z *authority, node, qname string) (next string, goes
 		// QNAME, and not the node with the '*' label." A CNAME there is followed as
 		// in step 3A.
 		o.rule("wildcard")
+		o.proveExpansion(z, node, qname)
 		return o.found(z, star, qname)
 	}
 	// "If the '*' label does not exist, check whether the name we are looking for is
@@ -311,7 +357,8 @@ func (o *oracle) impossible(z *authority, node, qname string) (next string, goes
 	// response and exit. Otherwise, just exit." RFC 6604 section 3 sets the error
 	// for names that were followed, too.
 	o.rcode = dns.RcodeNameError
-	o.authority = z.soa()
+	o.negative(z)
+	o.proveNoName(z, node, qname)
 	o.rule("no such name")
 	return "", false
 }
@@ -432,7 +479,8 @@ func (o *oracle) exists(z *authority, name string) bool {
 	}
 	for _, z := range zones {
 		for _, rr := range z.records {
-			if within(name, rr.Header().Name) {
+			// RFC 5155 section 7.2.8: hashed names are no names of the zone.
+			if within(name, rr.Header().Name) && !z.hashed(rr.Header().Name) {
 				return true
 			}
 		}
@@ -445,15 +493,6 @@ func (z *authority) withoutCuts() *authority {
 	return &authority{origin: z.origin, records: slices.DeleteFunc(slices.Clone(z.records), func(rr dns.RR) bool {
 		return rr.Header().Rrtype == dns.TypeNS && rr.Header().Name != z.origin
 	})}
-}
-
-// soa is the zone's SOA as negative answers carry it: RFC 2308 section 3, "The TTL
-// of this record is set from the minimum of the MINIMUM field of the SOA record
-// and the TTL of the SOA itself".
-func (z *authority) soa() []dns.RR {
-	soa := dns.Copy(z.at(z.origin, dns.TypeSOA)[0]).(*dns.SOA)
-	soa.Hdr.Ttl = min(soa.Hdr.Ttl, soa.Minttl)
-	return []dns.RR{soa}
 }
 
 // ownedBy is a set with another owner.

@@ -68,6 +68,15 @@ func write(t testing.TB, path, text string) string {
 	return path
 }
 
+func read(t testing.TB, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 // start runs a server on a port of its own and waits until it has loaded every
 // zone of the batch.
 func (b *batch) start(t testing.TB, name, binary string, args func(dir, port string) []string) *peer {
@@ -104,7 +113,7 @@ func (p *peer) ready(t testing.TB, b *batch) {
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-tick.C {
 		bad = nil
 		for _, z := range b.zones {
-			m, err := a.ask(question{z.origin, dns.TypeSOA}, false)
+			m, err := a.ask(question{name: z.origin, qtype: dns.TypeSOA})
 			if err != nil || m.Rcode != dns.RcodeSuccess || len(m.Answer) == 0 {
 				bad = append(bad, z.origin)
 				if err != nil {
@@ -212,9 +221,9 @@ func newAsker(t testing.TB, p *peer) *asker {
 func (a *asker) close() { _ = a.conn.Close() }
 
 // ask asks thrice before it gives up.
-func (a *asker) ask(q question, do bool) (*dns.Msg, error) {
+func (a *asker) ask(q question) (*dns.Msg, error) {
 	m := &dns.Msg{Question: []dns.Question{{Name: q.name, Qtype: q.qtype, Qclass: dns.ClassINET}}}
-	m.SetEdns0(4096, do)
+	m.SetEdns0(4096, q.do)
 	var err error
 	for range 3 {
 		a.id++
@@ -245,7 +254,7 @@ func (a *asker) ask(q question, do bool) (*dns.Msg, error) {
 }
 
 // askAll asks a server all questions, over a few sockets at a time.
-func askAll(t testing.TB, p *peer, qs []question, do bool) []*dns.Msg {
+func askAll(t testing.TB, p *peer, qs []question) []*dns.Msg {
 	t.Helper()
 	answers := make([]*dns.Msg, len(qs))
 	errs := make([]error, 4)
@@ -256,7 +265,7 @@ func askAll(t testing.TB, p *peer, qs []question, do bool) []*dns.Msg {
 			defer a.close()
 			for i := w; i < len(qs); i += len(errs) {
 				var err error
-				if answers[i], err = a.ask(qs[i], do); err != nil {
+				if answers[i], err = a.ask(qs[i]); err != nil {
 					errs[w] = fmt.Errorf("%s: %s: %w", p.name, qs[i], err)
 					return
 				}

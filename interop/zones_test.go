@@ -51,10 +51,15 @@ func (w *world) String() string {
 type question struct {
 	name  string
 	qtype uint16
+	do    bool // the client wants signatures
 }
 
 func (q question) String() string {
-	return q.name + " " + dns.Type(q.qtype).String()
+	do := ""
+	if q.do {
+		do = " DO"
+	}
+	return q.name + " " + dns.Type(q.qtype).String() + do
 }
 
 // unknownType is a type that no server knows by name.
@@ -517,12 +522,12 @@ func (w *world) questions(n int) []question {
 	var own []question // that ask for what is there
 	for _, z := range w.zones {
 		for _, rr := range z.records {
-			own = append(own, question{rr.Header().Name, rr.Header().Rrtype})
+			own = append(own, question{name: rr.Header().Name, qtype: rr.Header().Rrtype})
 		}
 	}
 	var all []question
 	for range n {
-		q := question{pick(r, names), pick(r, askable)}
+		q := question{name: pick(r, names), qtype: pick(r, askable)}
 		switch {
 		case r.IntN(100) < 20:
 			q = pick(r, own)
