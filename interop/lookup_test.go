@@ -75,7 +75,7 @@ func newClient(s *resolve.Snapshot) *client {
 func (c *client) ask(q question, transport dnswire.Transport, size uint16) (*dns.Msg, []byte, error) {
 	m := &dns.Msg{Question: []dns.Question{{Name: q.name, Qtype: q.qtype, Qclass: dns.ClassINET}}}
 	if size > 0 {
-		m.SetEdns0(size, false)
+		m.SetEdns0(size, q.do)
 	}
 	wire, err := m.Pack()
 	if err != nil {
@@ -140,6 +140,18 @@ type fault struct{ kind, text string }
 // examine asks about one world and says what is wrong.
 func examine(t testing.TB, dir string, w *world) (faults []fault, asked int, rules map[string]int) {
 	rules = map[string]int{}
+	// Every other world is signed; its questions are made before.
+	questions := w.questions(120)
+	if w.seed%2 == 0 {
+		for i, z := range w.zones {
+			if i += int(w.seed/2) % 4; i%4 > 0 {
+				z.seal(seals[i%4-1])
+			}
+		}
+		for i := range questions {
+			questions[i].do = i%4 > 0
+		}
+	}
 	s, err := snapshot(configuration(t, dir, w.zones))
 	if err != nil {
 		return []fault{{"refused", fmt.Sprintf("%v\n%s", err, w)}}, 0, rules
@@ -152,13 +164,17 @@ func examine(t testing.TB, dir string, w *world) (faults []fault, asked int, rul
 			fmt.Sprintf("%s (%s): ", q, applied) + fmt.Sprintf(format, args...),
 		})
 	}
-	for _, q := range w.questions(120) {
+	for _, q := range questions {
 		want := ask(w.zones, q, habits{})
 		asked++
 		for _, r := range want.rules {
 			rules[r]++
 		}
-		whole, wire, err := c.ask(q, dnswire.TCP, 0)
+		limit, edns := dns.MinMsgSize, uint16(0)
+		if q.do {
+			limit, edns = 1232, 1232
+		}
+		whole, wire, err := c.ask(q, dnswire.TCP, edns)
 		if err != nil {
 			wrong(q, want, []string{"packet"}, "%v", err)
 			continue
@@ -169,13 +185,13 @@ func examine(t testing.TB, dir string, w *world) (faults []fault, asked int, rul
 		}
 		required := requiredLen(wire, whole, want)
 		// What does not fit is left out whole, and TC says so if it was required.
-		short, wire, err := c.ask(q, dnswire.UDP, 0)
+		short, wire, err := c.ask(q, dnswire.UDP, edns)
 		if err != nil {
 			wrong(q, want, []string{"UDP packet"}, "over UDP: %v", err)
 			continue
 		}
-		switch fits := required <= dns.MinMsgSize; {
-		case len(wire) > dns.MinMsgSize:
+		switch fits := required <= limit; {
+		case len(wire) > limit:
 			wrong(q, want, []string{"UDP size"}, "over UDP: %d octets", len(wire))
 		case short.Truncated == fits:
 			wrong(q, want, []string{"UDP TC"}, "over UDP: TC is %v, and what is required has %d octets", short.Truncated, required)
@@ -188,7 +204,8 @@ func examine(t testing.TB, dir string, w *world) (faults []fault, asked int, rul
 	return faults, asked, rules
 }
 
-// requiredLen is the length of an answer up to the last record that must be there.
+// requiredLen is the length of an answer up to the last record that must be there,
+// and of its OPT record.
 func requiredLen(wire []byte, answer *dns.Msg, want *verdict) int {
 	glue := texts(want.required)
 	at := 12
@@ -196,16 +213,19 @@ func requiredLen(wire []byte, answer *dns.Msg, want *verdict) int {
 		_, at, _ = dns.UnpackDomainName(wire, at)
 		at += 4
 	}
-	length := at
+	length, opt := at, 0
 	for i := range len(answer.Answer) + len(answer.Ns) + len(answer.Extra) {
 		rr, next, err := dns.UnpackRR(wire, at)
 		if err != nil {
 			panic(err) // it could be unpacked before
+		}
+		if rr.Header().Rrtype == dns.TypeOPT {
+			opt = next - at
 		}
 		at = next
 		if i < len(answer.Answer)+len(answer.Ns) || slices.Contains(glue, texts([]dns.RR{rr})[0]) {
 			length = at
 		}
 	}
-	return length
+	return length + opt
 }
