@@ -54,7 +54,10 @@ func (o *oracle) proveNoData(z *authority, node, qname string) {
 			o.deny(z, m)
 		} else {
 			// Section 7.2.4: opt-out; "the closest provable encloser proof".
-			o.proveEncloser(z, qname)
+			if node != qname {
+				o.rule("no data at a wildcard that opt-out hides")
+			}
+			o.proveEncloser(z, node)
 		}
 	default:
 		// An empty non-terminal has no NSEC record; the one that covers it says that
