@@ -61,19 +61,19 @@ func (s *Snapshot) denyHashed(m *message, at question, match *zone.Match, c *Scr
 	encloser := at.name[at.Len-match.Encloser:]
 	switch match.Kind {
 	case zone.Exact:
-		if s.nsec3(m, d, at.name, c) {
-			return
-		}
-		// 7.2.4: a DS record that is not there under opt-out.
-		s.closest(m, d, at.name, c)
+		// 7.2.3; 7.2.4 where opt-out leaves the name without a record of its own.
+		s.undelegated(m, at, match, c)
 	case zone.Wildcard: // 7.2.5
 		s.nsec3(m, d, encloser, c)
 		s.nsec3(m, d, c.wildcardOf(at.name, match.Encloser), c)
 	case zone.Missing: // 7.2.2
 		// Under opt-out the closest encloser may have no record, and the wildcard to
-		// deny is that of the closest that has one.
+		// deny is that of the closest that has one. If that one exists, it is the
+		// covered encloser that keeps it from answering.
 		if encloser := s.closest(m, d, at.name, c); encloser > 0 {
-			s.nsec3(m, d, c.wildcardOf(at.name, encloser), c)
+			if p, matches, ok := d.NSEC3(c.wildcardOf(at.name, encloser)); ok && !matches {
+				m.proof(d, p, c)
+			}
 		}
 	}
 }
