@@ -51,7 +51,7 @@ var rooms = []room{
 	{"table", "compiles a spec into the immutable lookup table; no I/O", []string{"dnswire", "spec", "geo", "health", "steer", "zone", "dnssec"}},
 	{"resolve", "(snapshot, query) to answer or explanation; the only place that answers", []string{"dnswire", "spec", "geo", "health", "hosts", "steer", "table", "zone", "dnssec"}},
 	{"rhumb", "the library, at the root: Engine compiles, judges, swaps the snapshot", []string{"dnswire", "geo", "probe", "store", "gossip", "api", "spec", "source", "health", "hosts", "zone", "steer", "dnssec", "table", "resolve"}},
-	{"server", "sockets: UDP workers, TCP, counters", []string{"dnswire", "resolve", "server/datagram"}},
+	{"server", "sockets: UDP workers, TCP, TLS, the PROXY protocol, counters", []string{"dnswire", "resolve", "server/datagram"}},
 	{"server/datagram", "datagrams in batches between a socket and memory; knows no DNS", nil},
 	{"publish", "record managers at DNS providers", []string{"api", "dnswire"}},
 	{"publish/route53", "Route 53", []string{"api", "dnswire", "publish"}},

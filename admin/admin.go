@@ -33,9 +33,10 @@ type Condition struct {
 	ReloadErrorAt time.Time
 	Warnings      []string
 
-	DNS     []netip.AddrPort // bound
-	Bound   bool             // DNS is served
-	Settled bool             // every probe has a first verdict
+	DNS        []netip.AddrPort // bound
+	DNSOverTLS []netip.AddrPort // bound
+	Bound      bool             // DNS is served
+	Settled    bool             // every probe has a first verdict
 }
 
 // Options are what the surface is made of. Engine and Process are needed.

@@ -94,7 +94,8 @@ func newNode(t testing.TB, config string) *node {
 	}
 	n := &node{t: t, engine: engine, metrics: reg, process: &process{condition: admin.Condition{
 		Started: began, Version: "v1.2.3", Config: "/etc/rhumb/rhumb.yaml", LoadedAt: began,
-		DNS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, Bound: true, Settled: true,
+		DNS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, DNSOverTLS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8853")},
+		Bound: true, Settled: true,
 	}}}
 	n.handler = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg}).Handler()
 	if config != "" {

@@ -64,12 +64,15 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) {
 	st := api.Status{
 		Version: c.Version, StartedAt: c.Started.UTC(), UptimeSeconds: int64(now.Sub(c.Started) / time.Second),
 		Ready: c.Bound && c.Settled, DNSReady: c.Bound, HealthReady: c.Settled,
-		Listeners: api.Listeners{DNS: []string{}}, Zones: []api.Zone{},
+		Listeners: api.Listeners{DNS: []string{}, DNSOverTLS: []string{}}, Zones: []api.Zone{},
 		Overrides: len(a.engine.Overrides()),
 		Config:    configState(c), Warnings: orEmpty(c.Warnings), GeneratedAt: now.UTC(),
 	}
 	for _, addr := range c.DNS {
 		st.Listeners.DNS = append(st.Listeners.DNS, addr.String())
+	}
+	for _, addr := range c.DNSOverTLS {
+		st.Listeners.DNSOverTLS = append(st.Listeners.DNSOverTLS, addr.String())
 	}
 	if s := a.engine.Spec(); s != nil {
 		st.Node = api.Node{Name: s.Node.Name, Region: s.Node.Region}

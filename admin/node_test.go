@@ -52,7 +52,7 @@ func TestStatus(t *testing.T) {
 	if s.ZonesTotal != 2 || s.ServicesTotal != 7 || s.PoolsTotal != 4 || s.ChecksTotal != 2 || s.Overrides != 1 || len(s.Warnings) != 1 {
 		t.Errorf("%+v", s)
 	}
-	if fmt.Sprint(s.Listeners) != "{[127.0.0.1:5300] 127.0.0.1:8080}" {
+	if fmt.Sprint(s.Listeners) != "{[127.0.0.1:5300] [127.0.0.1:8853] 127.0.0.1:8080}" {
 		t.Errorf("%+v", s.Listeners)
 	}
 }

@@ -70,8 +70,9 @@ type Node struct {
 
 // Listeners are the addresses with ports that the node listens on.
 type Listeners struct {
-	DNS   []string `json:"dns"` // UDP and TCP on each
-	Admin string   `json:"admin"`
+	DNS        []string `json:"dns"`          // UDP and TCP on each
+	DNSOverTLS []string `json:"dns_over_tls"` // empty: none
+	Admin      string   `json:"admin"`
 }
 
 // Zone is a zone the node is authoritative for.

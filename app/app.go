@@ -116,6 +116,9 @@ func (a *App) Started() <-chan struct{} { return a.ready }
 // DNSAddrs are the addresses DNS is bound to.
 func (a *App) DNSAddrs() []netip.AddrPort { return a.dns.Addrs() }
 
+// DNSOverTLSAddrs are the addresses DNS over TLS is bound to.
+func (a *App) DNSOverTLSAddrs() []netip.AddrPort { return a.dns.TLSAddrs() }
+
 // AdminAddr is the address the admin surface is bound to.
 func (a *App) AdminAddr() netip.AddrPort { return a.admin.addr() }
 
@@ -182,6 +185,9 @@ func (a *App) Run(ctx context.Context) error {
 	for _, addr := range a.DNSAddrs() {
 		a.log.Info("dns listens", "address", addr.String(), "transports", "udp,tcp")
 	}
+	for _, addr := range a.DNSOverTLSAddrs() {
+		a.log.Info("dns listens", "address", addr.String(), "transports", "tls")
+	}
 	starting = false
 	a.reloadMu.Unlock()
 	run("files", func() error {
@@ -226,7 +232,7 @@ func (a *App) open() (*server.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	sockets, err := a.dns.Bind(s.DNS.Listen)
+	sockets, err := a.bindDNS(&s.DNS)
 	if err != nil {
 		web.abort()
 		return nil, err
@@ -290,7 +296,7 @@ func (a *App) replace() error {
 	if err != nil {
 		return err
 	}
-	sockets, err := a.dns.Bind(s.DNS.Listen)
+	sockets, err := a.bindDNS(&s.DNS)
 	if err != nil {
 		web.abort()
 		return err
@@ -336,7 +342,7 @@ func (a *App) note(err error) {
 func (a *App) Condition() admin.Condition {
 	c := admin.Condition{
 		Started: a.started, Version: a.version, Config: a.file.Path(),
-		DNS: a.dns.Addrs(), Bound: closed(a.ready), Settled: closed(a.engine.Settled()),
+		DNS: a.dns.Addrs(), DNSOverTLS: a.dns.TLSAddrs(), Bound: closed(a.ready), Settled: closed(a.engine.Settled()),
 	}
 	if s := a.engine.Spec(); s != nil {
 		for _, w := range s.Warnings {

@@ -109,9 +109,11 @@ func exercised(t *testing.T) *App {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "rhumb.yaml")
+	dir := t.TempDir()
+	WritePair(t, dir, 1)
+	file := filepath.Join(dir, "rhumb.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, `
-dns: {listen: [127.0.0.1:0]}
+dns: {listen: [127.0.0.1:0], tls: {listen: [127.0.0.1:0], cert: ns.crt, key: ns.key}}
 admin: {listen: 127.0.0.1:0}
 checks:
   up: {type: tcp, port: %s}

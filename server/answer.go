@@ -19,6 +19,8 @@ type worker struct {
 	// What begin has found, good for one batch.
 	snap *resolve.Snapshot
 	view *view
+	// proxies are looked at for datagrams; a connection is looked at once.
+	proxies networks
 
 	// now is the time in seconds once timed, which a batch with a cookie in it is.
 	now   uint32

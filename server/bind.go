@@ -23,34 +23,40 @@ const portTries = 16
 // must be called, and before the next Bind.
 type Change struct {
 	s     *Server
-	order []netip.AddrPort
-	added map[netip.AddrPort]*listener
+	setup Setup
+	order []door
+	added map[door]*listener
 }
 
-// Bind opens every address of addrs that is not open yet, UDP and TCP on the
-// same port; port 0 is a port of the system's choice. It fails with every
-// address that cannot be opened and the reason, one a line, and then nothing
-// has changed. Queries to the new addresses wait in their sockets for Commit.
-func (s *Server) Bind(addrs []netip.AddrPort) (*Change, error) {
+// Bind makes ready to serve a Setup. It opens every address that is not open
+// yet, UDP and TCP on the same port, or TCP alone for TLS; port 0 is a port of
+// the system's choice. It fails with every address that cannot be opened and the
+// reason, one a line, and then nothing has changed. Queries to the new addresses
+// wait in their sockets for Commit.
+func (s *Server) Bind(setup Setup) (*Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &Change{s: s, added: map[netip.AddrPort]*listener{}}
+	c := &Change{s: s, setup: setup, added: map[door]*listener{}}
+	if len(setup.TLS) > 0 && setup.Certificate == nil {
+		return nil, errors.New("listen: TLS without a certificate")
+	}
+	for _, a := range setup.Listen {
+		c.want(door{addr: a})
+	}
+	for _, a := range setup.TLS {
+		c.want(door{addr: a, tls: true})
+	}
 	var errs []error
-	for _, a := range addrs {
-		a = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-		if slices.Contains(c.order, a) {
+	for _, d := range c.order {
+		if s.listeners[d] != nil {
 			continue
 		}
-		c.order = append(c.order, a)
-		if s.listeners[a] != nil {
-			continue
-		}
-		l, err := listen(a, s.o.Workers, overlaps(a, s.listeners) || overlaps(a, c.added))
+		l, err := listen(d, s.o.Workers, overlaps(d.addr, s.listeners) || overlaps(d.addr, c.added))
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		c.added[a] = l
+		c.added[d] = l
 	}
 	if len(errs) > 0 {
 		c.discard()
@@ -59,10 +65,18 @@ func (s *Server) Bind(addrs []netip.AddrPort) (*Change, error) {
 	return c, nil
 }
 
+// want puts d into the order, once.
+func (c *Change) want(d door) {
+	d.addr = netip.AddrPortFrom(d.addr.Addr().Unmap(), d.addr.Port())
+	if !slices.Contains(c.order, d) {
+		c.order = append(c.order, d)
+	}
+}
+
 // overlaps is whether a and one of the open addresses take the same queries: a
-// wildcard and an address on one port. They must be able to be open side by
+// wildcard and an address on one port, or two transports. They must be able to be open side by
 // side, or a change from one to the other would need a restart.
-func overlaps(a netip.AddrPort, open map[netip.AddrPort]*listener) bool {
+func overlaps(a netip.AddrPort, open map[door]*listener) bool {
 	for _, l := range open {
 		if l.addr.Port() == a.Port() && l.addr.Addr().Is4() == a.Addr().Is4() &&
 			(l.addr == a || l.addr.Addr().IsUnspecified() || a.Addr().IsUnspecified()) {
@@ -74,7 +88,8 @@ func overlaps(a netip.AddrPort, open map[netip.AddrPort]*listener) bool {
 
 // Commit makes the change: the new addresses are served, and those that are not
 // listed any more answer what they have received and close. It returns when
-// they have; their connections finish on their own. It cannot fail.
+// they have; their connections finish on their own. Everything else of the Setup
+// holds from the next datagram, connection and handshake on. It cannot fail.
 func (c *Change) Commit() {
 	s := c.s
 	s.mu.Lock()
@@ -83,15 +98,16 @@ func (c *Change) Commit() {
 		c.discard()
 		return
 	}
+	s.configure(&c.setup)
 	var removed []*listener
-	for a, l := range s.listeners {
-		if !slices.Contains(c.order, a) {
+	for d, l := range s.listeners {
+		if !slices.Contains(c.order, d) {
 			removed = append(removed, l)
-			delete(s.listeners, a)
+			delete(s.listeners, d)
 		}
 	}
-	for a, l := range c.added {
-		s.listeners[a] = l
+	for d, l := range c.added {
+		s.listeners[d] = l
 		if s.state == running {
 			s.serve(l)
 		}
@@ -106,7 +122,7 @@ func (c *Change) Commit() {
 			continue
 		}
 		l.stop()
-		s.tcp.finish(l, s.o.TCPIdle)
+		s.tcp.finish(l, s.settings.Load().idle)
 		l.ended.Wait()
 	}
 }
@@ -136,19 +152,22 @@ func (c *Change) discard() {
 	}
 }
 
-// listen opens UDP and TCP on addr.
-func listen(addr netip.AddrPort, sockets int, shared bool) (*listener, error) {
-	if !addr.IsValid() {
+// listen opens d: TCP, and for DNS without TLS so many sockets of UDP too.
+func listen(d door, sockets int, shared bool) (*listener, error) {
+	if !d.addr.IsValid() {
 		return nil, fmt.Errorf("listen: invalid address")
 	}
+	if d.tls {
+		sockets = 0
+	}
 	for try := 1; ; try++ {
-		l := &listener{addr: addr, shared: shared, stopping: make(chan struct{})}
+		l := &listener{door: d, shared: shared, stopping: make(chan struct{})}
 		err := l.open(sockets)
 		if err == nil {
 			return l, nil
 		}
 		l.close()
-		if addr.Port() != 0 || try == portTries || !errors.Is(err, inUse) {
+		if d.addr.Port() != 0 || try == portTries || !errors.Is(err, inUse) {
 			return nil, err
 		}
 	}
@@ -183,6 +202,7 @@ func (l *listener) open(sockets int) error {
 		return bindError(asked, "tcp", err)
 	}
 	l.tcp = ln
+	l.addr = ln.Addr().(*net.TCPAddr).AddrPort()
 	raw, err := ln.(*net.TCPListener).SyscallConn()
 	if err == nil && !l.shared {
 		err = datagram.ShareAddress(raw)

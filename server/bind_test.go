@@ -52,7 +52,7 @@ func TestBindAllOrNothing(t *testing.T) {
 	before := r.Addrs()
 	free := freePort(t)
 
-	_, err = r.Bind(addresses("127.0.0.1:0", taken.Addr().String(), fmt.Sprintf("127.0.0.1:%d", free), "192.0.2.77:5300"))
+	_, err = r.Bind(Setup{Listen: addresses("127.0.0.1:0", taken.Addr().String(), fmt.Sprintf("127.0.0.1:%d", free), "192.0.2.77:5300")})
 	if err == nil {
 		t.Fatal("bound a taken address")
 	}
@@ -81,7 +81,7 @@ func TestBindAllOrNothing(t *testing.T) {
 func freePort(t *testing.T) uint16 {
 	t.Helper()
 	s := New(Options{Snapshot: func() *resolve.Snapshot { return nil }})
-	c, err := s.Bind(addresses("127.0.0.1:0"))
+	c, err := s.Bind(Setup{Listen: addresses("127.0.0.1:0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,11 +99,11 @@ func freePort(t *testing.T) uint16 {
 func TestSecondServer(t *testing.T) {
 	r := start(t, Options{}, "127.0.0.1:0")
 	s := New(Options{Snapshot: r.snap.Load})
-	_, err := s.Bind(r.Addrs())
+	_, err := s.Bind(Setup{Listen: r.Addrs()})
 	if !errors.Is(err, inUse) {
 		t.Errorf("error %v, want address in use", err)
 	}
-	_, err = s.Bind([]netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), r.Addrs()[0].Port())})
+	_, err = s.Bind(Setup{Listen: []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), r.Addrs()[0].Port())}})
 	if !errors.Is(err, inUse) {
 		t.Errorf("wildcard: error %v, want address in use", err)
 	}
@@ -121,7 +121,7 @@ func TestBindSpellings(t *testing.T) {
 		}
 		ask(t, dial(t, "udp", netip.AddrPortFrom(netip.MustParseAddr(a), port)), 1, "www.x.test.")
 	}
-	if _, err := New(Options{}).Bind([]netip.AddrPort{{}}); err == nil {
+	if _, err := New(Options{}).Bind(Setup{Listen: []netip.AddrPort{{}}}); err == nil {
 		t.Error("bound no address")
 	}
 }
@@ -199,7 +199,7 @@ func TestChangesLoseNothing(t *testing.T) {
 		other := r.Addrs()[1]
 		ask(t, dial(t, "udp", other), 1, "www.x.test.")
 		a.more(t)
-		c, err := r.Bind(addresses("127.0.0.1:0", "127.0.0.2:0"))
+		c, err := r.Bind(Setup{Listen: addresses("127.0.0.1:0", "127.0.0.2:0")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -230,7 +230,7 @@ func TestWildcardTakesOver(t *testing.T) {
 	for range 10 {
 		r.rebind(t, wildcard)
 		a.more(t)
-		c, err := r.Bind(addresses(wildcard, single))
+		c, err := r.Bind(Setup{Listen: addresses(wildcard, single)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +283,7 @@ func TestStopAnswersWhatCame(t *testing.T) {
 	if len(r.Addrs()) != 0 {
 		t.Errorf("addresses %v after the end", r.Addrs())
 	}
-	c, err := r.Bind(addresses("127.0.0.1:0"))
+	c, err := r.Bind(Setup{Listen: addresses("127.0.0.1:0")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestStopAnswersWhatCame(t *testing.T) {
 
 // TestStopIsBounded has a client that takes no answers.
 func TestStopIsBounded(t *testing.T) {
-	r := start(t, Options{TCPIdle: time.Hour, Grace: time.Millisecond}, "127.0.0.1:0")
+	r := startSetup(t, Options{Grace: time.Millisecond}, Setup{Listen: addresses("127.0.0.1:0"), Limits: Limits{Idle: time.Hour}})
 	c := dial(t, "tcp", r.Addrs()[0])
 	if err := c.(*net.TCPConn).SetReadBuffer(1024); err != nil {
 		t.Fatal(err)

@@ -11,15 +11,16 @@ import (
 
 // The reasons for which a packet gets no answer.
 const (
-	dropNotQuery = iota // a response, or too short for a header
-	dropNotReady        // there is no snapshot yet
-	dropSource          // source port 0
-	dropPanic           // the answer could not be made
-	dropSend            // the kernel refused to send the answer
+	dropNotQuery    = iota // a response, or too short for a header
+	dropNotReady           // there is no snapshot yet
+	dropSource             // source port 0
+	dropPanic              // the answer could not be made
+	dropSend               // the kernel refused to send the answer
+	dropProxyHeader        // from a proxy, without a header that can be read
 	dropReasons
 )
 
-var dropNames = [dropReasons]string{"not_a_query", "not_ready", "source_port", "panic", "send"}
+var dropNames = [dropReasons]string{"not_a_query", "not_ready", "source_port", "panic", "send", "proxy_header"}
 
 // typeNames are the query types that are counted by name, by their slot; slot 0
 // is for all others, of which there are 65,000.
@@ -81,7 +82,8 @@ const pageSize = 256
 
 type page [pageSize]atomic.Uint64
 
-// counters count what one UDP worker, or all TCP connections, have done. A
+// counters count what one UDP worker, or all connections of TCP or of TLS, have
+// done. A
 // query touches two or three of them, with plain atomic additions; whoever
 // scrapes adds up those of all workers. What allocates or locks happens once
 // per zone, per page of services, and per table.
@@ -93,7 +95,7 @@ type counters struct {
 
 	mu sync.Mutex
 	// zones are the counts by the zone's name, which outlives the index that
-	// the zone has in a table. UDP and TCP are counted in different counters,
+	// the zone has in a table. UDP, TCP and TLS are counted in different counters,
 	// so the transport needs no dimension here.
 	zones  map[string]*zoneCounts
 	socket *datagram.Socket // nil: none, or closed

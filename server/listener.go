@@ -9,9 +9,17 @@ import (
 	"github.com/rhumb-dns/rhumb/server/datagram"
 )
 
-// listener is one address: its UDP sockets and its TCP listener, on one port.
-type listener struct {
+// door is an address to listen on and what is spoken there: DNS over UDP and
+// TCP, or DNS over TLS.
+type door struct {
 	addr netip.AddrPort
+	tls  bool
+}
+
+// listener is an open door: its UDP sockets, of which TLS has none, and its TCP
+// listener, on one port. Its port is the one that it really has.
+type listener struct {
+	door
 	// shared is whether another listener of ours takes the same queries.
 	shared bool
 	udp    []*datagram.Socket

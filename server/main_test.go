@@ -89,7 +89,13 @@ type node struct {
 	done     chan error
 }
 
+// start serves addresses over UDP and TCP.
 func start(t testing.TB, o Options, addrs ...string) *node {
+	t.Helper()
+	return startSetup(t, o, Setup{Listen: addresses(addrs...)})
+}
+
+func startSetup(t testing.TB, o Options, setup Setup) *node {
 	t.Helper()
 	r := &node{registry: prometheus.NewRegistry(), done: make(chan error, 1)}
 	r.snap.Store(snapshot(t, ""))
@@ -100,7 +106,7 @@ func start(t testing.TB, o Options, addrs ...string) *node {
 	r.Server = New(o)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	r.rebind(t, addrs...)
+	r.change(t, setup)
 	go func() { r.done <- r.Run(ctx) }()
 	t.Cleanup(func() { r.stop(t) })
 	return r
@@ -108,7 +114,12 @@ func start(t testing.TB, o Options, addrs ...string) *node {
 
 func (r *node) rebind(t testing.TB, addrs ...string) {
 	t.Helper()
-	c, err := r.Bind(addresses(addrs...))
+	r.change(t, Setup{Listen: addresses(addrs...)})
+}
+
+func (r *node) change(t testing.TB, setup Setup) {
+	t.Helper()
+	c, err := r.Bind(setup)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,32 +9,37 @@ import (
 // The metrics. Every label is from the configuration or from a fixed list.
 var (
 	descQueries = prometheus.NewDesc("rhumb_dns_queries_total",
-		"Queries answered, by zone (- is none of ours), query type, response code and transport (udp, tcp).",
+		"Queries answered, by zone (- is none of ours), query type, response code and transport (udp, tcp, tls).",
 		[]string{"zone", "type", "rcode", "transport"}, nil)
 	descAnswers = prometheus.NewDesc("rhumb_answers_total",
 		"Records given as answers, by service and by the pool that the endpoint is from.",
 		[]string{"service", "pool"}, nil)
 	descDropped = prometheus.NewDesc("rhumb_dns_dropped_total",
-		"Packets without an answer, by reason: not_a_query, not_ready, source_port (it was 0), panic, send (the answer was refused by the kernel), receive_buffer (it was full).",
+		"Packets without an answer, by reason: not_a_query, not_ready, source_port (it was 0), panic, send (the answer was refused by the kernel), proxy_header (a proxy's, without a header that can be read), receive_buffer (it was full).",
 		[]string{"reason"}, nil)
 	descPanics = prometheus.NewDesc("rhumb_dns_panics_total",
 		"Queries that made the server panic. Each cost one answer; the first one is in the log.", nil, nil)
 	descConns = prometheus.NewDesc("rhumb_tcp_connections",
-		"TCP connections that are open.", nil, nil)
+		"TCP connections that are open, those of TLS among them.", nil, nil)
 	descAccepted = prometheus.NewDesc("rhumb_tcp_accepted_total",
 		"TCP connections accepted.", nil, nil)
 	descRefused = prometheus.NewDesc("rhumb_tcp_closed_total",
-		"TCP connections closed early, by reason: client_limit and limit (refused), idle_for_new (idle, to make room), timeout (no whole query in time, or answers not taken).",
+		"TCP connections closed early, by reason: client_limit and limit (refused), idle_for_new (waiting for its client, to make room), timeout (no whole query or handshake in time, or answers not taken).",
 		[]string{"reason"}, nil)
 	descAcceptErrors = prometheus.NewDesc("rhumb_tcp_accept_errors_total",
 		"Failures to accept a TCP connection, such as too many open files.", nil, nil)
+	descHandshakes = prometheus.NewDesc("rhumb_tls_handshakes_total",
+		"TLS handshakes, by result: full, resumed (with a session ticket), failed (nothing in common, not TLS, or not done in time).",
+		[]string{"result"}, nil)
+	descExpiry = prometheus.NewDesc("rhumb_tls_certificate_expiry_timestamp_seconds",
+		"Until when the certificate of DNS over TLS is valid, as Unix time.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descQueries, descAnswers, descDropped, descPanics,
-		descConns, descAccepted, descRefused, descAcceptErrors,
+		descConns, descAccepted, descRefused, descAcceptErrors, descHandshakes, descExpiry,
 	} {
 		ch <- d
 	}
@@ -53,6 +58,9 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	s.tcpCount.eachQuery(func(zone, qtype, rcode string, n uint64) {
 		counter(descQueries, n, zone, qtype, rcode, "tcp")
 	})
+	s.tlsCount.eachQuery(func(zone, qtype, rcode string, n uint64) {
+		counter(descQueries, n, zone, qtype, rcode, "tls")
+	})
 	if v := all.view.Load(); v != nil {
 		v.snap.Table.EachCounter(
 			func(i uint32) bool { return v.answers(i) > 0 },
@@ -65,15 +73,23 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	counter(descPanics, all.panics.Load())
 
 	t := &s.tcp
-	ch <- prometheus.MustNewConstMetric(descConns, prometheus.GaugeValue, float64(t.open()))
+	ch <- prometheus.MustNewConstMetric(descConns, prometheus.GaugeValue, float64(t.count.Load()))
 	counter(descAccepted, t.accepted.Load())
 	for i, name := range closeNames {
 		counter(descRefused, t.closed[i].Load(), name)
 	}
 	counter(descAcceptErrors, t.acceptErrors.Load())
+	if c := s.settings.Load().certificate; c != nil {
+		for i, name := range handshakeNames {
+			counter(descHandshakes, s.handshakes[i].Load(), name)
+		}
+		if c.Leaf != nil {
+			ch <- prometheus.MustNewConstMetric(descExpiry, prometheus.GaugeValue, float64(c.Leaf.NotAfter.Unix()))
+		}
+	}
 }
 
-// totals adds up the UDP workers, and these and TCP, at the current table.
+// totals adds up the UDP workers, and these, TCP and TLS, at the current table.
 func (s *Server) totals() (udp, all *counters) {
 	udp, all = s.sum(), s.sum()
 	s.countMu.Lock()
@@ -84,6 +100,7 @@ func (s *Server) totals() (udp, all *counters) {
 	s.countMu.Unlock()
 	all.add(udp)
 	all.add(s.tcpCount)
+	all.add(s.tlsCount)
 	return udp, all
 }
 

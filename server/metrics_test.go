@@ -99,7 +99,7 @@ func TestLabelsAreOurs(t *testing.T) {
 
 // TestDescribed compares what is collected with what is described.
 func TestDescribed(t *testing.T) {
-	r := start(t, Options{}, "127.0.0.1:0")
+	r := startSetup(t, Options{}, Setup{Listen: addresses("127.0.0.1:0"), TLS: addresses("127.0.0.1:0"), Certificate: certificate(t, 1)})
 	ask(t, dial(t, "udp", r.Addrs()[0]), 1, "www.x.test.")
 	described := map[*prometheus.Desc]bool{}
 	descs := make(chan *prometheus.Desc, 100)

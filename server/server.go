@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/netip"
 	"runtime"
@@ -17,9 +18,6 @@ import (
 
 // The defaults of Options.
 const (
-	DefaultTCPIdle          = 10 * time.Second
-	DefaultTCPMaxConns      = 1000
-	DefaultTCPMaxPerClient  = 100
 	DefaultGrace            = 5 * time.Second
 	defaultSocketsElsewhere = 1
 )
@@ -37,15 +35,6 @@ type Options struct {
 	// datagrams to one socket.
 	Workers int
 
-	// TCPIdle is how long a connection may take for a whole query, and for
-	// taking in the answers.
-	TCPIdle time.Duration
-	// TCPMaxConns is the limit of connections; beyond it the one that has been
-	// idle for longest makes room.
-	TCPMaxConns int
-	// TCPMaxPerClient is the limit for one IPv4 address or one IPv6 /64.
-	TCPMaxPerClient int
-
 	// Grace is how long connections may take to finish when Run ends.
 	Grace time.Duration
 }
@@ -55,15 +44,19 @@ type Options struct {
 type Server struct {
 	o          Options
 	log        *slog.Logger
+	settings   atomic.Pointer[settings] // never nil
 	tcp        conns
 	tcpWorkers sync.Pool // of *tcpWorker
 	tcpCount   *counters
+	tls        *tls.Config // one for good, so that session tickets outlive certificates
+	tlsCount   *counters
+	handshakes [handshakeResults]atomic.Uint64
 	panicked   atomic.Bool
 	cookies    *cookies
 
 	mu        sync.Mutex
-	listeners map[netip.AddrPort]*listener // by the address as asked for
-	order     []netip.AddrPort             // its keys as the last Bind gave them
+	listeners map[door]*listener
+	order     []door // its keys as the last Bind gave them
 	state     state
 	wg        sync.WaitGroup // all goroutines of Run
 
@@ -93,28 +86,21 @@ func New(o Options) *Server {
 	if !datagram.SharesLoad {
 		o.Workers = defaultSocketsElsewhere
 	}
-	if o.TCPIdle <= 0 {
-		o.TCPIdle = DefaultTCPIdle
-	}
-	if o.TCPMaxConns <= 0 {
-		o.TCPMaxConns = DefaultTCPMaxConns
-	}
-	if o.TCPMaxPerClient <= 0 {
-		o.TCPMaxPerClient = DefaultTCPMaxPerClient
-	}
 	if o.Grace <= 0 {
 		o.Grace = DefaultGrace
 	}
 	s := &Server{
 		o:         o,
 		log:       o.Logger,
-		listeners: map[netip.AddrPort]*listener{},
+		listeners: map[door]*listener{},
 		live:      map[*counters]struct{}{},
 		gone:      &counters{},
 		cookies:   newCookies(),
 	}
-	s.tcp.init(o.TCPMaxConns, o.TCPMaxPerClient)
-	s.tcpCount = &counters{}
+	s.tcp.init()
+	s.configure(&Setup{})
+	s.tcpCount, s.tlsCount = &counters{}, &counters{}
+	s.tls = s.tlsConfig()
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(s)
 	}
@@ -161,14 +147,28 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// Addrs are the addresses that are open, with the ports they really have, in
-// the order of the last Bind.
-func (s *Server) Addrs() []netip.AddrPort {
+// configure puts in force what of a Setup is not an address.
+func (s *Server) configure(setup *Setup) {
+	l := setup.Limits.withDefaults()
+	s.tcp.limit(l.MaxConns, l.MaxPerClient)
+	s.settings.Store(&settings{certificate: setup.Certificate, proxies: setup.Proxies, idle: l.Idle})
+}
+
+// Addrs are the addresses of UDP and TCP that are open, with the ports they
+// really have, in the order of the last Bind.
+func (s *Server) Addrs() []netip.AddrPort { return s.addrs(false) }
+
+// TLSAddrs are those of DNS over TLS.
+func (s *Server) TLSAddrs() []netip.AddrPort { return s.addrs(true) }
+
+func (s *Server) addrs(overTLS bool) []netip.AddrPort {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]netip.AddrPort, 0, len(s.order))
-	for _, a := range s.order {
-		out = append(out, s.listeners[a].addr)
+	for _, d := range s.order {
+		if d.tls == overTLS {
+			out = append(out, s.listeners[d].addr)
+		}
 	}
 	return out
 }

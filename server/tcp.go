@@ -3,9 +3,9 @@ package server
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
-	"os"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -33,19 +33,34 @@ const (
 type tcpWorker struct {
 	*worker
 	in, out []byte
+	until   time.Time // the answers to what is in in must be taken in; zero: none yet
 }
 
 // tcpWorker takes one from the pool, which spares most connections the
 // allocations.
-func (s *Server) tcpWorker() *tcpWorker {
-	if w, ok := s.tcpWorkers.Get().(*tcpWorker); ok {
-		return w
+func (s *Server) tcpWorker(c *conn) *tcpWorker {
+	w, ok := s.tcpWorkers.Get().(*tcpWorker)
+	if !ok {
+		w = &tcpWorker{
+			worker: s.newWorker(dnswire.TCP, nil),
+			in:     make([]byte, tcpBuffer),
+			out:    make([]byte, 0, tcpBuffer),
+		}
 	}
-	return &tcpWorker{
-		worker: s.newWorker(dnswire.TCP, s.tcpCount),
-		in:     make([]byte, tcpBuffer),
-		out:    make([]byte, 0, tcpBuffer),
+	w.count = s.streamCount(c.from)
+	w.q.Transport = dnswire.TCP
+	if c.from.tls {
+		w.q.Transport = dnswire.TLS
 	}
+	return w
+}
+
+// streamCount is what the connections over l count with.
+func (s *Server) streamCount(l *listener) *counters {
+	if l.tls {
+		return s.tlsCount
+	}
+	return s.tcpCount
 }
 
 func (s *Server) putTCPWorker(w *tcpWorker) {
@@ -55,7 +70,7 @@ func (s *Server) putTCPWorker(w *tcpWorker) {
 	if cap(w.out) > tcpKeep {
 		w.out = make([]byte, 0, tcpBuffer)
 	}
-	w.snap, w.view = nil, nil // an idle worker must not keep an old table
+	w.snap, w.view, w.count = nil, nil, nil // an idle worker must not keep an old table
 	s.tcpWorkers.Put(w)
 }
 
@@ -88,11 +103,8 @@ func (s *Server) acceptLoop(l *listener) {
 
 // admit starts to serve a connection, or closes it when there is no room.
 func (s *Server) admit(l *listener, nc net.Conn) {
-	c := &conn{Conn: nc, from: l}
-	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
-		ap := a.AddrPort()
-		c.client = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
+	c := &conn{Conn: nc, tcp: nc, from: l, client: addrPort(nc)}
+	c.proxied = s.settings.Load().proxies.contain(c.client.Addr())
 	if !s.tcp.admit(c) {
 		_ = nc.Close() // here and below: nothing is left to be done about it
 		return
@@ -102,32 +114,38 @@ func (s *Server) admit(l *listener, nc net.Conn) {
 	}
 	s.wg.Go(func() {
 		defer s.tcp.release(c)
-		defer nc.Close() //nolint:errcheck // as above
-		s.serveConn(c)
+		// Not nc: TLS says goodbye.
+		defer func() { _ = c.Close() }()
+		if s.greet(c) {
+			s.serveConn(c)
+		}
 	})
 }
 
 // serveConn answers what comes over c until the client closes, is silent or
 // slow for too long, or sends what no DNS client sends.
 func (s *Server) serveConn(c *conn) {
-	w := s.tcpWorker()
+	w := s.tcpWorker(c)
 	defer s.putTCPWorker(w)
 	have := 0 // bytes in w.in
+	idle := s.tcp.idle(s.settings.Load().idle)
 	for {
 		// The deadline is for a whole query, not for a byte of it: it is set
 		// when there is none, and no piece of one moves it.
 		if !c.finishing.Load() {
-			_ = c.SetReadDeadline(time.Now().Add(s.o.TCPIdle)) // fails only when closed
+			_ = c.tcp.SetDeadline(time.Now().Add(idle)) // fails only when closed
 		}
-		c.idleSince.Store(s.tcp.clock.Add(1))
+		s.tcp.waits(c)
 		n, err := w.fill(c, have)
 		have += n
-		c.idleSince.Store(0)
-		rest, ok := w.answerAll(c, have, s.o.TCPIdle)
+		c.waiting.Store(0)
+		// What the answers say is what holds from then on.
+		taking := s.settings.Load().idle
+		idle = s.tcp.idle(taking)
+		w.q.IdleTimeout = uint16(min(idle/keepaliveUnit, math.MaxUint16))
+		rest, ok := w.answerAll(c, have, taking)
 		if err != nil || !ok {
-			if !c.evicted.Load() && errors.Is(err, os.ErrDeadlineExceeded) {
-				s.tcp.closed[closedTimeout].Add(1)
-			}
+			s.left(c, err)
 			return
 		}
 		have = rest
@@ -155,12 +173,14 @@ func whole(b []byte) bool {
 }
 
 // answerAll answers every whole message in the first have bytes of w.in, in
-// their order, and moves what is left to the front. ok is false when the
-// connection is to be closed.
-func (w *tcpWorker) answerAll(c *conn, have int, timeout time.Duration) (rest int, ok bool) {
+// their order, and moves what is left to the front. The client has the time of
+// taking for all of them together. ok is false when the connection is to be
+// closed.
+func (w *tcpWorker) answerAll(c *conn, have int, taking time.Duration) (rest int, ok bool) {
 	w.begin()
 	b := w.in[:have]
 	w.out = w.out[:0]
+	w.until = time.Time{}
 	for ok = true; ok && whole(b); {
 		size := int(binary.BigEndian.Uint16(b))
 		if size == 0 {
@@ -170,10 +190,10 @@ func (w *tcpWorker) answerAll(c *conn, have int, timeout time.Duration) (rest in
 		w.message(b[lengthSize:lengthSize+size], c.client)
 		b = b[lengthSize+size:]
 		if len(w.out) >= tcpFlush {
-			ok = w.flush(c, timeout)
+			ok = w.flush(c, taking)
 		}
 	}
-	if !w.flush(c, timeout) {
+	if !w.flush(c, taking) {
 		ok = false
 	}
 	return copy(w.in, b), ok
@@ -195,16 +215,21 @@ func (w *tcpWorker) message(msg []byte, client netip.AddrPort) {
 }
 
 // flush writes w.out. It is false when the client does not take it in time.
-func (w *tcpWorker) flush(c *conn, timeout time.Duration) bool {
+func (w *tcpWorker) flush(c *conn, taking time.Duration) bool {
 	if len(w.out) == 0 {
 		return true
 	}
-	if !c.finishing.Load() {
-		_ = c.SetWriteDeadline(time.Now().Add(timeout)) // fails only when closed
+	if w.until.IsZero() {
+		w.until = time.Now().Add(taking)
+		if !c.finishing.Load() {
+			_ = c.tcp.SetWriteDeadline(w.until) // fails only when closed
+		}
 	}
+	w.s.tcp.waits(c)
 	_, err := c.Write(w.out)
-	if errors.Is(err, os.ErrDeadlineExceeded) && !c.finishing.Load() {
-		w.s.tcp.closed[closedTimeout].Add(1)
+	c.waiting.Store(0)
+	if !c.finishing.Load() {
+		w.s.left(c, err)
 	}
 	w.out = w.out[:0]
 	return err == nil

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb/resolve"
@@ -134,7 +135,7 @@ func TestTCPGarbage(t *testing.T) {
 }
 
 func TestTCPLimits(t *testing.T) {
-	r := start(t, Options{TCPMaxConns: 3, TCPMaxPerClient: 2}, "0.0.0.0:0")
+	r := startSetup(t, Options{}, Setup{Listen: addresses("0.0.0.0:0"), Limits: Limits{MaxConns: 3, MaxPerClient: 2}})
 	port := r.Addrs()[0].Port()
 	connect := func(from string) net.Conn {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
@@ -182,8 +183,185 @@ func TestTCPLimits(t *testing.T) {
 	}
 }
 
+// TestTCPWhoDoesNotRead has every place taken by clients that ask and do not
+// take the answers in: a client that does finds a place.
+func TestTCPWhoDoesNotRead(t *testing.T) {
+	r := startSetup(t, Options{}, Setup{
+		Listen: addresses("127.0.0.1:0"), Limits: Limits{MaxConns: 2, Idle: time.Hour},
+	})
+	many := []byte{}
+	for range 100 {
+		many = append(many, frame(query(t, 1, "big.x.test."))...)
+	}
+	for range 2 {
+		c := dial(t, "tcp", r.Addrs()[0])
+		if err := c.(*net.TCPConn).SetReadBuffer(1024); err != nil {
+			t.Fatal(err)
+		}
+		// When it reads no more queries, the server is stuck with an answer.
+		var err error
+		for err == nil {
+			if err = c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			_, err = c.Write(many)
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+	}
+	c := dial(t, "tcp", r.Addrs()[0])
+	send(t, c, query(t, 1, "www.x.test."))
+	check(t, receive(t, c), 1)
+	for series, want := range map[string]float64{
+		`rhumb_tcp_closed_total{reason="idle_for_new"}`: 1,
+		`rhumb_tcp_closed_total{reason="limit"}`:        0,
+		`rhumb_tcp_closed_total{reason="timeout"}`:      0,
+	} {
+		if got := r.metric(t, series); got != want {
+			t.Errorf("%s is %v, want %v", series, got, want)
+		}
+	}
+}
+
+// TestTCPOneTinyQuery has every place taken by clients that ask before the idle
+// timeout ends, again and again: they stay while nobody else comes, and make
+// room when somebody does.
+func TestTCPOneTinyQuery(t *testing.T) {
+	r := startSetup(t, Options{}, Setup{Listen: addresses("127.0.0.1:0"), Limits: Limits{MaxConns: 3}})
+	var tiny []net.Conn
+	for range 3 {
+		tiny = append(tiny, dial(t, "tcp", r.Addrs()[0]))
+	}
+	for round := range uint16(5) {
+		for _, c := range tiny {
+			send(t, c, query(t, round, "www.x.test."))
+			check(t, receive(t, c), round)
+		}
+	}
+	for i := range 3 {
+		c := dial(t, "tcp", r.Addrs()[0])
+		send(t, c, query(t, 1, "www.x.test."))
+		check(t, receive(t, c), 1)
+		ends(t, tiny[i]) // whose last query is the oldest
+	}
+}
+
+// TestTCPLimitsChange lowers the limits of connections that are open.
+func TestTCPLimitsChange(t *testing.T) {
+	r := start(t, Options{}, "127.0.0.1:0")
+	var conns []net.Conn
+	for id := range uint16(6) {
+		c := dial(t, "tcp", r.Addrs()[0])
+		send(t, c, query(t, id, "www.x.test."))
+		check(t, receive(t, c), id)
+		conns = append(conns, c)
+	}
+	r.change(t, Setup{Listen: addresses("127.0.0.1:0"), Limits: Limits{MaxConns: 4, MaxPerClient: 4, Idle: time.Hour}})
+	for id, c := range conns {
+		if id < 2 {
+			ends(t, c) // the oldest make room
+			continue
+		}
+		send(t, c, query(t, uint16(id), "www.x.test."))
+		check(t, receive(t, c), uint16(id))
+	}
+	ends(t, dial(t, "tcp", r.Addrs()[0])) // beyond the new limit for one client
+}
+
+// TestTCPIdleShrinks is the timeout by how many places are taken of 1,000.
+func TestTCPIdleShrinks(t *testing.T) {
+	var c conns
+	c.init()
+	c.limit(1000, 100)
+	for _, tt := range []struct {
+		open       int64
+		configured time.Duration
+		want       time.Duration
+	}{
+		{0, DefaultIdle, DefaultIdle},
+		{750, DefaultIdle, DefaultIdle},
+		{751, DefaultIdle, 9900 * time.Millisecond},
+		{875, DefaultIdle, 5 * time.Second},
+		{960, DefaultIdle, 1600 * time.Millisecond},
+		{999, DefaultIdle, time.Second},
+		{1000, DefaultIdle, time.Second},
+		{1100, DefaultIdle, time.Second}, // the limit was lowered
+		{1000, time.Hour, time.Second},
+		{1000, 300 * time.Millisecond, 300 * time.Millisecond},
+	} {
+		c.count.Store(tt.open)
+		if got := c.idle(tt.configured); got != tt.want {
+			t.Errorf("%d open, %v configured: %v, want %v", tt.open, tt.configured, got, tt.want)
+		}
+	}
+}
+
+// TestTCPKeepalive is what a client is told of it.
+func TestTCPKeepalive(t *testing.T) {
+	cert := certificate(t, 1)
+	r := startSetup(t, Options{}, Setup{
+		Listen: addresses("127.0.0.1:0"), TLS: addresses("127.0.0.1:0"), Certificate: cert,
+		Limits: Limits{MaxConns: 4, Idle: 7 * time.Second},
+	})
+	q := new(dns.Msg)
+	q.SetQuestion("www.x.test.", dns.TypeA)
+	q.SetEdns0(1232, false)
+	q.IsEdns0().Option = append(q.IsEdns0().Option, &dns.EDNS0_TCP_KEEPALIVE{Code: dns.EDNS0TCPKEEPALIVE})
+	msg, err := q.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := func(c net.Conn) (units uint16) {
+		t.Helper()
+		send(t, c, msg)
+		a := new(dns.Msg)
+		if err := a.Unpack(receive(t, c)); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range a.IsEdns0().Option {
+			if k, ok := o.(*dns.EDNS0_TCP_KEEPALIVE); ok {
+				return k.Timeout
+			}
+		}
+		return 0
+	}
+	var conns []net.Conn
+	for i := range 2 {
+		conns = append(conns, dial(t, "tcp", r.Addrs()[0]), dialTLS(t, r.TLSAddrs()[0], trusting(cert)))
+		for _, c := range conns[2*i:] {
+			want := uint16(70)
+			if i == 1 { // no place is free
+				want = 10
+			}
+			if got := told(c); got != want {
+				t.Errorf("%d connections: %d tenths of a second, want %d", len(conns), got, want)
+			}
+		}
+	}
+}
+
+// TestTCPIdleWhenFull is what the connections feel of it.
+func TestTCPIdleWhenFull(t *testing.T) {
+	snap := snapshot(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		s, client, done := piped(t, snap, Limits{MaxConns: 4})
+		send(t, client, query(t, 1, "www.x.test."))
+		check(t, receive(t, client), 1)
+		time.Sleep(DefaultIdle - time.Second) // of the bubble
+		s.tcp.count.Store(4)
+		send(t, client, query(t, 2, "www.x.test."))
+		check(t, receive(t, client), 2)
+		begin := time.Now()
+		<-done
+		if got := time.Since(begin); got != time.Second {
+			t.Errorf("left after %v, want 1s", got)
+		}
+	})
+}
+
 func TestTCPManyConnections(t *testing.T) {
-	r := start(t, Options{TCPMaxPerClient: 500}, "127.0.0.1:0")
+	r := startSetup(t, Options{}, Setup{Listen: addresses("127.0.0.1:0"), Limits: Limits{MaxPerClient: 500}})
 	var conns []net.Conn
 	for range 300 {
 		conns = append(conns, dial(t, "tcp", r.Addrs()[0]))
@@ -198,16 +376,16 @@ func TestTCPManyConnections(t *testing.T) {
 
 // piped is a Server and one connection to it without a socket, for tests in a
 // bubble of synctest. done is closed when the server has left the connection.
-func piped(t testing.TB, snap *resolve.Snapshot, o Options) (s *Server, client net.Conn, done chan struct{}) {
+func piped(t testing.TB, snap *resolve.Snapshot, limits Limits) (s *Server, client net.Conn, done chan struct{}) {
 	t.Helper()
-	o.Snapshot = func() *resolve.Snapshot { return snap }
-	s = New(o)
+	s = New(Options{Snapshot: func() *resolve.Snapshot { return snap }})
+	s.configure(&Setup{Limits: limits})
 	client, served := net.Pipe()
 	done = make(chan struct{})
 	go func() {
 		defer close(done)
 		defer served.Close() //nolint:errcheck // a test's
-		s.serveConn(&conn{Conn: served})
+		s.serveConn(&conn{Conn: served, tcp: served, from: &listener{}})
 	}()
 	return s, client, done
 }
@@ -218,7 +396,7 @@ func TestTCPSlowloris(t *testing.T) {
 	snap := snapshot(t, "")
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		s, client, done := piped(t, snap, Options{})
+		s, client, done := piped(t, snap, Limits{})
 		send(t, client, query(t, 1, "www.x.test."))
 		check(t, receive(t, client), 1)
 		var err error
@@ -229,8 +407,8 @@ func TestTCPSlowloris(t *testing.T) {
 			}
 		}
 		<-done
-		if got := time.Since(begin); err == nil || got < DefaultTCPIdle || got > DefaultTCPIdle+time.Second {
-			t.Errorf("left after %v with %v, want %v", got, err, DefaultTCPIdle)
+		if got := time.Since(begin); err == nil || got < DefaultIdle || got > DefaultIdle+time.Second {
+			t.Errorf("left after %v with %v, want %v", got, err, DefaultIdle)
 		}
 		if s.tcp.closed[closedTimeout].Load() != 1 {
 			t.Error("not counted")
@@ -243,7 +421,7 @@ func TestTCPSlowReader(t *testing.T) {
 	snap := snapshot(t, "")
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		s, client, done := piped(t, snap, Options{TCPIdle: 3 * time.Second})
+		s, client, done := piped(t, snap, Limits{Idle: 3 * time.Second})
 		send(t, client, query(t, 1, "big.x.test."))
 		<-done
 		if got := time.Since(begin); got != 3*time.Second {
@@ -255,20 +433,48 @@ func TestTCPSlowReader(t *testing.T) {
 	})
 }
 
+// TestTCPSlowReaderOfMuch asks for a lot at once and takes the answers in slowly,
+// each part of them in time: all of them must be in time.
+func TestTCPSlowReaderOfMuch(t *testing.T) {
+	snap := snapshot(t, "")
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		s, client, done := piped(t, snap, Limits{})
+		var much [][]byte
+		for range 40 { // 160 KB of answers
+			much = append(much, query(t, 1, "big.x.test."))
+		}
+		send(t, client, much...)
+		buf := make([]byte, tcpFlush/2)
+		for err := error(nil); err == nil; {
+			time.Sleep(2 * time.Second) // of the bubble
+			_, err = io.ReadFull(client, buf)
+		}
+		<-done
+		_ = client.Close()
+		if got := time.Since(begin); got > 2*DefaultIdle {
+			t.Errorf("left after %v, want %v or a little more", got, DefaultIdle)
+		}
+		if s.tcp.closed[closedTimeout].Load() != 1 {
+			t.Error("not counted")
+		}
+	})
+}
+
 // TestTCPIdleClock has queries with pauses below the timeout between them.
 func TestTCPIdleClock(t *testing.T) {
 	snap := snapshot(t, "")
 	synctest.Test(t, func(t *testing.T) {
-		_, client, done := piped(t, snap, Options{})
+		_, client, done := piped(t, snap, Limits{})
 		for id := range uint16(5) {
-			time.Sleep(DefaultTCPIdle - time.Second) // of the bubble
+			time.Sleep(DefaultIdle - time.Second) // of the bubble
 			send(t, client, query(t, id, "www.x.test."))
 			check(t, receive(t, client), id)
 		}
 		begin := time.Now()
 		<-done
-		if got := time.Since(begin); got != DefaultTCPIdle {
-			t.Errorf("left after %v, want %v", got, DefaultTCPIdle)
+		if got := time.Since(begin); got != DefaultIdle {
+			t.Errorf("left after %v, want %v", got, DefaultIdle)
 		}
 	})
 }
@@ -335,7 +541,7 @@ func FuzzTCPStream(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 1})
 	f.Add(append([]byte{0, 1, 7}, q...))
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		s, client, done := piped(t, snap, Options{})
+		s, client, done := piped(t, snap, Limits{})
 		answers := make(chan []byte, 1)
 		go func() {
 			b, _ := io.ReadAll(client) // the end is all that can come

@@ -57,6 +57,7 @@ func (s *Server) serveUDP(sock *datagram.Socket) {
 // is closed.
 func (w *worker) batch(sock *datagram.Socket, n int) bool {
 	w.begin()
+	w.proxies = w.s.settings.Load().proxies
 	for i := 0; i < n; {
 		i = w.replies(sock, i, n)
 	}
@@ -76,6 +77,18 @@ func (w *worker) replies(sock *datagram.Socket, i, n int) (next int) {
 			// Nobody can receive there; it is a forgery (RFC 768).
 			w.count.drop(dropSource)
 			continue
+		}
+		if len(w.proxies) > 0 && w.proxies.contain(client.Addr()) {
+			// The answer goes back to the proxy, and without a header.
+			behind, size := proxyHeader(msg)
+			if size == 0 {
+				w.count.drop(dropProxyHeader)
+				continue
+			}
+			if behind.IsValid() {
+				client = behind
+			}
+			msg = msg[size:]
 		}
 		if out := w.answer(sock.Room(), msg, client); len(out) > 0 {
 			sock.Reply(next-1, out)

@@ -212,10 +212,27 @@ func TestUnsnapped(t *testing.T) {
 }
 
 // TestUDPAllocatesNothing counts the allocations of the whole process while
-// queries go through it. The client's own are none.
+// queries go through it, on a wildcard socket and from a proxy. The client's own
+// are none.
 func TestUDPAllocatesNothing(t *testing.T) {
-	r := start(t, Options{Workers: 1}, "0.0.0.0:0")
-	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), r.Addrs()[0].Port())
+	for _, c := range []struct {
+		name    string
+		proxies []netip.Prefix
+		head    []byte
+	}{
+		{"plain", nil, nil},
+		{"behind a proxy", loopback, proxyFor("[2001:db8::7]:4711", 0x22, 1, 0, 1, 7)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := startSetup(t, Options{Workers: 1}, Setup{Listen: addresses("0.0.0.0:0"), Proxies: c.proxies})
+			allocatesNothing(t, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), r.Addrs()[0].Port()),
+				append(c.head, query(t, 1, "www.x.test.")...))
+		})
+	}
+}
+
+func allocatesNothing(t *testing.T, to netip.AddrPort, msg []byte) {
+	t.Helper()
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +241,7 @@ func TestUDPAllocatesNothing(t *testing.T) {
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
-	msg, buf := query(t, 1, "www.x.test."), make([]byte, 4096)
+	buf := make([]byte, 4096)
 	allocs := testing.AllocsPerRun(2000, func() {
 		for range 8 {
 			if _, err := c.WriteToUDPAddrPort(msg, to); err != nil {

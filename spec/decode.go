@@ -2,15 +2,12 @@ package spec
 
 import (
 	"cmp"
-	"crypto/tls"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,28 +84,7 @@ func beside(r document.Node, name string) string {
 func (d *decoder) dns(o *object) {
 	dns := DNS{TTL: uint32(o.integer("ttl")), ECS: o.boolean("ecs")}
 	d.edns(&dns, o)
-	if e := o.get("listen"); e != nil {
-		p := o.path.dot("listen")
-		items := d.list(e.val(), p)
-		if items != nil && len(items) == 0 {
-			d.fail(e.val(), p, "the list is empty: state at least one address:port")
-		}
-		first := map[netip.AddrPort]document.Node{}
-		for i, it := range items {
-			ap, ok := d.addrPort(it, p.at(i))
-			if !ok {
-				continue
-			}
-			if at, twice := first[ap]; twice && ap.Port() != 0 {
-				d.fail(it, p.at(i), "%s is stated twice; first at %s", ap, where(at))
-				continue
-			}
-			first[ap] = it
-			dns.Listen = append(dns.Listen, ap)
-		}
-	} else {
-		dns.Listen = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}
-	}
+	d.transports(&dns, o)
 	if e := o.get("resolvers"); e != nil {
 		dns.Resolvers = d.resolvers(e.val(), o.path.dot("resolvers"))
 	}
@@ -252,58 +228,12 @@ func (d *decoder) networks(r document.Node, p *path) []netip.Prefix {
 func (d *decoder) adminTLS(e *entry, p *path) *AdminTLS {
 	before := len(d.errs)
 	o := d.object(&adminTLSSection, p, e.key, e.vals...)
-	var t AdminTLS
-	file := func(key string) string {
-		k := o.get(key)
-		if k == nil {
-			return ""
-		}
-		return d.pemFile(k.val(), o.path.dot(key))
-	}
-	t.Cert, t.Key, t.ClientCA = file("cert"), file("key"), file("client_ca")
+	t := AdminTLS{Cert: d.file(o, "cert"), Key: d.file(o, "key"), ClientCA: d.file(o, "client_ca")}
 	if len(d.errs) > before {
 		return nil
 	}
-	key := o.get("key")
-	if st, err := os.Stat(t.Key); err == nil && runtime.GOOS != "windows" && st.Mode()&0o004 != 0 {
-		d.fail(key.val(), p.dot("key"), "everybody can read the private key: chmod o-r %s", t.Key)
-	}
-	if _, err := tls.LoadX509KeyPair(t.Cert, t.Key); err != nil {
-		d.fail(key.val(), p.dot("key"), "%s", strings.TrimPrefix(err.Error(), "tls: "))
-	}
+	d.keyPair(o, t.Cert, t.Key)
 	return &t
-}
-
-// maxPEM is more than all the world's certificate authorities take.
-const maxPEM = 16 << 20
-
-// pemFile is the absolute path of a PEM file that can be read.
-func (d *decoder) pemFile(r document.Node, p *path) string {
-	name, ok := d.text(r, p)
-	if !ok {
-		return ""
-	}
-	abs := beside(r, name)
-	d.looked = append(d.looked, abs)
-	st, err := os.Stat(abs)
-	var b []byte
-	switch {
-	case err != nil:
-	case !st.Mode().IsRegular() || st.Size() > maxPEM:
-		d.fail(r, p, "%s is not a file of PEM blocks", name)
-		return ""
-	default:
-		b, err = os.ReadFile(abs)
-	}
-	if err != nil {
-		d.fail(r, p, "%s: %s", name, reason(err))
-		return ""
-	}
-	if block, _ := pem.Decode(b); block == nil {
-		d.fail(r, p, "%s holds no PEM block (-----BEGIN ...)", name)
-		return ""
-	}
-	return abs
 }
 
 // reason is why a file operation failed, without the path that the message has already.
@@ -338,6 +268,9 @@ func (d *decoder) warn(docs []origin) {
 	}
 	if d.spec.Node.DataDir == "" {
 		note(document.Node{}, "node.data_dir", "not stated: health is kept in memory only and lost at a restart")
+	}
+	if !d.everybody.IsZero() {
+		note(d.everybody, "dns.proxy_protocol.trusted", "a network of all addresses: everybody can state any client")
 	}
 	if len(d.spec.Zones) == 0 {
 		note(document.Node{}, "zones", "not stated: every query is refused")

@@ -19,6 +19,8 @@ type decoder struct {
 	spec *Spec
 	// incomplete: a document could not be read.
 	incomplete bool
+	// everybody is where a network of all addresses is trusted.
+	everybody document.Node
 	// looked are files other than the documents that were read or should have been.
 	looked []string
 	kept   *Kept

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -80,5 +81,57 @@ func TestPEMFiles(t *testing.T) {
 	}
 	if _, _, why := loadIn(t, dir); why != "conf/a.yaml:1:33: checks.web.ca: ca.pem holds no certificate" {
 		t.Error(why)
+	}
+}
+
+// TestDNSTLSFiles has the files of dns.tls in several states: each is watched,
+// so that the state that is mended is seen.
+func TestDNSTLSFiles(t *testing.T) {
+	cert, key := keyPair(t)
+	_, other := keyPair(t)
+	dir := tree(t, map[string]string{
+		"main.yaml":       "include: [dns/*.yaml]\n",
+		"dns/a.yaml":      "dns: {tls: {cert: ns.crt, key: ns.key}}\n", // relative to itself
+		"dns/b.yaml":      "dns: {tls: {listen: [\"[::1]:853\"]}}\n",
+		"dns/ns.crt":      cert,
+		"dns/ns.key":      key,
+		"dns/another.key": other,
+	})
+	file := filepath.Join(dir, "dns", "ns.key")
+	for _, c := range []struct {
+		key  string
+		mode os.FileMode
+		want string
+	}{
+		{key, 0o644, "dns/a.yaml:1:32: dns.tls.key: everybody can read the private key: chmod o-r dns/ns.key"},
+		{other, 0o600, "dns/a.yaml:1:32: dns.tls.key: private key does not match public key"},
+		{cert, 0o600, "dns/a.yaml:1:32: dns.tls.key: found a certificate rather than a key in the PEM for the private key"},
+		{"", 0o600, "dns/a.yaml:1:32: dns.tls.key: ns.key holds no PEM block (-----BEGIN ...)"},
+		{key, 0o600, ""},
+	} {
+		if runtime.GOOS == "windows" && c.mode == 0o644 {
+			continue
+		}
+		if err := os.WriteFile(file, []byte(c.key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(file, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		s, watch, why := loadIn(t, dir)
+		if why != c.want {
+			t.Errorf("got %q, want %q", why, c.want)
+		}
+		if !slices.Contains(watch, "dns/ns.crt") || !slices.Contains(watch, "dns/ns.key") {
+			t.Errorf("watched are %s", strings.Join(watch, ", "))
+		}
+		if c.want != "" {
+			continue
+		}
+		tls := s.DNS.TLS
+		if tls == nil || tls.Key != file || tls.Cert != filepath.Join(dir, "dns", "ns.crt") ||
+			len(tls.Listen) != 1 || tls.Listen[0].String() != "[::1]:853" {
+			t.Errorf("%+v", tls)
+		}
 	}
 }

@@ -104,7 +104,7 @@ var dnsSection = section{
   nsid: ns1
 `,
 	fields: []field{
-		{name: "listen", typ: "list of address:port", def: "[127.0.0.1:5300]", doc: "UDP and TCP on each. `0.0.0.0:53` and `[::]:53` are all addresses; port 0 takes any free one."},
+		{name: "listen", typ: "list of address:port", def: "[127.0.0.1:5300]", doc: "UDP and TCP on each. `0.0.0.0:53` and `[::]:53` are all addresses; port 0 takes any free one. See [Transports](transports.md)."},
 		{name: "ttl", typ: "seconds", def: "30", lo: 0, hi: maxTTL, doc: "The TTL of services that state none."},
 		{name: "ecs", typ: "true or false", def: "true", doc: "Whether to take and return the EDNS client subnet (RFC 7871)."},
 		{name: "nsid", typ: "text", prose: "no NSID", doc: "The answer to an NSID option (RFC 5001), at most 128 bytes."},
@@ -114,7 +114,9 @@ var dnsSection = section{
 		{name: "chaos", typ: "map", prose: "REFUSED", doc: "What the node says of itself in class CH. See [dns.chaos](#dnschaos)."},
 		{name: "report_channel", typ: "name", prose: "none", doc: "The agent domain that resolvers report errors to (RFC 9567): a name whose server collects the reports."},
 		{name: "rate_limit", typ: "map", later: true, doc: "Response rate limiting."},
-		{name: "tls", typ: "map", later: true, doc: "DNS over TLS."},
+		{name: "tcp", typ: "map", prose: "its defaults", merge: true, doc: "What connections may take, over TLS or not. See [dns.tcp](#dnstcp)."},
+		{name: "tls", typ: "map", prose: "no DNS over TLS", merge: true, doc: "See [dns.tls](#dnstls)."},
+		{name: "proxy_protocol", typ: "map", prose: "no proxy is believed", merge: true, doc: "See [dns.proxy_protocol](#dnsproxy_protocol)."},
 	},
 }
 
@@ -402,6 +404,6 @@ var steerings = []steering{
 
 // sections are in the order of the reference.
 var sections = []*section{
-	&topSection, &nodeSection, &dnsSection, &chaosSection, &adminSection, &adminTLSSection, &logSection,
+	&topSection, &nodeSection, &dnsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection, &adminSection, &adminTLSSection, &logSection,
 	&checkSection, &poolSection, &placeSection, &endpointSection, &zoneSection, &soaSection, &serviceSection, &svcbSection, &srvSection,
 }

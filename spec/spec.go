@@ -64,6 +64,11 @@ type DNS struct {
 	// ReportChannel is the agent domain that resolvers report errors to (RFC
 	// 9567); no name: nobody is told of one.
 	ReportChannel dnswire.Name
+
+	TCP TCP
+	TLS *DNSTLS // nil: no DNS over TLS
+	// Proxies are believed about their clients (PROXY protocol, version 2).
+	Proxies []netip.Prefix
 }
 
 // Chaos are the answers to questions of class CH (RFC 4892), at most 255 bytes
@@ -71,6 +76,19 @@ type DNS struct {
 type Chaos struct {
 	Version string // version.bind and version.server
 	ID      string // id.server and hostname.bind
+}
+
+// TCP is what connections may take, those of DNS over TLS among them.
+type TCP struct {
+	IdleTimeout    time.Duration
+	MaxConnections int
+	MaxPerClient   int // of one IPv4 address or IPv6 /64
+}
+
+// DNSTLS is DNS over TLS. The files are PEM, as absolute paths.
+type DNSTLS struct {
+	Listen    []netip.AddrPort
+	Cert, Key string
 }
 
 // Admin is the HTTP surface.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,6 +55,9 @@ func (c *cli) printStatus(s *api.Status) {
 		{{"dns", dim}, {strings.Join(s.Listeners.DNS, ", "), plain}},
 		{{"admin", dim}, {s.Listeners.Admin, plain}},
 		{{"config", dim}, {s.Config.File + ", loaded " + ago(now, s.Config.LoadedAt), plain}},
+	}
+	if len(s.Listeners.DNSOverTLS) > 0 {
+		rows = slices.Insert(rows, 1, []cell{{"over TLS", dim}, {strings.Join(s.Listeners.DNSOverTLS, ", "), plain}})
 	}
 	if !s.Config.OK {
 		rows = append(rows, []cell{{}, {"refused " + ago(now, s.Config.ErrorAt) + "; what was in force stays, until these are mended:", red}})

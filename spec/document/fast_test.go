@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -92,8 +93,9 @@ func TestFastParser(t *testing.T) {
 // Every file of the project is read by the fast parser, so it is what users meet.
 func TestFastParserReadsExamples(t *testing.T) {
 	files, _ := filepath.Glob("../../examples/*.yaml")
+	deeper, _ := filepath.Glob("../../examples/*/rhumb.yaml")
 	valid, _ := filepath.Glob("../testdata/valid-*.yaml")
-	for _, file := range append(files, valid...) {
+	for _, file := range slices.Concat(files, deeper, valid) {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

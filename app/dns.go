@@ -1,0 +1,30 @@
+package app
+
+import (
+	"crypto/tls"
+	"fmt"
+
+	"github.com/rhumb-dns/rhumb/server"
+	"github.com/rhumb-dns/rhumb/spec"
+)
+
+// bindDNS makes ready what the configuration states about the DNS sockets. It
+// changes nothing.
+func (a *App) bindDNS(d *spec.DNS) (*server.Change, error) {
+	setup := server.Setup{
+		Listen:  d.Listen,
+		Proxies: d.Proxies,
+		Limits: server.Limits{
+			Idle: d.TCP.IdleTimeout, MaxConns: d.TCP.MaxConnections, MaxPerClient: d.TCP.MaxPerClient,
+		},
+	}
+	if d.TLS != nil {
+		// It was good when the configuration was read; it may have changed.
+		cert, err := tls.LoadX509KeyPair(d.TLS.Cert, d.TLS.Key)
+		if err != nil {
+			return nil, fmt.Errorf("dns.tls: %w", err)
+		}
+		setup.TLS, setup.Certificate = d.TLS.Listen, &cert
+	}
+	return a.dns.Bind(setup)
+}

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+)
+
+// The defaults of Limits.
+const (
+	DefaultIdle         = 10 * time.Second
+	DefaultMaxConns     = 1000
+	DefaultMaxPerClient = 100
+)
+
+// Setup is what a Server serves and to whom, as the configuration states it.
+type Setup struct {
+	// Listen are the addresses of DNS, UDP and TCP on each.
+	Listen []netip.AddrPort
+	// TLS are the addresses of DNS over TLS (RFC 7858). They need Certificate.
+	TLS         []netip.AddrPort
+	Certificate *tls.Certificate
+	// Proxies are who is believed about whom it speaks for. Every datagram and
+	// connection from there must begin with a header of the PROXY protocol,
+	// version 2, and nobody else's is looked for one.
+	Proxies []netip.Prefix
+	Limits  Limits
+}
+
+// Limits are what connections may take. Zero values are the defaults.
+type Limits struct {
+	// Idle is how long a connection may take for a whole query from the end of
+	// the one before, for the TLS handshake, and for taking in the answers. It
+	// is shorter while few places are free.
+	Idle time.Duration
+	// MaxConns is the limit of connections, over TLS and not; beyond it the one
+	// that has been waiting for its client for longest makes room.
+	MaxConns int
+	// MaxPerClient is the limit for one IPv4 address or one IPv6 /64.
+	MaxPerClient int
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Idle <= 0 {
+		l.Idle = DefaultIdle
+	}
+	if l.MaxConns <= 0 {
+		l.MaxConns = DefaultMaxConns
+	}
+	if l.MaxPerClient <= 0 {
+		l.MaxPerClient = DefaultMaxPerClient
+	}
+	return l
+}
+
+// settings are what goroutines that serve go by: the part of the committed
+// Setup that is not an address. They are not changed after they have been made.
+type settings struct {
+	certificate *tls.Certificate
+	proxies     networks
+	idle        time.Duration
+}
+
+// networks are some networks, few enough to look at each.
+type networks []netip.Prefix
+
+// contain is whether a, of the family it came in, is in one of them.
+func (n networks) contain(a netip.Addr) bool {
+	a = a.WithZone("") // a network has none, and would contain no address with one
+	for _, p := range n {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
