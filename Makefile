@@ -65,11 +65,12 @@ docs-check:
 race:
 	go test -race ./...
 
-# Conversations with other programs: dig, kdig, dnsperf, unbound. NSD and Knot DNS
-# are for the benchmark.
+# Conversations with other programs: dig, kdig, dnsperf, unbound, dnsdist. NSD and
+# Knot DNS are for the benchmark.
 interop:
 	@.ci/packages
 	RHUMB_INTEROP=1 go test -count=1 ./interop/...
+	RHUMB_INTEROP=1 go test -count=1 -run '^TestDnsdist' ./server
 
 # That the benchmark runs; its figures mean nothing on a machine that checks.
 bench-check:
