@@ -99,8 +99,7 @@ func (s *Snapshot) chaos(m *message, q *dnswire.Query, c *Scratch) {
 	if q.Type != dnswire.TypeTXT && q.Type != dnswire.TypeANY {
 		return
 	}
-	m.head(dnswire.HeaderLen, dnswire.TypeTXT, 0, 1+len(text))
-	m.buf[len(m.buf)-9] = byte(dnswire.ClassCH)
+	m.headOf(dnswire.ClassCH, dnswire.HeaderLen, dnswire.TypeTXT, 0, 1+len(text))
 	m.buf = append(append(m.buf, byte(len(text))), text...)
 	m.answer++
 	c.traceNote("chaos", "the configuration says what to answer")

@@ -44,12 +44,16 @@ func (m *message) set(s *zone.Set, owner zone.Place) {
 	m.buf = s.Append(m.buf, m.start, owner)
 }
 
-// head appends what comes before the data of a record.
+// head appends what comes before the data of a record of class IN.
 func (m *message) head(owner int, t dnswire.Type, ttl uint32, size int) {
+	m.headOf(dnswire.ClassIN, owner, t, ttl, size)
+}
+
+func (m *message) headOf(class dnswire.Class, owner int, t dnswire.Type, ttl uint32, size int) {
 	var rec [12]byte
 	binary.BigEndian.PutUint16(rec[0:], 0xc000|uint16(owner))
 	binary.BigEndian.PutUint16(rec[2:], uint16(t))
-	binary.BigEndian.PutUint16(rec[4:], uint16(dnswire.ClassIN))
+	binary.BigEndian.PutUint16(rec[4:], uint16(class))
 	binary.BigEndian.PutUint32(rec[6:], ttl)
 	binary.BigEndian.PutUint16(rec[10:], uint16(size))
 	m.buf = append(m.buf, rec[:]...)
