@@ -87,8 +87,5 @@ func wild(name []byte) bool { return name[0] == 1 && name[1] == '*' }
 
 // serial is the serial number in the data of an SOA record.
 func serial(data []byte) uint32 {
-	if len(data) < 20 {
-		return 0
-	}
 	return binary.BigEndian.Uint32(data[len(data)-20:])
 }

@@ -66,6 +66,9 @@ func (b *Builder) Add(r *text.Record) error {
 	if !r.Owner.Within(b.zone) {
 		return fmt.Errorf("%s is outside of the zone %s", r.Owner, b.zone)
 	}
+	if len(r.Data) > math.MaxUint16 || !wellFormed(r.Type, r.Data) {
+		return fmt.Errorf("the data of %s %s are not in the form that the type has", r.Owner, r.Type)
+	}
 	if len(b.data)+len(r.Data) > maxArena {
 		return errors.New("the zone is larger than 4 GiB")
 	}
@@ -144,9 +147,6 @@ func (b *Builder) group() {
 
 // covered is the type that the data of an RRSIG record covers.
 func covered(data []byte) dnswire.Type {
-	if len(data) < 2 {
-		return 0
-	}
 	return dnswire.Type(binary.BigEndian.Uint16(data))
 }
 

@@ -46,7 +46,7 @@ func (l *layout) reset() {
 	l.wire, l.toOwner, l.within, l.suffixes = l.wire[:0], l.toOwner[:0], l.within[:0], l.suffixes[:0]
 }
 
-// record adds a record of the set.
+// record adds a record of the set, whose data are well-formed.
 func (l *layout) record(owner []byte, t dnswire.Type, ttl uint32, data []byte) {
 	l.wire = binary.BigEndian.AppendUint16(l.wire, 0xc000|dnswire.HeaderLen)
 	l.wire = binary.BigEndian.AppendUint16(l.wire, uint16(t))
@@ -54,26 +54,17 @@ func (l *layout) record(owner []byte, t dnswire.Type, ttl uint32, data []byte) {
 	l.wire = binary.BigEndian.AppendUint32(l.wire, ttl)
 	l.wire = append(l.wire, 0, 0)
 	at := len(l.wire)
-	if offset, count := compressible(t); count > 0 && offset < len(data) {
+	if offset, count := compressible(t); count > 0 {
 		l.wire = append(l.wire, data[:offset]...)
 		data = data[offset:]
 		for range count {
-			n := nameLen(data)
+			n, _ := nameLen(data)
 			l.name(owner, data[:n])
 			data = data[n:]
 		}
 	}
 	l.wire = append(l.wire, data...)
 	binary.BigEndian.PutUint16(l.wire[at-2:], uint16(len(l.wire)-at))
-}
-
-// nameLen is the length of the uncompressed name that b begins with.
-func nameLen(b []byte) int {
-	n := 0
-	for b[n] != 0 {
-		n += 1 + int(b[n])
-	}
-	return n + 1
 }
 
 // name lays down a name, its end as a pointer where it was laid down before or
