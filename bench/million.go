@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -22,6 +23,13 @@ func benchMillion(ctx context.Context, s settings) error {
 	_, _ = fmt.Fprintln(w, "server\tfirst answer\toctets a name\tpeak MB\treload to new answer")
 	for _, start := range []func(names int) (*peer, error){
 		func(n int) (*peer, error) { return startRhumb(ctx, s, "rhumb", pool(2, "weighted", n), n) },
+		func(n int) (*peer, error) {
+			p, err := startStatic(ctx, s, n)
+			if p != nil {
+				p.name = "rhumb, zone file"
+			}
+			return p, err
+		},
 		func(n int) (*peer, error) { return startNSD(ctx, s, n) },
 		func(n int) (*peer, error) { return startKnot(ctx, s, n) },
 	} {
@@ -41,7 +49,7 @@ func benchMillion(ctx context.Context, s settings) error {
 		first := time.Since(p.start)
 		size := settledSize(p.cmd.Process.Pid) - base
 		reload := "-"
-		if p.name == "rhumb" {
+		if strings.HasPrefix(p.name, "rhumb") {
 			d, err := reloadMillion(s, p)
 			if err != nil {
 				p.end()
@@ -73,14 +81,18 @@ func settledSize(pid int) int {
 	return size
 }
 
-// reloadMillion adds one service and measures until it is answered.
+// reloadMillion adds one name, a service or a record, and measures until it is
+// answered.
 func reloadMillion(s settings, p *peer) (time.Duration, error) {
-	path := filepath.Join(s.dir, "rhumb.yaml")
+	path, line := filepath.Join(s.dir, "rhumb.yaml"), "      n%07d: {pools: [p], steer: weighted}\n"
+	if p.name != "rhumb" {
+		path, line = zonePath(s, s.many), "n%07d A 10.1.0.1\n"
+	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return 0, err
 	}
-	if _, err = fmt.Fprintf(f, "      n%07d: {pools: [p], steer: weighted}\n", s.many); err != nil {
+	if _, err = fmt.Fprintf(f, line, s.many); err != nil {
 		return 0, err
 	}
 	if err := f.Close(); err != nil {

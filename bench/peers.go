@@ -110,6 +110,15 @@ func startRhumb(ctx context.Context, s settings, name, config string, names int)
 	return launch(&peer{name: name, addr: addr, cmd: pinned(ctx, serverCore, s.rhumb, "serve", "-c", path)}, names)
 }
 
+// startStatic starts rhumb with the zone file that the others have.
+func startStatic(ctx context.Context, s settings, names int) (*peer, error) {
+	zone, err := zoneFile(s, names)
+	if err != nil {
+		return nil, err
+	}
+	return startRhumb(ctx, s, "rhumb", fmt.Sprintf("zones: {%s: {file: %q}}\n", zoneName, zone), names)
+}
+
 func startEcho(ctx context.Context, s settings) (*peer, error) {
 	p := &peer{name: "UDP echo", plain: true, cmd: pinned(ctx, serverCore, s.self, "echo")}
 	out, err := p.cmd.StdoutPipe()
@@ -130,7 +139,7 @@ func startEcho(ctx context.Context, s settings) (*peer, error) {
 
 // zoneFile is a static zone with the names of the services.
 func zoneFile(s settings, names int) (string, error) {
-	path := filepath.Join(s.dir, fmt.Sprintf("zone-%d", names))
+	path := zonePath(s, names)
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
@@ -144,6 +153,10 @@ func zoneFile(s settings, names int) (string, error) {
 		_, _ = fmt.Fprintf(w, "n%07d A 10.1.0.1\n", i)
 	}
 	return path, errors.Join(w.Flush(), f.Close())
+}
+
+func zonePath(s settings, names int) string {
+	return filepath.Join(s.dir, fmt.Sprintf("zone-%d", names))
 }
 
 // lookProgram finds a program also where daemons are kept.

@@ -31,13 +31,18 @@ func benchServe(ctx context.Context, s settings) error {
 			starter{what, names, func(ctx context.Context) (*peer, error) { return startNSD(ctx, s, names) }},
 			starter{what, names, func(ctx context.Context) (*peer, error) { return startKnot(ctx, s, names) }})
 	}
+	static := func(what string, names int) {
+		cases = append(cases, starter{what, names, func(ctx context.Context) (*peer, error) { return startStatic(ctx, s, names) }})
+	}
 	cases = append(cases, starter{"no look-up", small, func(ctx context.Context) (*peer, error) { return startEcho(ctx, s) }})
 	rhumb("plain A", "round-robin", 1, small)
+	static("plain A, zone file", small)
 	others("plain A", small)
 	rhumb("weighted, 8 endpoints", "weighted", 8, small)
 	rhumb("failover, 8 endpoints", "failover", 8, small)
 	rhumb("weighted, 256 endpoints", "weighted", 256, small)
 	rhumb("plain A", "round-robin", 1, s.many)
+	static("plain A, zone file", s.many)
 	others("plain A", s.many)
 
 	type row struct {
