@@ -305,10 +305,10 @@ func (m *maker) set(name []byte, recs []held) {
 	d.arena = append(d.arena, l.wire...)
 }
 
-// repeats is whether one of the records has the same data.
+// repeats is whether one of the records, all of one type, has the same data.
 func (m *maker) repeats(recs []held, data []byte) bool {
 	for i := range recs {
-		if string(m.b.rdata(&recs[i])) == string(data) {
+		if same(recs[i].typ, m.b.rdata(&recs[i]), data) {
 			return true
 		}
 	}

@@ -70,6 +70,33 @@ func wellFormed(t dnswire.Type, data []byte) bool {
 	return f.open || len(data) == f.after
 }
 
+// same is whether two records of a type have the same data. Names in them do not
+// differ by case (RFC 4343 section 3).
+func same(t dnswire.Type, a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	from, to := len(a), 0 // what differs, and by no more than case
+	for i := range a {
+		if a[i] != b[i] {
+			if lowerByte(a[i]) != lowerByte(b[i]) {
+				return false
+			}
+			from, to = min(from, i), i+1
+		}
+	}
+	if from >= to {
+		return true
+	}
+	f, _ := formOf(t)
+	end := f.before
+	for range f.names {
+		n, _ := nameLen(a[end:])
+		end += n
+	}
+	return f.before <= from && to <= end
+}
+
 // skipString is what follows a character string; nil when it is cut short.
 func skipString(b []byte) []byte {
 	if len(b) == 0 || len(b) <= int(b[0]) {

@@ -11,16 +11,6 @@ import (
 	"github.com/rhumb-dns/rhumb/zone/text"
 )
 
-// name is a name in lower-case wire form.
-func name(t testing.TB, s string) dnswire.Name {
-	t.Helper()
-	n, err := dnswire.ParseName(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func TestMalformedData(t *testing.T) {
 	long := strings.Repeat("\x3f"+strings.Repeat("a", 63), 3) // 192 octets
 	whole := map[dnswire.Type][]string{
@@ -125,6 +115,33 @@ func TestMalformedText(t *testing.T) {
 	for _, typ := range []uint16{dns.TypeTXT, dns.TypeA} {
 		if err := b.Add(&text.Record{Owner: "\x00", Type: dnswire.Type(typ), Data: make([]byte, 1<<16+4)}); err == nil {
 			t.Error("data longer than a record's are taken")
+		}
+	}
+}
+
+// TestSame: names are the same in any case, other data are not.
+func TestSame(t *testing.T) {
+	for _, c := range []struct {
+		typ  dnswire.Type
+		a, b string
+		same bool
+	}{
+		{dnswire.TypeNS, "\x01a\x00", "\x01A\x00", true},
+		{dnswire.TypeNS, "\x01a\x00", "\x01b\x00", false},
+		{dnswire.TypeNS, "\x01a\x00", "\x01a\x01a\x00", false},
+		{dnswire.TypeNS, "\x01[\x00", "\x01{\x00", false},
+		{dnswire.TypeMX, "\x00A\x01a\x00", "\x00a\x01a\x00", false},
+		{dnswire.TypeMX, "\x00A\x01B\x00", "\x00A\x01b\x00", true},
+		{dnswire.TypeSOA, "\x01a\x00\x01b\x00" + strings.Repeat("A", 20), "\x01A\x00\x01B\x00" + strings.Repeat("A", 20), true},
+		{dnswire.TypeSOA, "\x01a\x00\x01b\x00" + strings.Repeat("A", 20), "\x01a\x00\x01b\x00" + strings.Repeat("A", 19) + "a", false},
+		{dnswire.TypeSOA, "\x01a\x00\x01b\x00" + strings.Repeat("A", 20), "\x01a\x00\x01b\x00a" + strings.Repeat("A", 19), false},
+		{dnswire.TypeTXT, "\x01a", "\x01A", false},
+		{dnswire.TypeTXT, "\x01a", "\x01a", true},
+		{65280, "a", "A", false},
+		{65280, "", "", true},
+	} {
+		if got := same(c.typ, []byte(c.a), []byte(c.b)); got != c.same {
+			t.Errorf("%s %q %q: %t", c.typ, c.a, c.b, got)
 		}
 	}
 }
