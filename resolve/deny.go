@@ -146,7 +146,7 @@ func (m *message) proof(d *zone.Data, p zone.Proof, c *Scratch) {
 	m.buf, where = record.AppendNamed(m.buf, m.start, owner)
 	m.auth += record.Count
 	if sig.Count > 0 {
-		m.set(&sig, where)
+		m.setOf(&sig, question{owner, where})
 		m.auth += sig.Count
 	}
 }

@@ -44,6 +44,16 @@ func (m *message) set(s *zone.Set, owner zone.Place) {
 	m.buf = s.Append(m.buf, m.start, owner)
 }
 
+// setOf lays down a record set whose data have no pointers, whether a pointer
+// can name its owner or not.
+func (m *message) setOf(s *zone.Set, owner question) {
+	if owner.InReach() {
+		m.set(s, owner.Place)
+	} else {
+		m.buf, _ = s.AppendNamed(m.buf, m.start, owner.name)
+	}
+}
+
 // head appends what comes before the data of a record of class IN.
 func (m *message) head(owner int, t dnswire.Type, ttl uint32, size int) {
 	m.headOf(dnswire.ClassIN, owner, t, ttl, size)

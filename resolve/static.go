@@ -201,7 +201,7 @@ func (s *Snapshot) additional(m *message, q *dnswire.Query, c *Scratch) {
 			if c.glue && must != below(target.name, c.last.of.name) {
 				continue
 			}
-			if target.Offset > maxOffset {
+			if !must && !target.InReach() {
 				continue
 			}
 			s.addresses(m, q, target, room, must, c)
@@ -216,9 +216,6 @@ func below(name, top []byte) bool {
 	}
 	return string(name) == string(top)
 }
-
-// maxOffset is the highest offset that a pointer can name.
-const maxOffset = 0x3fff
 
 // addresses adds the static addresses of a name to the additional section.
 func (s *Snapshot) addresses(m *message, q *dnswire.Query, name question, room int, must bool, c *Scratch) {
@@ -237,7 +234,7 @@ func (s *Snapshot) addresses(m *message, q *dnswire.Query, name question, room i
 			continue
 		}
 		before, count := len(m.buf), m.extra
-		m.set(&set, name.Place)
+		m.setOf(&set, name)
 		m.extra += set.Count
 		if !c.glue {
 			s.sign(m, q, &match, t, name.Place, &m.extra)

@@ -178,6 +178,9 @@ type Place struct {
 	Len    int
 }
 
+// InReach is whether a pointer can name the place (RFC 1035 section 4.1.4).
+func (p Place) InReach() bool { return p.Offset <= maxPointer }
+
 // Suffix is the offset of the last n octets of the name, which begin with a
 // label; the name may end in pointers.
 func (p Place) Suffix(msg []byte, n int) int {
@@ -227,19 +230,22 @@ func (s *Set) fix(msg []byte, base int, owner Place) {
 }
 
 // AppendNamed lays down a set of a name that is nowhere in the message yet, and
-// says where the name is now. Such sets have no pointers in their data.
+// says where the name is now: so far back perhaps that no pointer reaches it,
+// and then every record has it in full. Such sets have no pointers in their
+// data.
 func (s *Set) AppendNamed(dst []byte, start int, owner []byte) ([]byte, Place) {
 	at := Place{Offset: len(dst) - start, Len: len(owner)}
-	dst = append(dst, owner...)
-	dst = append(dst, s.wire[ownerLen:]...)
-	for rest := dst[start+at.Offset+len(owner):]; ; {
-		size := fixedLen + int(binary.BigEndian.Uint16(rest[fixedLen-2:]))
-		if rest = rest[size:]; len(rest) == 0 {
-			return dst, at
+	for rest := s.wire; len(rest) > 0; {
+		if len(rest) == len(s.wire) || !at.InReach() {
+			dst = append(dst, owner...)
+		} else {
+			dst = binary.BigEndian.AppendUint16(dst, 0xc000|uint16(at.Offset))
 		}
-		binary.BigEndian.PutUint16(rest, 0xc000|uint16(at.Offset))
-		rest = rest[ownerLen:]
+		size := ownerLen + fixedLen + int(binary.BigEndian.Uint16(rest[ownerLen+fixedLen-2:]))
+		dst = append(dst, rest[ownerLen:size]...)
+		rest = rest[size:]
 	}
+	return dst, at
 }
 
 // LimitTTL lowers the TTLs of the records of a laid-down set, at the end of
