@@ -9,9 +9,9 @@ import "encoding/binary"
 // section 3.1.6, for authoritative answers, says SHOULD clear.
 //
 // The message starts at len(dst), so dst[len(dst):] of the result is what
-// SetFlags, SetRCode and AddCounts take. A query with StatusDrop has no answer.
+// PutHeader takes. A query with StatusDrop has no answer.
 func (q *Query) AppendReply(dst []byte) []byte {
-	flags := FlagQR | q.Flags&(opcodeMask|FlagRD|FlagCD)
+	flags := q.ReplyFlags()
 	if q.QuestionEnd <= HeaderLen {
 		return append(dst,
 			byte(q.ID>>8), byte(q.ID), byte(flags>>8), byte(flags),
@@ -22,6 +22,9 @@ func (q *Query) AppendReply(dst []byte) []byte {
 		0, 1, 0, 0, 0, 0, 0, 0)
 	return append(dst, q.Msg[HeaderLen:q.QuestionEnd]...)
 }
+
+// ReplyFlags is the second word of an answer's header as AppendReply has it.
+func (q *Query) ReplyFlags() uint16 { return FlagQR | q.Flags&(opcodeMask|FlagRD|FlagCD) }
 
 // Limit is the length in bytes of the largest answer that the client takes:
 // 512 over UDP without EDNS (RFC 1035 section 4.2.1), and with it what the
@@ -36,25 +39,14 @@ func (q *Query) Limit() int {
 	return max(minUDP, min(int(q.UDPSize), MaxUDP))
 }
 
-// SetFlags sets the given Flag bits in the header of msg, a whole message, and
-// leaves the others as they are.
-func SetFlags(msg []byte, bits uint16) {
-	binary.BigEndian.PutUint16(msg[2:], binary.BigEndian.Uint16(msg[2:])|bits)
-}
-
-// SetRCode puts the low four bits of rc in the header of msg, a whole message.
-// The upper bits go in the OPT record.
-func SetRCode(msg []byte, rc RCode) {
-	msg[3] = msg[3]&0xf0 | byte(rc&0xf)
-}
-
-// AddCounts adds to ANCOUNT, NSCOUNT and ARCOUNT in the header of msg, a whole
-// message. Negative numbers take records away.
-func AddCounts(msg []byte, an, ns, ar int) {
-	for i, n := range [3]int{an, ns, ar} {
-		count := msg[6+2*i : 8+2*i]
-		binary.BigEndian.PutUint16(count, binary.BigEndian.Uint16(count)+uint16(n))
-	}
+// PutHeader completes the header of msg, a whole message: its second word, with
+// the low four bits of the code, whose upper bits go in the OPT record, and the
+// numbers of records. QDCOUNT stays.
+func PutHeader(msg []byte, flags uint16, an, ns, ar int) {
+	_ = msg[HeaderLen-1]
+	binary.BigEndian.PutUint16(msg[2:], flags)
+	binary.BigEndian.PutUint32(msg[6:], uint32(an)<<16|uint32(uint16(ns)))
+	binary.BigEndian.PutUint16(msg[10:], uint16(ar))
 }
 
 // EDE is an extended DNS error's info code (RFC 8914 section 4).
@@ -232,6 +224,18 @@ func AppendOPT(dst []byte, o *OPT) []byte {
 		dst = append(dst, make([]byte, o.Pad)...) // no slice is made for it
 	}
 	return dst
+}
+
+// PlainOPT is the length in bytes of an OPT record without options.
+const PlainOPT = optFixed
+
+// AppendPlainOPT is AppendOPT for an OPT record without options.
+func AppendPlainOPT(dst []byte, rc RCode, do bool) []byte {
+	var flags byte
+	if do {
+		flags = 0x80
+	}
+	return append(dst, 0, 0, byte(TypeOPT), MaxUDP>>8, MaxUDP&0xff, byte(rc>>4), 0, flags, 0, 0, 0)
 }
 
 func appendOption(dst []byte, code uint16, size int) []byte {

@@ -75,23 +75,17 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-func TestSetHeader(t *testing.T) {
-	msg := head(0x8110, 1, 0, 0, 0)
-	dnswire.SetFlags(msg, dnswire.FlagAA)
-	dnswire.SetFlags(msg, dnswire.FlagTC|dnswire.FlagAA)
-	if want := head(0x8710, 1, 0, 0, 0); !bytes.Equal(msg, want) {
-		t.Errorf("flags: %x, want %x", msg, want)
+func TestPutHeader(t *testing.T) {
+	msg := head(0x8110, 1, 7, 7, 7)
+	dnswire.PutHeader(msg, 0x8710|uint16(dnswire.Refused), 300, 2, 256)
+	if want := head(0x8715, 1, 300, 2, 256); !bytes.Equal(msg, want) {
+		t.Errorf("%x, want %x", msg, want)
 	}
-	dnswire.SetRCode(msg, dnswire.Refused)
-	dnswire.SetRCode(msg, 0x123) // replaces, and leaves the upper bits to the OPT record
-	if want := head(0x8713, 1, 0, 0, 0); !bytes.Equal(msg, want) {
-		t.Errorf("rcode: %x, want %x", msg, want)
+	if plain, whole := dnswire.AppendPlainOPT(nil, dnswire.BadVers, true), dnswire.AppendOPT(nil, &dnswire.OPT{RCode: dnswire.BadVers, DO: true}); !bytes.Equal(plain, whole) || len(plain) != dnswire.PlainOPT {
+		t.Errorf("plain OPT %x, want %x", plain, whole)
 	}
-	dnswire.AddCounts(msg, 300, 2, 1)
-	dnswire.AddCounts(msg, 1, 0, 255)
-	dnswire.AddCounts(msg, -1, 0, 0)
-	if want := head(0x8713, 1, 300, 2, 256); !bytes.Equal(msg, want) {
-		t.Errorf("counts: %x, want %x", msg, want)
+	if plain, whole := dnswire.AppendPlainOPT(nil, 0, false), dnswire.AppendOPT(nil, &dnswire.OPT{}); !bytes.Equal(plain, whole) {
+		t.Errorf("plain OPT %x, want %x", plain, whole)
 	}
 }
 
@@ -163,8 +157,6 @@ func TestAppendOPT(t *testing.T) {
 func checkReply(t *testing.T, q *dnswire.Query) {
 	t.Helper()
 	out := q.AppendReply(nil)
-	dnswire.SetFlags(out, dnswire.FlagAA)
-	dnswire.SetRCode(out, dnswire.BadVers)
 	o := dnswire.OPT{
 		RCode: dnswire.BadVers, DO: q.DO, NSID: "site-1", ECS: &q.ECS, Scope: q.ECS.SourceBits,
 		EDE: dnswire.EDEProhibited, EDEText: "no",
@@ -176,7 +168,7 @@ func checkReply(t *testing.T, q *dnswire.Query) {
 		o.ClientCookie, o.ServerCookie = q.Cookie[:dnswire.ClientCookieLen], cookies[:dnswire.ServerCookieLen]
 	}
 	out = dnswire.AppendOPT(out, &o)
-	dnswire.AddCounts(out, 0, 0, 1)
+	dnswire.PutHeader(out, q.ReplyFlags()|dnswire.FlagAA|uint16(dnswire.BadVers&0xf), 0, 0, 1)
 
 	var m dns.Msg
 	if err := m.Unpack(out); err != nil {

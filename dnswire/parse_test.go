@@ -303,8 +303,6 @@ func TestAllocations(t *testing.T) {
 				continue
 			}
 			out := q.AppendReply(buf)
-			dnswire.SetFlags(out, dnswire.FlagAA)
-			dnswire.SetRCode(out, dnswire.Refused)
 			o := dnswire.OPT{
 				RCode: dnswire.BadVers, DO: q.DO, NSID: "site-1", ECS: &q.ECS, Scope: 24, EDE: dnswire.EDEProhibited, EDEText: "no",
 				ServerCookie: q.ServerCookie[:], Keepalive: 100, HasKeepalive: true, ReportChannel: agent,
@@ -315,7 +313,7 @@ func TestAllocations(t *testing.T) {
 			}
 			if o.Len() <= q.Limit() {
 				out = dnswire.AppendOPT(out, &o)
-				dnswire.AddCounts(out, 0, 0, 1)
+				dnswire.PutHeader(out, q.ReplyFlags()|dnswire.FlagAA, 0, 0, 1)
 			}
 		}
 	}); n != 0 {

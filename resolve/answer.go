@@ -8,19 +8,19 @@ func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
 	c.Outcome = Outcome{Zone: -1}
 	c.counters = c.counters[:0]
 	c.expanded, c.proofs, c.given, c.renames = c.expanded[:0], c.proofs[:0], c.given[:0], c.renames[:0]
-	c.last, c.glue, c.named = last{}, false, false
+	c.last.count, c.glue, c.named = 0, false, false
 	if q.Status == dnswire.StatusDrop {
 		return dst
 	}
 	m := message{start: len(dst)}
-	m.buf = q.AppendReply(dst)
+	m.buf, m.flags = q.AppendReply(dst), q.ReplyFlags()
 	s.options(q, c)
 
 	switch {
 	case q.Status == dnswire.StatusFormErr:
 		c.fail(dnswire.FormErr)
 		if q.Type == dnswire.TypeNXNAME {
-			c.opt.EDE = dnswire.EDEInvalidQueryType
+			c.explain(dnswire.EDEInvalidQueryType, "")
 		}
 	case q.Status == dnswire.StatusNotImp:
 		c.fail(dnswire.NotImp)
@@ -42,13 +42,13 @@ func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
 		s.chaos(&m, q, c)
 	case q.Class != dnswire.ClassIN:
 		c.fail(dnswire.Refused)
-		c.opt.EDE, c.opt.EDEText = dnswire.EDENotSupported, "only class IN"
+		c.explain(dnswire.EDENotSupported, "only class IN")
 	case refusedType(q.Type):
 		c.fail(dnswire.Refused)
-		c.opt.EDE, c.opt.EDEText = dnswire.EDENotSupported, "no transfers and no meta types"
+		c.explain(dnswire.EDENotSupported, "no transfers and no meta types")
 	default:
 		if s.Table.ECS && q.ECS.Present {
-			c.opt.ECS = &q.ECS
+			c.opt.ECS, c.rich = &q.ECS, true
 		}
 		s.lookup(&m, q, c)
 	}
@@ -95,7 +95,7 @@ func (s *Snapshot) chaos(m *message, q *dnswire.Query, c *Scratch) {
 		c.fail(dnswire.Refused)
 		return
 	}
-	dnswire.SetFlags(m.buf[m.start:], dnswire.FlagAA)
+	m.flags |= dnswire.FlagAA
 	if q.Type != dnswire.TypeTXT && q.Type != dnswire.TypeANY {
 		return
 	}
@@ -103,86 +103,4 @@ func (s *Snapshot) chaos(m *message, q *dnswire.Query, c *Scratch) {
 	m.buf = append(append(m.buf, byte(len(text))), text...)
 	m.answer++
 	c.traceNote("chaos", "the configuration says what to answer")
-}
-
-// options prepares the OPT record of the answer.
-func (s *Snapshot) options(q *dnswire.Query, c *Scratch) {
-	c.opt = dnswire.OPT{}
-	if !q.EDNS {
-		return
-	}
-	o := &c.opt
-	o.DO = q.DO
-	if q.NSID {
-		o.NSID = s.Table.NSID
-	}
-	if q.CookieState != dnswire.CookieNone {
-		o.ClientCookie, o.ServerCookie = q.Cookie[:dnswire.ClientCookieLen], q.ServerCookie[:]
-	}
-	if q.TCPKeepalive && q.IdleTimeout > 0 {
-		o.Keepalive, o.HasKeepalive = q.IdleTimeout, true
-	}
-	o.ReportChannel = s.Table.ReportChannel
-}
-
-// padBlock is what the length of an answer over TLS is a multiple of (RFC 8467
-// section 4.1).
-const padBlock = 468
-
-// finish adds the OPT record, sees to it that the message is no larger than
-// the client takes, and completes the header.
-func (s *Snapshot) finish(m *message, q *dnswire.Query, c *Scratch) []byte {
-	limit := q.Limit()
-	msg := m.buf[m.start:]
-	dnswire.SetRCode(msg, c.Outcome.RCode)
-	o := &c.opt
-	size := 0
-	if q.EDNS {
-		o.RCode = c.Outcome.RCode
-		if q.ZoneVersion && c.Outcome.Zone >= 0 {
-			o.ZoneVersion = dnswire.ZoneVersion{
-				Present: true, Labels: s.Table.Zones[c.Outcome.Zone].Labels, Serial: s.Table.Data(c.Outcome.Zone).Serial,
-			}
-		}
-		if c.Outcome.Zone < 0 {
-			o.ReportChannel = "" // only for what we are authoritative for
-		}
-		size = o.Len()
-	}
-	if len(msg)+size > limit && (o.EDEText != "" || o.ReportChannel != "") {
-		// The text of an extended error is never a reason to truncate, nor is what
-		// the next answer can say as well.
-		o.EDEText, o.ReportChannel = "", ""
-		size = o.Len()
-	}
-	if len(msg)+size > limit && o.NSID != "" && len(msg)+size-len(o.NSID) <= limit {
-		o.NSID = ""
-		size = o.Len()
-	}
-	if len(msg)+size > limit && m.required > 0 {
-		m.buf, m.extra = m.buf[:m.required], m.needed
-		msg = m.buf[m.start:]
-	}
-	if len(msg)+size > limit {
-		m.buf = m.buf[:m.start+max(q.QuestionEnd, dnswire.HeaderLen)]
-		msg = m.buf[m.start:]
-		dnswire.SetFlags(msg, dnswire.FlagTC)
-		m.answer, m.auth, m.extra = 0, 0, 0
-		c.counters = c.counters[:0]
-		c.Outcome.Counters = c.counters
-		if c.trace != nil {
-			c.trace.note("truncated", "larger than the %d octets the client takes: TC", limit)
-		}
-	}
-	if q.EDNS && len(msg)+size <= limit {
-		if q.Padding && q.Transport == dnswire.TLS {
-			const head = 4 // of the option
-			o.Pad = min(padBlock-1-(len(msg)+size+head-1)%padBlock, limit-len(msg)-size-head)
-			o.HasPad = o.Pad >= 0
-		}
-		m.buf = dnswire.AppendOPT(m.buf, o)
-		m.extra++
-	}
-	dnswire.AddCounts(m.buf[m.start:], m.answer, m.auth, m.extra)
-	return m.buf
 }

@@ -5,7 +5,7 @@ import "github.com/rhumb-dns/rhumb/zone"
 // expansion is a name that a wildcard of a signed zone has answered for.
 type expansion struct {
 	data     *zone.Data
-	at       question
+	name     []byte
 	encloser int
 }
 
@@ -15,9 +15,9 @@ func (s *Snapshot) expansions(m *message, c *Scratch) {
 	for i := range c.expanded {
 		e := &c.expanded[i]
 		if e.data.Hashed() {
-			s.nsec3(m, e.data, nextCloser(e.at.name, e.encloser), c)
+			s.nsec3(m, e.data, nextCloser(e.name, e.encloser), c)
 		} else {
-			s.nsec(m, e.data, e.at.name, c)
+			s.nsec(m, e.data, e.name, c)
 		}
 	}
 }
@@ -34,7 +34,7 @@ func nextCloser(name []byte, encloser int) []byte {
 }
 
 // deny adds the proof of a negative answer.
-func (s *Snapshot) deny(m *message, at question, match *zone.Match, c *Scratch) {
+func (s *Snapshot) deny(m *message, at *question, match *zone.Match, c *Scratch) {
 	d := match.Data()
 	if d.Hashed() {
 		s.denyHashed(m, at, match, c)
@@ -56,7 +56,7 @@ func (s *Snapshot) deny(m *message, at question, match *zone.Match, c *Scratch) 
 }
 
 // denyHashed is deny by RFC 5155 section 7.2.
-func (s *Snapshot) denyHashed(m *message, at question, match *zone.Match, c *Scratch) {
+func (s *Snapshot) denyHashed(m *message, at *question, match *zone.Match, c *Scratch) {
 	d := match.Data()
 	encloser := at.name[at.Len-match.Encloser:]
 	switch match.Kind {
@@ -80,7 +80,7 @@ func (s *Snapshot) denyHashed(m *message, at question, match *zone.Match, c *Scr
 
 // undelegated adds the proof that a cut has no DS record (RFC 4035 section
 // 3.1.4.1, RFC 5155 section 7.2.7).
-func (s *Snapshot) undelegated(m *message, cut question, match *zone.Match, c *Scratch) {
+func (s *Snapshot) undelegated(m *message, cut *question, match *zone.Match, c *Scratch) {
 	d := match.Data()
 	if !d.Hashed() {
 		s.nsec(m, d, cut.name, c)

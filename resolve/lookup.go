@@ -19,28 +19,30 @@ const (
 // there.
 func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 	// 1. "Set or clear the value of recursion available": it is not.
-	at := question{q.Name(), zone.Place{Offset: dnswire.HeaderLen, Len: len(q.Name())}}
+	var at question
+	at.name = q.Name()
+	at.Offset, at.Len = dnswire.HeaderLen, len(at.name)
+	var match zone.Match
 	for step := 0; ; step++ {
 		// 2. "Search the available zones for the zone which is the nearest ancestor
 		// to QNAME." 3. "Start matching down, label by label, in the zone."
-		match := s.Table.Find(at.name, q.Type)
+		match.Find(s.Table.Tree, at.name, q.Type)
 		if step == 0 {
 			c.Outcome.Zone = match.Zone
 			if match.Kind != zone.Outside && match.Kind != zone.Delegation {
-				dnswire.SetFlags(m.buf[m.start:], dnswire.FlagAA)
+				m.flags |= dnswire.FlagAA
 			}
 		}
-		if match.Zone >= 0 {
+		if c.trace != nil && match.Zone >= 0 {
 			c.traceZone(s.Table.Zones[match.Zone])
 		}
-		var next question
 		led := false
 		switch match.Kind {
 		case zone.Outside:
 			if step == 0 {
 				c.traceNote("zone", "none of ours")
 				c.fail(dnswire.Refused)
-				c.opt.EDE = dnswire.EDENotAuthoritative
+				c.explain(dnswire.EDENotAuthoritative, "")
 			}
 			// What a chain leads to outside of our zones is the resolver's to find.
 		case zone.Delegation:
@@ -48,23 +50,23 @@ func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 			// referral. [...] Copy the NS RRs for the sub-zone into the authority
 			// section of the reply. Put whatever addresses are available into the
 			// additional section."
-			s.referral(m, q, at, &match, c)
+			s.referral(m, q, &at, &match, c)
 		case zone.Redirect:
 			// 3c. "If a DNAME record exists at that point, copy that record into the
 			// answer section. If substitution of its <target> for its <owner> in
 			// QNAME would overflow the legal size for a <domain-name>, set RCODE to
 			// YXDOMAIN [DNSUPD] and exit; otherwise, perform the substitution and
 			// continue." A synthesized CNAME goes along (section 3.1).
-			next, led = s.rename(m, q, at, &match, step, c)
+			led = s.rename(m, q, &at, &match, step, c)
 		case zone.Missing:
 			// "If the name is original, set an authoritative name error in the
 			// response and exit." At the end of a chain it is the code of the answer
 			// as well (RFC 6604 section 3).
 			c.Outcome.RCode = dnswire.NXDomain
 			if c.trace != nil {
-				c.trace.note("name", "%s does not exist", at)
+				c.trace.note("name", "%s does not exist", at.String())
 			}
-			s.negative(m, q, at, &match, c)
+			s.negative(m, q, &at, &match, c)
 		default:
 			// 3a. "If the whole of QNAME is matched, we have found the node. If the
 			// data at the node is a CNAME, and QTYPE doesn't match CNAME, copy the
@@ -72,23 +74,28 @@ func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 			// canonical name in the CNAME RR, and go back to step 1. Otherwise, copy
 			// all RRs which match QTYPE into the answer section". So for what is
 			// found at "*", with "the owner of the RR to be QNAME".
-			next, led = s.node(m, q, at, &match, step, c)
+			led = s.node(m, q, &at, &match, step, c)
 		}
-		if !led || step+1 == maxChase || len(m.buf)-m.start > maxChased || c.circles(q, next, step) {
+		if !led || step+1 == maxChase || len(m.buf)-m.start > maxChased || c.circles(q, step) {
 			break
 		}
-		at = next
+		at = c.next
 	}
 	if c.Outcome.RCode != dnswire.ServFail {
-		s.expansions(m, c)
+		if len(c.expanded) > 0 {
+			s.expansions(m, c)
+		}
 		// 6. "Using local data only, attempt to add other RRs which may be useful to
 		// the additional section of the query."
-		s.additional(m, q, c)
+		if c.last.count > 0 {
+			s.additional(m, q, c)
+		}
 	}
 }
 
 // circles is whether a chain has been at a name before.
-func (c *Scratch) circles(q *dnswire.Query, next question, step int) bool {
+func (c *Scratch) circles(q *dnswire.Query, step int) bool {
+	next := &c.next
 	back := string(q.Name()) == string(next.name)
 	for i := range step {
 		back = back || string(c.chased(i)) == string(next.name)
@@ -113,7 +120,7 @@ type renamed struct {
 }
 
 // rename answers below a DNAME record.
-func (s *Snapshot) rename(m *message, q *dnswire.Query, at question, match *zone.Match, step int, c *Scratch) (next question, led bool) {
+func (s *Snapshot) rename(m *message, q *dnswire.Query, at *question, match *zone.Match, step int, c *Scratch) (led bool) {
 	set, _ := match.Set(dnswire.TypeDNAME)
 	target := -1
 	for _, r := range c.renames {
@@ -130,7 +137,7 @@ func (s *Snapshot) rename(m *message, q *dnswire.Query, at question, match *zone
 		s.sign(m, q, match, dnswire.TypeDNAME, owner, &m.answer)
 	}
 	if c.trace != nil {
-		c.trace.note("dname", "%s has a DNAME record, which renames %s", dnswire.Name(at.name[at.Len-match.Encloser:]), at)
+		c.trace.note("dname", "%s has a DNAME record, which renames %s", dnswire.Name(at.name[at.Len-match.Encloser:]), at.String())
 	}
 
 	prefix := at.name[:at.Len-match.Encloser]
@@ -139,7 +146,7 @@ func (s *Snapshot) rename(m *message, q *dnswire.Query, at question, match *zone
 	if len(prefix)+to.Len > len(buf)-1 {
 		c.Outcome.RCode = dnswire.YXDomain
 		c.traceNote("dname", "the new name would be longer than 255 octets: YXDOMAIN")
-		return next, false
+		return false
 	}
 	copy(buf[len(prefix):], to.name) // moves it within buf
 	copy(buf[:], prefix)
@@ -150,20 +157,20 @@ func (s *Snapshot) rename(m *message, q *dnswire.Query, at question, match *zone
 	m.buf = append(m.buf, prefix...)
 	m.buf = append(m.buf, 0xc0|byte(target>>8), byte(target))
 	m.answer++
-	next = question{c.chased(step), zone.Place{Offset: offset, Len: int(c.lengths[step])}}
-	return next, q.Type != dnswire.TypeCNAME && q.Type != dnswire.TypeANY
+	c.next = question{c.chased(step), zone.Place{Offset: offset, Len: int(c.lengths[step])}}
+	return q.Type != dnswire.TypeCNAME && q.Type != dnswire.TypeANY
 }
 
 // follow copies a CNAME record into the answer.
-func (s *Snapshot) follow(m *message, q *dnswire.Query, at question, match *zone.Match, set *zone.Set, step int, c *Scratch) (next question, led bool) {
+func (s *Snapshot) follow(m *message, q *dnswire.Query, at *question, match *zone.Match, set *zone.Set, step int, c *Scratch) (led bool) {
 	m.set(set, at.Place)
 	m.answer += set.Count
 	target := len(m.buf) - m.start - set.DataLen()
 	s.sign(m, q, match, dnswire.TypeCNAME, at.Place, &m.answer)
-	next = m.name(target, c.chase(step))
-	c.lengths[step] = uint8(next.Len)
+	c.next = m.name(target, c.chase(step))
+	c.lengths[step] = uint8(c.next.Len)
 	if c.trace != nil {
-		c.trace.note("cname", "%s is an alias of %s", at, next)
+		c.trace.note("cname", "%s is an alias of %s", at.String(), c.next.String())
 	}
-	return next, true
+	return true
 }

@@ -12,7 +12,8 @@ import (
 type message struct {
 	buf    []byte // all of it; the message begins at start
 	start  int
-	answer int // records in each section
+	flags  uint16 // of the header, which is completed last
+	answer int    // records in each section
 	auth   int
 	extra  int
 	// required is the length of buf without the additional records that may be
@@ -32,7 +33,7 @@ type question struct {
 func (q question) String() string { return dnswire.Name(q.name).String() }
 
 // within is where the end of the name of so many octets lies.
-func (m *message) within(at question, n int) zone.Place {
+func (m *message) within(at *question, n int) zone.Place {
 	if n == at.Len {
 		return at.Place
 	}
@@ -60,24 +61,21 @@ func (m *message) head(owner int, t dnswire.Type, ttl uint32, size int) {
 }
 
 func (m *message) headOf(class dnswire.Class, owner int, t dnswire.Type, ttl uint32, size int) {
-	var rec [12]byte
-	binary.BigEndian.PutUint16(rec[0:], 0xc000|uint16(owner))
-	binary.BigEndian.PutUint16(rec[2:], uint16(t))
-	binary.BigEndian.PutUint16(rec[4:], uint16(class))
-	binary.BigEndian.PutUint32(rec[6:], ttl)
-	binary.BigEndian.PutUint16(rec[10:], uint16(size))
-	m.buf = append(m.buf, rec[:]...)
+	// Two stores, since a copy of an array that has just been written in smaller
+	// pieces waits for them.
+	m.buf = binary.BigEndian.AppendUint64(m.buf, 0xc000_0000_0000_0000|uint64(owner)<<48|uint64(t)<<32|uint64(class)<<16|uint64(ttl>>16))
+	m.buf = binary.BigEndian.AppendUint32(m.buf, ttl<<16|uint32(size))
 }
 
 // address appends an A or AAAA record.
-func (m *message) address(at question, f table.Family, ttl uint32, addr []byte) {
+func (m *message) address(at *question, f table.Family, ttl uint32, addr []byte) {
 	m.head(at.Offset, f.Type(), ttl, len(addr))
 	m.buf = append(m.buf, addr...)
 	m.answer++
 }
 
 // cname appends a CNAME record, its target uncompressed.
-func (m *message) cname(at question, target dnswire.Name, ttl uint32) (next question) {
+func (m *message) cname(at *question, target dnswire.Name, ttl uint32) (next question) {
 	m.head(at.Offset, dnswire.TypeCNAME, ttl, len(target))
 	offset := len(m.buf) - m.start
 	m.buf = dnswire.AppendName(m.buf, target)
@@ -88,7 +86,7 @@ func (m *message) cname(at question, target dnswire.Name, ttl uint32) (next ques
 // anyTTL is the TTL of the record that stands for ANY.
 const anyTTL = 3600
 
-func (m *message) hinfo(at question) {
+func (m *message) hinfo(at *question) {
 	const cpu = "RFC8482"
 	m.head(at.Offset, dnswire.TypeHINFO, anyTTL, len(cpu)+2)
 	m.buf = append(append(append(m.buf, byte(len(cpu))), cpu...), 0)

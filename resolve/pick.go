@@ -32,7 +32,9 @@ import (
 func (s *Snapshot) pick(node *table.Node, p *table.Plan, f table.Family, c *Scratch) (*table.Members, []steer.Candidate) {
 	ms := &p.Members[f]
 	set, unknown := s.up(c, node, ms)
-	set = s.known(c, ms, set)
+	if ms.Hosts != nil {
+		set = s.known(c, ms, set)
+	}
 	switch {
 	case len(set) == 0:
 	case p.Policy.Panic > 0 && s.panics(node, p, c):
@@ -183,7 +185,7 @@ var allDownText = [...]string{
 func (s *Snapshot) allDown(node *table.Node, p *table.Plan, f table.Family, c *Scratch) (*table.Members, []steer.Candidate) {
 	ms := &p.Members[f]
 	rule := p.Policy.AllDown.Rule
-	c.opt.EDE, c.opt.EDEText = dnswire.EDENoReachableAuthority, allDownText[rule]
+	c.explain(dnswire.EDENoReachableAuthority, allDownText[rule])
 	c.traceAllDown(p)
 	var kept []steer.Candidate
 	switch rule {

@@ -12,14 +12,14 @@ import (
 
 // service answers from the live endpoints of a service. Led says that a CNAME
 // leads on to next.
-func (s *Snapshot) service(m *message, q *dnswire.Query, at question, match *zone.Match, step int, c *Scratch) (next question, led bool) {
-	node := match.Node
-	p := s.Table.Plans[node.Plan]
-	c.traceService(s, node, p)
-	if len(p.Members[table.Hosts].Candidates) > 0 {
-		return s.alias(m, q, at, match, p, step, c)
+func (s *Snapshot) service(m *message, q *dnswire.Query, at *question, match *zone.Match, step int, c *Scratch) (led bool) {
+	p := s.Table.Plans[match.Node.Plan]
+	if c.trace != nil {
+		c.traceService(s, match.Node, p)
 	}
 	switch pol := p.Policy; {
+	case len(p.Members[table.Hosts].Candidates) > 0:
+		return s.alias(m, q, at, match, p, step, c)
 	case q.Type == dnswire.TypeA:
 		s.answerAddresses(m, q, at, match, p, table.V4, c)
 	case q.Type == dnswire.TypeAAAA:
@@ -36,38 +36,40 @@ func (s *Snapshot) service(m *message, q *dnswire.Query, at question, match *zon
 		}
 		s.negative(m, q, at, match, c)
 	}
-	return next, false
+	return false
 }
 
 // alias answers from endpoints with a host name.
-func (s *Snapshot) alias(m *message, q *dnswire.Query, at question, match *zone.Match, p *table.Plan, step int, c *Scratch) (next question, led bool) {
+func (s *Snapshot) alias(m *message, q *dnswire.Query, at *question, match *zone.Match, p *table.Plan, step int, c *Scratch) (led bool) {
 	node := match.Node
 	ms, picked, ok := s.choose(m, q, node, p, table.Hosts, c)
 	if !ok {
-		return next, false
+		return false
 	}
 	if len(picked) == 0 {
 		s.negative(m, q, at, match, c)
-		return next, false
+		return false
 	}
-	next = m.cname(at, ms.Endpoints[picked[0].Index].Host, p.Policy.TTL)
+	next := m.cname(at, ms.Endpoints[picked[0].Index].Host, p.Policy.TTL)
 	next.name = c.chase(step)[:copy(c.chase(step)[:], next.name)]
 	c.lengths[step] = uint8(next.Len)
+	c.next = next
 	c.counters = append(c.counters, node.Counter+uint32(picked[0].Pool))
-	return next, q.Type != dnswire.TypeCNAME && q.Type != dnswire.TypeANY
+	return q.Type != dnswire.TypeCNAME && q.Type != dnswire.TypeANY
 }
 
 // answerAddresses answers with A or AAAA records.
-func (s *Snapshot) answerAddresses(m *message, q *dnswire.Query, at question, match *zone.Match, p *table.Plan, f table.Family, c *Scratch) {
-	if len(p.Members[f].Candidates) == 0 {
+func (s *Snapshot) answerAddresses(m *message, q *dnswire.Query, at *question, match *zone.Match, p *table.Plan, f table.Family, c *Scratch) {
+	ms := &p.Members[f]
+	switch {
+	case len(ms.Candidates) == 0:
 		if c.trace != nil {
 			c.trace.note("family", "no endpoint has %s records: no data", f.Type())
 		}
 		s.negative(m, q, at, match, c)
 		return
-	}
-	if p.Members[f].Hosts != nil {
-		if has, waits := s.resolved(&p.Members[f]); waits {
+	case ms.Hosts != nil:
+		if has, waits := s.resolved(ms); waits {
 			s.unresolved(m, q, c)
 			return
 		} else if !has {
@@ -77,20 +79,24 @@ func (s *Snapshot) answerAddresses(m *message, q *dnswire.Query, at question, ma
 		}
 	}
 	node := match.Node
-	ms, picked, ok := s.choose(m, q, node, p, f, c)
-	if !ok {
-		return
+	if p.Rotates {
+		s.turn(node, f, c)
 	}
-	if len(picked) == 0 {
+	ms, picked := s.pick(node, p, f, c)
+	switch {
+	case c.Outcome.RCode == dnswire.ServFail:
+		m.servFail(q, c)
+		return
+	case len(picked) == 0:
 		s.negative(m, q, at, match, c)
 		return
-	}
-	if ms.Hosts != nil {
+	case ms.Hosts != nil:
 		s.flatten(m, at, ms, picked, node, p, c)
 		return
 	}
-	for i, cand := range picked {
-		if ms.Repeats && repeats(ms, f, picked[:i], cand) {
+	for i := range picked {
+		cand := &picked[i]
+		if ms.Repeats && repeats(ms, f, picked[:i], *cand) {
 			continue
 		}
 		m.address(at, f, p.Policy.TTL, ms.Addr(f, cand.Index))
@@ -101,7 +107,7 @@ func (s *Snapshot) answerAddresses(m *message, q *dnswire.Query, at question, ma
 // unresolved answers while the addresses of the host names are not known yet: a
 // "no" would be remembered.
 func (s *Snapshot) unresolved(m *message, q *dnswire.Query, c *Scratch) {
-	c.opt.EDE, c.opt.EDEText = dnswire.EDENetworkError, "the addresses of a host name are not known yet"
+	c.explain(dnswire.EDENetworkError, "the addresses of a host name are not known yet")
 	c.traceNote("flatten", c.opt.EDEText)
 	m.servFail(q, c)
 }
@@ -130,7 +136,7 @@ func (m *message) servFail(q *dnswire.Query, c *Scratch) {
 	c.Outcome.RCode = dnswire.ServFail
 	m.buf, m.answer = m.buf[:m.start+q.QuestionEnd], 0
 	c.counters = c.counters[:0]
-	binary.BigEndian.PutUint16(m.buf[m.start+2:], binary.BigEndian.Uint16(m.buf[m.start+2:])&^dnswire.FlagAA)
+	m.flags &^= dnswire.FlagAA
 }
 
 // turn takes a rotating service's turn.
@@ -184,7 +190,7 @@ const maxFlat = 16
 
 // flatten answers with the addresses of endpoints of which some are host names:
 // each address once, all with the lowest TTL.
-func (s *Snapshot) flatten(m *message, at question, ms *table.Members, picked []steer.Candidate, node *table.Node, p *table.Plan, c *Scratch) {
+func (s *Snapshot) flatten(m *message, at *question, ms *table.Members, picked []steer.Candidate, node *table.Node, p *table.Plan, c *Scratch) {
 	ttl := p.Policy.TTL
 	for _, cand := range picked {
 		if ms.Flat(int(cand.Index)) {
@@ -213,7 +219,7 @@ func (s *Snapshot) flatten(m *message, at question, ms *table.Members, picked []
 
 // answers is whether an address is in the answer already; it ends the message
 // with records of that length.
-func (m *message) answers(at question, addr []byte) bool {
+func (m *message) answers(at *question, addr []byte) bool {
 	const head = 12
 	for end := len(m.buf); end-head-len(addr) >= m.start+dnswire.HeaderLen; end -= head + len(addr) {
 		rec := m.buf[end-head-len(addr):]
@@ -232,7 +238,7 @@ const maxHints = 16
 
 // binding answers with an HTTPS or SVCB record (RFC 9460) made of the endpoints
 // that an address query would be given now.
-func (s *Snapshot) binding(m *message, q *dnswire.Query, at question, match *zone.Match, p *table.Plan, b *spec.SVCB, c *Scratch) {
+func (s *Snapshot) binding(m *message, q *dnswire.Query, at *question, match *zone.Match, p *table.Plan, b *spec.SVCB, c *Scratch) {
 	node := match.Node
 	if p.Hosted && b.Plain() {
 		// The host's own record says more than we know (RFC 9460 section 2.4.2).
@@ -320,7 +326,7 @@ func appendHints(room, have, addrs []byte, f table.Family) []byte {
 
 // locations answers with an SRV record (RFC 2782) for every endpoint that the
 // steering keeps. Clients choose by the weights themselves.
-func (s *Snapshot) locations(m *message, q *dnswire.Query, at question, match *zone.Match, p *table.Plan, c *Scratch) {
+func (s *Snapshot) locations(m *message, q *dnswire.Query, at *question, match *zone.Match, p *table.Plan, c *Scratch) {
 	node := match.Node
 	c.named = true
 	before, start := m.answer, len(m.buf)-m.start
@@ -343,12 +349,12 @@ func (s *Snapshot) locations(m *message, q *dnswire.Query, at question, match *z
 		s.negative(m, q, at, match, c)
 		return
 	}
-	c.last = last{dnswire.TypeSRV, m.answer - before, start, at}
+	c.last = last{dnswire.TypeSRV, m.answer - before, start, *at}
 }
 
 // location appends the SRV record of an endpoint: its target is the host, or
 // the name below the service that has the address.
-func (s *Snapshot) location(m *message, at question, e *spec.Endpoint, p *table.Plan, c *Scratch) {
+func (s *Snapshot) location(m *message, at *question, e *spec.Endpoint, p *table.Plan, c *Scratch) {
 	port := e.Port
 	if port == 0 {
 		port = p.Policy.SRVPort

@@ -41,9 +41,11 @@ type Scratch struct {
 	named    bool  // the endpoints picked are answered by name, all of them
 	hints    [2][maxHints * 16]byte
 	opt      dnswire.OPT
+	rich     bool // opt has more than a code and the DO bit
 	trace    *Trace
 
 	// The names that a chain leads to, and working memory for others.
+	next     question
 	names    [maxChase][256]byte
 	lengths  [maxChase]uint8
 	wildcard [256]byte

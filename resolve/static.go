@@ -10,16 +10,16 @@ import (
 
 // node answers from the data of one node. Led says that a CNAME leads on to
 // next.
-func (s *Snapshot) node(m *message, q *dnswire.Query, at question, match *zone.Match, step int, c *Scratch) (next question, led bool) {
+func (s *Snapshot) node(m *message, q *dnswire.Query, at *question, match *zone.Match, step int, c *Scratch) (led bool) {
 	if match.Kind == zone.Wildcard && q.DO && match.Data().Signed {
-		c.expanded = append(c.expanded, expansion{match.Data(), at, match.Encloser})
+		c.expanded = append(c.expanded, expansion{match.Data(), at.name, match.Encloser})
 	}
 	if match.Static() {
 		if set, ok := match.Set(q.Type); ok {
 			if c.trace != nil {
 				c.trace.note("static", "%d %s of the zone itself", set.Count, q.Type)
 			}
-			c.last = last{set.Type, set.Count, len(m.buf) - m.start, at}
+			c.last = last{set.Type, set.Count, len(m.buf) - m.start, *at}
 			m.set(&set, at.Place)
 			m.answer += set.Count
 			if q.Type == dnswire.TypeRRSIG {
@@ -27,35 +27,34 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at question, match *zone.M
 			} else {
 				s.sign(m, q, match, q.Type, at.Place, &m.answer)
 			}
-			return next, false
+			return false
 		}
 		if set, ok := match.Set(dnswire.TypeCNAME); ok {
-			next, led = s.follow(m, q, at, match, &set, step, c)
-			return next, led && q.Type != dnswire.TypeANY
+			return s.follow(m, q, at, match, &set, step, c) && q.Type != dnswire.TypeANY
 		}
 	}
 	if n := match.Node; n != nil && n.Plan != zone.NoPlan {
 		if q.Type == dnswire.TypeANY && len(s.Table.Plans[n.Plan].Members[table.Hosts].Candidates) == 0 {
 			s.any(m, q, at, match, c)
-			return next, false
+			return false
 		}
 		return s.service(m, q, at, match, step, c)
 	}
 	if q.Type == dnswire.TypeANY && match.Static() {
 		s.any(m, q, at, match, c)
-		return next, false
+		return false
 	}
 	if c.trace != nil {
-		c.trace.note("name", "%s has no %s", at, q.Type)
+		c.trace.note("name", "%s has no %s", at.String(), q.Type)
 	}
 	s.negative(m, q, at, match, c)
-	return next, false
+	return false
 }
 
 // any answers a question for everything with one small record instead (RFC 8482
 // section 4.2); in a signed zone with a record set that it has a signature for
 // (section 4.1).
-func (s *Snapshot) any(m *message, q *dnswire.Query, at question, match *zone.Match, c *Scratch) {
+func (s *Snapshot) any(m *message, q *dnswire.Query, at *question, match *zone.Match, c *Scratch) {
 	c.traceNote("any", "answered as RFC 8482 says")
 	if !match.Static() || !match.Data().Signed {
 		m.hinfo(at)
@@ -83,7 +82,7 @@ func (s *Snapshot) sign(m *message, q *dnswire.Query, match *zone.Match, t dnswi
 
 // signatures adds all signatures of a name but the first set of them, which is
 // there.
-func (s *Snapshot) signatures(m *message, at question, match *zone.Match) {
+func (s *Snapshot) signatures(m *message, at *question, match *zone.Match) {
 	first := true
 	match.Each(func(set zone.Set) bool {
 		if set.Type == dnswire.TypeRRSIG {
@@ -99,12 +98,11 @@ func (s *Snapshot) signatures(m *message, at question, match *zone.Match) {
 
 // negative adds the SOA record that says how long "no" may be remembered, and
 // what proves it in a signed zone.
-func (s *Snapshot) negative(m *message, q *dnswire.Query, at question, match *zone.Match, c *Scratch) {
+func (s *Snapshot) negative(m *message, q *dnswire.Query, at *question, match *zone.Match, c *Scratch) {
 	d := match.Data()
 	apex := m.within(at, len(d.Name))
 	soa, ttl := d.SOA()
-	m.set(&soa, apex)
-	soa.LimitTTL(m.buf, ttl)
+	m.set(soa, apex)
 	m.auth++
 	if c.trace != nil {
 		c.trace.note("negative", "SOA of %s says how long to remember", s.Table.Zones[match.Zone].Text)
@@ -121,7 +119,7 @@ func (s *Snapshot) negative(m *message, q *dnswire.Query, at question, match *zo
 }
 
 // referral sends the client to the name servers of a zone below one of ours.
-func (s *Snapshot) referral(m *message, q *dnswire.Query, at question, match *zone.Match, c *Scratch) {
+func (s *Snapshot) referral(m *message, q *dnswire.Query, at *question, match *zone.Match, c *Scratch) {
 	if c.trace != nil {
 		c.trace.note("referral", "%s is delegated to other name servers", dnswire.Name(at.name[at.Len-match.Encloser:]))
 	}
@@ -141,7 +139,7 @@ func (s *Snapshot) referral(m *message, q *dnswire.Query, at question, match *zo
 		s.sign(m, q, match, dnswire.TypeDS, owner.Place, &m.auth)
 		return
 	}
-	s.undelegated(m, owner, match, c)
+	s.undelegated(m, &owner, match, c)
 }
 
 // last is a record set in the message.
@@ -204,7 +202,7 @@ func (s *Snapshot) additional(m *message, q *dnswire.Query, c *Scratch) {
 			if !must && !target.InReach() {
 				continue
 			}
-			s.addresses(m, q, target, room, must, c)
+			s.addresses(m, q, &target, room, must, c)
 		}
 	}
 }
@@ -218,7 +216,7 @@ func below(name, top []byte) bool {
 }
 
 // addresses adds the static addresses of a name to the additional section.
-func (s *Snapshot) addresses(m *message, q *dnswire.Query, name question, room int, must bool, c *Scratch) {
+func (s *Snapshot) addresses(m *message, q *dnswire.Query, name *question, room int, must bool, c *Scratch) {
 	var match zone.Match
 	if c.glue {
 		var ok bool
@@ -234,7 +232,7 @@ func (s *Snapshot) addresses(m *message, q *dnswire.Query, name question, room i
 			continue
 		}
 		before, count := len(m.buf), m.extra
-		m.setOf(&set, name)
+		m.setOf(&set, *name)
 		m.extra += set.Count
 		if !c.glue {
 			s.sign(m, q, &match, t, name.Place, &m.extra)
@@ -254,7 +252,7 @@ type placed struct {
 }
 
 // has is whether the addresses of a name are in the additional section.
-func (m *message) has(name question, t dnswire.Type, c *Scratch) bool {
+func (m *message) has(name *question, t dnswire.Type, c *Scratch) bool {
 	for _, g := range c.given {
 		if g.t == t && string(m.name(g.at, &c.other).name) == string(name.name) {
 			return true

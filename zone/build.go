@@ -202,6 +202,7 @@ func (m *maker) all() {
 	}
 	if len(m.faults) == 0 {
 		m.deny()
+		m.d.negate()
 	}
 	if cap(m.d.arena) > len(m.d.arena)+len(m.d.arena)/16 {
 		m.d.arena = slices.Clone(m.d.arena)

@@ -2,6 +2,7 @@ package zone
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
@@ -33,6 +34,9 @@ type Data struct {
 	// delegates them or not.
 	implies bool
 	denial
+
+	negative    Set
+	negativeTTL uint32
 }
 
 const setHeader = 8
@@ -146,12 +150,18 @@ func (d *Data) entries(f func(entry uint32, name []byte)) {
 	}
 }
 
-// SOA is the zone's SOA record, and for how many seconds a negative answer may
-// be remembered: the lower of its TTL and its minimum field (RFC 2308 section
-// 5).
-func (d *Data) SOA() (soa Set, negative uint32) {
-	soa, _ = d.lookup(d.apex, dnswire.TypeSOA)
-	return soa, min(soa.TTL(), binary.BigEndian.Uint32(soa.wire[len(soa.wire)-4:]))
+// SOA is the zone's SOA record as a negative answer has it, and its TTL there:
+// for how many seconds "no" may be remembered, the lower of the record's TTL and
+// its minimum field (RFC 2308 section 5).
+func (d *Data) SOA() (soa *Set, ttl uint32) { return &d.negative, d.negativeTTL }
+
+// negate makes the SOA record of negative answers.
+func (d *Data) negate() {
+	soa, _ := d.lookup(d.apex, dnswire.TypeSOA)
+	d.negativeTTL = min(soa.TTL(), binary.BigEndian.Uint32(soa.wire[len(soa.wire)-4:]))
+	soa.wire = slices.Clone(soa.wire)
+	soa.LimitTTL(soa.wire, d.negativeTTL)
+	d.negative = soa
 }
 
 // Signature is the RRSIG set of the zone's own name that covers a type.

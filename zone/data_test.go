@@ -512,14 +512,15 @@ func TestDataLen(t *testing.T) {
 	}
 }
 
-// TestSOA: how long "no" may be remembered is the lower of two numbers.
+// TestSOA: how long "no" may be remembered is the lower of two numbers, and the
+// SOA record of a negative answer says it.
 func TestSOA(t *testing.T) {
 	for _, c := range []struct{ ttl, minimum, want uint32 }{{100, 200, 100}, {200, 100, 100}, {0, 5, 0}, {1<<31 - 1, 1<<31 - 1, 1<<31 - 1}} {
 		d, faults, _ := builder(t, "x.test", fmt.Sprintf("@ %d SOA a b 4294967295 2 3 4 %d", c.ttl, c.minimum), "@ NS a").Build()
 		if len(faults) > 0 {
 			t.Fatal(faults)
 		}
-		if soa, negative := d.SOA(); negative != c.want || soa.TTL() != c.ttl || d.Serial != 1<<32-1 {
+		if soa, negative := d.SOA(); negative != c.want || soa.TTL() != c.want || d.Serial != 1<<32-1 {
 			t.Errorf("%v: %d, serial %d", c, negative, d.Serial)
 		}
 	}

@@ -33,7 +33,13 @@ type Match struct {
 
 // Find is where a name is answered: steps 2 and 3 of RFC 1034 section 4.3.2, as
 // RFC 6672 section 3.2 has them. The name is in lower-case wire form.
-func (t *Tree) Find(name []byte, qtype dnswire.Type) Match {
+func (t *Tree) Find(name []byte, qtype dnswire.Type) (m Match) {
+	m.Find(t, name, qtype)
+	return m
+}
+
+// Find makes m where a name is answered; see Tree.Find. It sets every field.
+func (m *Match) Find(t *Tree, name []byte, qtype dnswire.Type) {
 	// 2. "Search the available zones for the zone which is the nearest ancestor
 	// to QNAME." 3. "Start matching down, label by label, in the zone." Every
 	// name is in one index, so the matching down ends at the longest end of
@@ -42,7 +48,8 @@ func (t *Tree) Find(name []byte, qtype dnswire.Type) Match {
 	n := t.Lookup(name)
 	for n == nil {
 		if len(encloser) == 1 {
-			return Match{Kind: Outside, Zone: -1}
+			*m = Match{Kind: Outside, Zone: -1, entry: none}
+			return
 		}
 		encloser = encloser[1+int(encloser[0]):]
 		n = t.Lookup(encloser)
@@ -54,18 +61,18 @@ func (t *Tree) Find(name []byte, qtype dnswire.Type) Match {
 		child := &t.zones[n.Zone()]
 		n, encloser = t.above(child, name)
 		if child.known && !n.has(hidden) {
-			return Match{Kind: Exact, Zone: child.parent, Encloser: len(name), data: t.zones[child.parent].data, entry: child.above}
+			*m = Match{Kind: Exact, Zone: child.parent, Encloser: len(name), data: t.zones[child.parent].data, entry: child.above}
+			return
 		}
 		whole = false
 	}
-	if n.has(hidden) {
-		if m, found := t.divert(n, encloser, whole, qtype); found {
-			return m
-		}
+	if n.has(hidden) && m.divert(t, n, encloser, whole, qtype) {
+		return
 	}
 	// 3a. "If the whole of QNAME is matched, we have found the node."
 	if whole {
-		return t.match(Exact, n, len(name))
+		m.at(t, Exact, n, len(name))
+		return
 	}
 	// 3c. "If at some label, a match is impossible (i.e., the corresponding label
 	// does not exist), look to see if the "*" label exists."
@@ -73,13 +80,13 @@ func (t *Tree) Find(name []byte, qtype dnswire.Type) Match {
 		var buf [256]byte
 		buf[0], buf[1] = 1, '*'
 		w := t.Lookup(buf[:2+copy(buf[2:], encloser)])
-		return t.match(Wildcard, w, len(encloser))
+		m.at(t, Wildcard, w, len(encloser))
+		return
 	}
 	// "If the "*" label does not exist [and] the name is original, set an
 	// authoritative name error in the response and exit."
-	m := t.match(Missing, n, len(encloser))
+	m.at(t, Missing, n, len(encloser))
 	m.Node, m.entry = nil, none
-	return m
 }
 
 // above is the longest name above a zone's own that exists in its parent.
@@ -94,7 +101,7 @@ func (t *Tree) above(z *zoned, name []byte) (n *Node, at []byte) {
 
 // divert is steps 3b and 3c of RFC 6672: whether a cut or a DNAME record stands
 // on the way down, and which one comes first.
-func (t *Tree) divert(n *Node, at []byte, whole bool, qtype dnswire.Type) (Match, bool) {
+func (m *Match) divert(t *Tree, n *Node, at []byte, whole bool, qtype dnswire.Type) bool {
 	own := whole
 	for n.has(occluded) {
 		// What hides a name does not lie below a cut or a DNAME itself.
@@ -103,23 +110,26 @@ func (t *Tree) divert(n *Node, at []byte, whole bool, qtype dnswire.Type) (Match
 	}
 	switch {
 	case n.has(cut) && own && qtype == dnswire.TypeDS:
-		return Match{}, false // the parent's side of the cut, which is here
+		return false // the parent's side of the cut, which is here
 	case n.has(cut):
 		// 3b. "If a match would take us out of the authoritative data, we have a
 		// referral. This happens when we encounter a node with NS RRs marking cuts
 		// along the bottom of a zone."
-		return t.match(Delegation, n, len(at)), true
+		m.at(t, Delegation, n, len(at))
+		return true
 	case n.has(dname) && !own:
 		// 3c. "If at some label, a match is impossible [...] look to see whether
 		// the last label matched has a DNAME record."
-		return t.match(Redirect, n, len(at)), true
+		m.at(t, Redirect, n, len(at))
+		return true
 	}
-	return Match{}, false
+	return false
 }
 
-func (t *Tree) match(k Kind, n *Node, encloser int) Match {
-	zone := n.Zone()
-	return Match{Kind: k, Zone: zone, Node: n, Encloser: encloser, data: t.zones[zone].data, entry: n.data}
+// at sets the fields one by one: a whole Match would be made and then copied.
+func (m *Match) at(t *Tree, k Kind, n *Node, encloser int) {
+	m.Kind, m.Zone, m.Node, m.Encloser = k, n.Zone(), n, encloser
+	m.data, m.entry = t.zones[m.Zone].data, n.data
 }
 
 // Data are the static records of the zone that answers.
@@ -171,5 +181,6 @@ func (t *Tree) Glue(name []byte, zone int) (m Match, ok bool) {
 	if n == nil {
 		return Match{}, false
 	}
-	return t.match(Exact, n, len(name)), true
+	m.at(t, Exact, n, len(name))
+	return m, true
 }
