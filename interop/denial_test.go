@@ -84,7 +84,7 @@ func (o *oracle) proveExpansion(z *authority, encloser, qname string) {
 	case !o.do:
 	case z.nsec3():
 		star := "*." + encloser
-		if len(z.at(star, o.qtype)) == 0 && (len(z.at(star, dns.TypeCNAME)) == 0 || besideCNAME(o.qtype)) {
+		if len(z.at(star, o.qtype)) == 0 && (len(z.at(star, dns.TypeCNAME)) == 0 || o.qtype == dns.TypeCNAME || o.nsecStays && o.qtype == dns.TypeNSEC) {
 			o.rule("no data at a wildcard, with NSEC3")
 			o.deny(z, z.matching(encloser))
 		}

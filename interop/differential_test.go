@@ -30,6 +30,35 @@ type difference struct {
 	what string
 	why  string // we do not
 	set  func(*habits)
+	// world is one that shows it, and so is part of every run.
+	world uint64
+}
+
+// choose makes the worlds of a run.
+func choose(seed uint64, n int, rows []difference) []*world {
+	var seeds []uint64
+	for i := range n {
+		seeds = append(seeds, seed+uint64(i))
+	}
+	for _, d := range rows {
+		seeds = append(seeds, d.world)
+	}
+	slices.Sort(seeds)
+	var worlds []*world
+	for _, s := range slices.Compact(seeds) {
+		worlds = append(worlds, makeWorld(s))
+	}
+	return worlds
+}
+
+// check fails where nothing shows a difference any more.
+func check(t *testing.T, rows []difference, seen []int) {
+	t.Helper()
+	for i, d := range rows {
+		if seen[i] == 0 {
+			t.Errorf("nothing shows that %s: %s: drop the row, or give it a world that does", strings.Join(d.who, " and "), d.what)
+		}
+	}
 }
 
 var differences = []difference{
@@ -38,84 +67,105 @@ var differences = []difference{
 		"a chain that leads into another zone of the same server ends there",
 		"RFC 1034 section 4.3.2 goes back to step 1, which searches the available zones again; NSD does so",
 		func(h *habits) { h.stopsAtZones = true },
+		0,
 	},
 	{
 		[]string{"Knot DNS"},
 		"a chain knows the first zone only: what another zone of the same server has is a referral, or nothing",
 		"the same: step 1 is taken again",
 		func(h *habits) { h.oneZone = true },
+		0,
 	},
 	{
 		[]string{"NSD"},
 		"a name that only another zone of the same server has (occluded data of the parent) exists: it is no data instead of NXDOMAIN, and blocks wildcards",
 		"a zone is searched by itself (RFC 1034 section 4.3.2 step 3); Knot DNS and BIND do so",
 		func(h *habits) { h.sharedNames = true },
+		0,
 	},
 	{
 		[]string{"NSD"},
 		"a chain ends without error where a DNAME is used twice in a row, also where its substitution overflows",
 		"RFC 6672 section 3.2 has no such rule; Knot DNS and BIND go on",
 		func(h *habits) { h.dnameOnce = true },
+		804,
 	},
 	{
 		[]string{"NSD"},
 		"a chain goes on after 16 CNAME records, to no definite length",
 		"the RFCs name no bound; an answer is not to be made larger at will, and 16 is more than resolvers follow",
 		func(h *habits) { h.steps, h.cutsShort = 1000, 15 },
+		0,
 	},
 	{
 		[]string{"Knot DNS"},
 		"a chain ends without error after 3 to 5 CNAME records",
 		"the RFCs name no bound",
 		func(h *habits) { h.steps, h.cutsShort = 1000, 3 },
+		0,
 	},
 	{
 		[]string{"BIND"},
 		"a chain ends after 12 CNAME records",
 		"the RFCs name no bound",
 		func(h *habits) { h.steps = 12 },
+		0,
+	},
+	{
+		[]string{"BIND"},
+		"a chain that comes back to a name: the sets of one name stand together",
+		"NSD and Knot DNS keep the order of the steps, and RFC 1034 section 4.3.2 copies them one after another",
+		func(h *habits) { h.byName = true },
+		969,
 	},
 	{
 		[]string{"BIND"},
 		"a chain that loops or is too long is SERVFAIL, with the records",
 		"NSD and Knot DNS say NOERROR, and a resolver that has the records finds out itself; SERVFAIL would have it ask all our nodes",
 		func(h *habits) { h.failsAtEnd = true },
+		0,
 	},
 	{
 		[]string{"Knot DNS"},
 		"after a DNAME that overflows the DNAME's target itself is answered, and may change the code",
 		"RFC 6672 section 3.2: set YXDOMAIN and exit; NSD and BIND do so",
 		func(h *habits) { h.pastOverflow = true },
+		806,
 	},
 	{
 		[]string{"Knot DNS"},
 		"a DNAME at a wildcard is given under the name that was asked for",
 		"such a record would rewrite names below that one only, and does not match its CNAME; RFC 6672 section 3.3 leaves it open; NSD and BIND give it as it is",
 		func(h *habits) { h.ownedDNAME = true },
+		803,
 	},
 	{
 		[]string{"NSD", "Knot DNS"},
 		"a CNAME that leads to itself through a wildcard, or an address that several records lead to, is there again",
 		"a set is there once (RFC 2181 section 5)",
 		func(h *habits) { h.repeats = true },
+		801,
 	},
 	{
 		[]string{"NSD", "Knot DNS"},
 		"a wildcard below a cut makes glue",
 		"it is the child's to say what its wildcards cover; BIND does not",
 		func(h *habits) { h.occludedWildcards = true },
+		38,
 	},
 	{
 		[]string{"Knot DNS"},
 		"a chain ends without error where a wildcard leads on a second time",
 		"a wildcard is no loop: what it makes are different names (RFC 4592 section 2.2)",
 		func(h *habits) { h.wildcardOnce = true },
+		847,
 	},
 	{
 		[]string{"Knot DNS"},
 		"additional addresses that a wildcard makes are under the wildcard's name",
 		"nobody asked for that name; what we add is under the name that the record leads to",
 		func(h *habits) { h.bareWildcards = true },
+		879,
 	},
 }
 
@@ -126,6 +176,7 @@ var signedDifferences = []difference{
 		"no data at a wildcard that is an empty non-terminal: NSEC proves only that the name does not exist",
 		"RFC 4035 section 3.1.3.4 wants the proof that the wildcard has no such type as well: without it a resolver cannot know that the answer is not NXDOMAIN; NSD gives it",
 		func(h *habits) { h.bareNonTerminals = true },
+		1,
 	},
 	{
 		[]string{"Knot DNS"},
@@ -134,12 +185,14 @@ var signedDifferences = []difference{
 		func(h *habits) {
 			h.looseProofs = append(h.looseProofs, "wildcard for a name that begins with *")
 		},
+		3,
 	},
 	{
 		[]string{"Knot DNS"},
 		"a DNAME at a wildcard: SERVFAIL, or the NSEC record of the wildcard besides",
 		"the DNAME has a signature of its own; NSD and BIND give both as they are",
 		func(h *habits) { h.looseAnswers = append(h.looseAnswers, "DNAME at a wildcard") },
+		4,
 	},
 	{
 		[]string{"NSD", "BIND"},
@@ -148,6 +201,7 @@ var signedDifferences = []difference{
 		func(h *habits) {
 			h.looseProofs = append(h.looseProofs, "no such name, with an encloser that opt-out hides")
 		},
+		16,
 	},
 	{
 		[]string{"Knot DNS"},
@@ -156,18 +210,21 @@ var signedDifferences = []difference{
 		func(h *habits) {
 			h.looseAnswers = append(h.looseAnswers, "no such name, with an encloser that opt-out hides")
 		},
+		16,
 	},
 	{
 		[]string{"BIND"},
 		"NSEC asked for at a cut: the parent's, with AA",
 		"RFC 4035 section 3.1.4.1 makes an exception for DS only; NSD and Knot DNS refer",
 		func(h *habits) { h.nsecAtCut = true },
+		48,
 	},
 	{
-		[]string{"NSD"},
-		"NSEC asked for at a CNAME of an unsigned zone: the CNAME is followed",
-		"RFC 4034 section 4: it may stand beside a CNAME, so the question is answered there; Knot DNS and BIND say no data",
-		func(h *habits) { h.nsecLedOn = true },
+		[]string{"Knot DNS", "BIND"},
+		"NSEC asked for at a CNAME of an unsigned zone: no data",
+		"RFC 1034 section 4.3.2 follows a CNAME that QTYPE does not match, and there is nothing else that it could match; NSD does so",
+		func(h *habits) { h.nsecStays = true },
+		42,
 	},
 	{
 		[]string{"NSD"},
@@ -176,6 +233,7 @@ var signedDifferences = []difference{
 		func(h *habits) {
 			h.looseProofs = append(h.looseProofs, "no data at a wildcard, with NSEC3")
 		},
+		3,
 	},
 	{
 		[]string{"NSD", "Knot DNS", "BIND"},
@@ -184,6 +242,7 @@ var signedDifferences = []difference{
 		func(h *habits) {
 			h.looseProofs = append(h.looseProofs, "no data at a wildcard that opt-out hides")
 		},
+		26,
 	},
 	{
 		[]string{"NSD"},
@@ -192,6 +251,7 @@ var signedDifferences = []difference{
 		func(h *habits) {
 			h.looseProofs = append(h.looseProofs, "proof after a DNAME")
 		},
+		8,
 	},
 	{
 		[]string{"NSD"},
@@ -200,6 +260,7 @@ var signedDifferences = []difference{
 		func(h *habits) {
 			h.looseProofs = append(h.looseProofs, "proof in a zone with another below or above it")
 		},
+		26,
 	},
 }
 
@@ -217,16 +278,8 @@ func habitsOf(server string, except int) habits {
 }
 
 func TestDifferential(t *testing.T) {
-	var worlds []*world
-	for i := range *differentialWorlds {
-		worlds = append(worlds, makeWorld(*differentialSeed+uint64(i)))
-	}
-	seen := differ(t, worlds, func(w *world) []question { return w.questions(200) })
-	for i, d := range differences {
-		if seen[i] == 0 && *differentialWorlds >= 200 {
-			t.Errorf("nothing shows that %s: %s: drop the row, or make worlds that do", strings.Join(d.who, " and "), d.what)
-		}
-	}
+	worlds := choose(*differentialSeed, *differentialWorlds, differences)
+	check(t, differences, differ(t, worlds, func(w *world) []question { return w.questions(200) }))
 }
 
 // differ asks all servers, and counts what the rows of the table explain.
@@ -238,8 +291,9 @@ func differ(t *testing.T, worlds []*world, questions func(*world) []question) (s
 	}
 	b := newBatch(t, zones)
 	peers := []*peer{b.nsd(t), b.knot(t), b.bind(t)}
+	ours := b.rhumb(t)
 
-	seen = make([]int, len(allDifferences))
+	seen, first := make([]int, len(allDifferences)), make([]uint64, len(allDifferences))
 	kinds, rules := map[string]int{}, map[string]int{}
 	total, agreed := 0, 0
 	// wrong tells of the first case of a kind.
@@ -256,8 +310,12 @@ func differ(t *testing.T, worlds []*world, questions func(*world) []question) (s
 		for i, p := range peers {
 			answers[i] = askAll(t, p, qs)
 		}
+		own := askAll(t, ours, qs)
 		for i, q := range qs {
 			want := ask(w.zones, q, habits{})
+			if sections, details := compare(want, own[i]); len(sections) > 0 {
+				wrong(w, q, "Rhumb is wrong", sections, want.rules, details)
+			}
 			for _, r := range want.rules {
 				rules[r]++
 			}
@@ -280,7 +338,9 @@ func differ(t *testing.T, worlds []*world, questions func(*world) []question) (s
 						continue
 					}
 					if sections, _ := explain(w, q, habitsOf(p.name, d), got); len(sections) > 0 {
-						seen[d]++
+						if seen[d]++; seen[d] == 1 {
+							first[d] = w.seed
+						}
 					}
 				}
 			}
@@ -306,7 +366,7 @@ func differ(t *testing.T, worlds []*world, questions func(*world) []question) (s
 		t.Logf("%8d %s", rules[r], r)
 	}
 	for i, d := range allDifferences {
-		t.Logf("%8d %s: %s", seen[i], strings.Join(d.who, " and "), d.what)
+		t.Logf("%8d %s: %s (world %d)", seen[i], strings.Join(d.who, " and "), d.what, first[i])
 	}
 	return seen
 }

@@ -79,8 +79,10 @@ type habits struct {
 	bareNonTerminals bool
 	// nsecAtCut gives the NSEC record of a cut instead of the referral.
 	nsecAtCut bool
-	// nsecLedOn follows a CNAME that has no NSEC record, when asked for one.
-	nsecLedOn bool
+	// nsecStays does not follow a CNAME when asked for NSEC, though there is none.
+	nsecStays bool
+	// byName puts the sets of one owner together, where the first of them is.
+	byName bool
 	// looseProofs are the rules after which the NSEC and NSEC3 records are the
 	// server's own choice, looseAnswers those after which the whole answer is.
 	looseProofs, looseAnswers []string
@@ -149,14 +151,11 @@ func ask(zones []*authority, q question, h habits) *verdict {
 		qname = next
 	}
 	o.authority = once(o.authority)
+	if o.byName {
+		o.answer = together(o.answer)
+	}
 	o.additional()
 	return &o.verdict
-}
-
-// besideCNAME is whether a type may stand beside a CNAME, so that a question for it
-// is not led on: RFC 4035 section 2.5.
-func besideCNAME(qtype uint16) bool {
-	return qtype == dns.TypeCNAME || qtype == dns.TypeNSEC || qtype == dns.TypeRRSIG
 }
 
 // copy puts a set of a node into the answer section, under the name owner. A DNAME
@@ -276,7 +275,10 @@ func (o *oracle) found(z *authority, node, qname string) (next string, goesOn bo
 	// CNAME RR into the answer section of the response, change QNAME to the
 	// canonical name in the CNAME RR, and go back to step 1."
 	o.lastDNAME = ""
-	if cname := z.at(node, dns.TypeCNAME); len(cname) > 0 && (!besideCNAME(o.qtype) || o.nsecLedOn && o.qtype == dns.TypeNSEC && len(z.at(node, o.qtype)) == 0) {
+	// Some types may stand beside a CNAME (RFC 4035 section 2.5); QTYPE matches them,
+	// and so it does not lead on.
+	beside := len(z.at(node, o.qtype)) > 0 || o.nsecStays && o.qtype == dns.TypeNSEC
+	if cname := z.at(node, dns.TypeCNAME); len(cname) > 0 && o.qtype != dns.TypeCNAME && !beside {
 		o.copy(z, node, dns.TypeCNAME, qname)
 		o.rule("CNAME")
 		return dns.CanonicalName(cname[0].(*dns.CNAME).Target), !o.visited(node)
@@ -493,6 +495,19 @@ func (z *authority) withoutCuts() *authority {
 	return &authority{origin: z.origin, records: slices.DeleteFunc(slices.Clone(z.records), func(rr dns.RR) bool {
 		return rr.Header().Rrtype == dns.TypeNS && rr.Header().Name != z.origin
 	})}
+}
+
+// together is the sets with those of one owner side by side.
+func together(sets [][]dns.RR) [][]dns.RR {
+	var all [][]dns.RR
+	for _, first := range sets {
+		for _, set := range sets {
+			if set[0].Header().Name == first[0].Header().Name && !slices.ContainsFunc(all, func(s []dns.RR) bool { return &s[0] == &set[0] }) {
+				all = append(all, set)
+			}
+		}
+	}
+	return all
 }
 
 // ownedBy is a set with another owner.

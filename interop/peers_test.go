@@ -4,8 +4,10 @@ package interop
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -201,12 +203,21 @@ controls { };
 	})
 }
 
-// asker asks one server, one question at a time, over UDP with a size that all
-// the answers fit.
+// rhumb is a node of ours, with the same zones.
+func (b *batch) rhumb(t testing.TB) *peer {
+	n := serve(t, config(t, "zones:\n"+b.each("  %q: {file: %q}\n")))
+	p := &peer{name: "Rhumb", port: n.port, log: n.logs}
+	p.ready(t, b)
+	return p
+}
+
+// asker asks one server, one question at a time: over UDP, and over TCP what does
+// not fit.
 type asker struct {
-	conn net.Conn
-	id   uint16
-	buf  [4096]byte
+	udp, tcp net.Conn
+	port     string
+	id       uint16
+	buf      [1 << 16]byte
 }
 
 func newAsker(t testing.TB, p *peer) *asker {
@@ -215,10 +226,15 @@ func newAsker(t testing.TB, p *peer) *asker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &asker{conn: conn}
+	return &asker{udp: conn, port: p.port}
 }
 
-func (a *asker) close() { _ = a.conn.Close() }
+func (a *asker) close() {
+	_ = a.udp.Close()
+	if a.tcp != nil {
+		_ = a.tcp.Close()
+	}
+}
 
 // ask asks thrice before it gives up.
 func (a *asker) ask(q question) (*dns.Msg, error) {
@@ -232,25 +248,71 @@ func (a *asker) ask(q question) (*dns.Msg, error) {
 		if err2 != nil {
 			return nil, err2
 		}
-		_ = a.conn.SetDeadline(time.Now().Add(2 * time.Second))
-		if _, err = a.conn.Write(wire); err != nil {
-			continue
+		var r *dns.Msg
+		if r, err = a.exchange(wire); err == nil && r.Truncated {
+			r, err = a.stream(wire)
 		}
-		for {
-			var n int
-			if n, err = a.conn.Read(a.buf[:]); err != nil {
-				break
-			}
-			r := new(dns.Msg)
-			if err = r.Unpack(a.buf[:n]); err != nil {
-				return nil, fmt.Errorf("answer to %s: %w", q, err)
-			}
-			if r.Id == a.id {
-				return r, nil
-			}
+		if err == nil {
+			return r, nil
 		}
 	}
 	return nil, err
+}
+
+// patience is how long an answer may take. A server that has just started and
+// does not listen yet refuses at once.
+const patience = 2 * time.Second
+
+// exchange asks over UDP.
+func (a *asker) exchange(wire []byte) (*dns.Msg, error) {
+	_ = a.udp.SetDeadline(time.Now().Add(patience))
+	if _, err := a.udp.Write(wire); err != nil {
+		return nil, err
+	}
+	for {
+		n, err := a.udp.Read(a.buf[:])
+		if err != nil {
+			return nil, err
+		}
+		if r, err := unpack(a.buf[:n]); err != nil || r.Id == a.id {
+			return r, err
+		}
+	}
+}
+
+// stream asks over TCP, on a connection that is kept while it works.
+func (a *asker) stream(wire []byte) (r *dns.Msg, err error) {
+	if a.tcp == nil {
+		if a.tcp, err = net.Dial("tcp", "127.0.0.1:"+a.port); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if err != nil {
+			_ = a.tcp.Close()
+			a.tcp = nil
+		}
+	}()
+	_ = a.tcp.SetDeadline(time.Now().Add(patience))
+	if _, err = a.tcp.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(wire))), wire...)); err != nil {
+		return nil, err
+	}
+	if _, err = io.ReadFull(a.tcp, a.buf[:2]); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint16(a.buf[:2])
+	if _, err = io.ReadFull(a.tcp, a.buf[:n]); err != nil {
+		return nil, err
+	}
+	return unpack(a.buf[:n])
+}
+
+func unpack(wire []byte) (*dns.Msg, error) {
+	r := new(dns.Msg)
+	if err := r.Unpack(wire); err != nil {
+		return nil, fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	return r, nil
 }
 
 // askAll asks a server all questions, over a few sockets at a time.

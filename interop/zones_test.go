@@ -475,6 +475,9 @@ var askable = []uint16{
 	dns.TypeDNAME, dns.TypeDS, dns.TypeHTTPS, dns.TypeSVCB, dns.TypePTR, dns.TypeCAA, unknownType,
 }
 
+// signedTypes are those to ask for in signed zones besides.
+var signedTypes = []uint16{dns.TypeDNSKEY, dns.TypeNSEC, dns.TypeNSEC3PARAM}
+
 // neighbourhood is the names to ask for: those of the zones, those that exist
 // only because something is below them, those beside and below each, and some
 // that are outside.
