@@ -278,6 +278,7 @@ func habitsOf(server string, except int) habits {
 }
 
 func TestDifferential(t *testing.T) {
+	conversation(t)
 	worlds := choose(*differentialSeed, *differentialWorlds, differences)
 	check(t, differences, differ(t, worlds, func(w *world) []question { return w.questions(200) }))
 }

@@ -1,5 +1,19 @@
-// Package interop holds conversations of the program, as a user starts it, with
-// programs that are not ours: dig, kdig, dnsperf, dnsdist, unbound, BIND and NSD.
-// It has tests only; `make interop` installs the programs and runs them, and
-// without RHUMB_INTEROP=1 they skip.
+// Package interop compares the program with others, and with the RFCs.
+//
+// It holds conversations of the program, as a user starts it, with programs that
+// are not ours: dig, kdig, dnsperf, dnsdist, unbound, BIND, NSD and Knot DNS.
+// `make interop` installs the programs and runs them; without RHUMB_INTEROP=1
+// these tests skip.
+//
+// And it holds an oracle, a slow reading of the RFCs over lists of records:
+//
+//	worlds       zones made from a seed, small and full of what is hard
+//	  |
+//	oracle  ---- TestLookup: what resolve answers, in any test run
+//	  |
+//	  +--------- TestDifferential, TestSigned: what NSD, Knot DNS, BIND and a
+//	             node of ours answer over the network
+//
+// A wrong answer names its world: -oracle.seed=N -oracle.worlds=1 shows it again,
+// and so for the flags of the other two tests. It has tests only.
 package interop
