@@ -367,6 +367,9 @@ func differ(t *testing.T, worlds []*world, questions func(*world) []question) (s
 		t.Logf("%8d %s", rules[r], r)
 	}
 	for i, d := range allDifferences {
+		if seen[i] == 0 {
+			continue
+		}
 		t.Logf("%8d %s: %s (world %d)", seen[i], strings.Join(d.who, " and "), d.what, first[i])
 	}
 	return seen
