@@ -226,9 +226,10 @@ func (s *Snapshot) addresses(m *message, q *dnswire.Query, name *question, room 
 	} else if match = s.Table.Find(name.name, dnswire.TypeA); match.Kind != zone.Exact && match.Kind != zone.Wildcard {
 		return
 	}
+	hash := name.hash()
 	for _, t := range [2]dnswire.Type{dnswire.TypeA, dnswire.TypeAAAA} {
 		set, ok := match.Set(t)
-		if !ok || m.has(name, t, c) {
+		if !ok || m.has(name, hash, t, c) {
 			continue
 		}
 		before, count := len(m.buf), m.extra
@@ -241,20 +242,30 @@ func (s *Snapshot) addresses(m *message, q *dnswire.Query, name *question, room 
 			m.buf, m.extra = m.buf[:before], count
 			continue
 		}
-		c.given = append(c.given, placed{before - m.start, t})
+		c.given = append(c.given, placed{before - m.start, t, hash})
 	}
 }
 
 // placed is a record set in the additional section.
 type placed struct {
-	at int // its owner, which is a pointer to its name
-	t  dnswire.Type
+	at   int // its owner, which is a pointer to its name
+	t    dnswire.Type
+	hash uint32 // of the name, so that few names are read again
+}
+
+// hash is FNV-1a (Fowler, Noll, Vo) of the name.
+func (q *question) hash() uint32 {
+	h := uint32(2166136261)
+	for _, c := range q.name {
+		h = (h ^ uint32(c)) * 16777619
+	}
+	return h
 }
 
 // has is whether the addresses of a name are in the additional section.
-func (m *message) has(name *question, t dnswire.Type, c *Scratch) bool {
+func (m *message) has(name *question, hash uint32, t dnswire.Type, c *Scratch) bool {
 	for _, g := range c.given {
-		if g.t == t && string(m.name(g.at, &c.other).name) == string(name.name) {
+		if g.hash == hash && g.t == t && string(m.name(g.at, &c.other).name) == string(name.name) {
 			return true
 		}
 	}

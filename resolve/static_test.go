@@ -34,3 +34,24 @@ func TestFarGlue(t *testing.T) {
 		}
 	}
 }
+
+// TestTargetsOnce: names that several records lead to have their addresses once,
+// whatever their case, and others of the same length have their own.
+func TestTargetsOnce(t *testing.T) {
+	s := compile(t, `
+zones:
+  x.test:
+    nameservers: {ns1: 192.0.2.53}
+    records: ["m MX 1 Aa", "m MX 2 aA", "m MX 3 ab", "m MX 4 ab.x.test.", "m MX 5 ba", "aa A 192.0.2.1", "ab A 192.0.2.2", "ba A 192.0.2.3", "ba AAAA 2001:db8::3"]
+`)
+	q := asked(t, []string{"m.x.test", "MX"})
+	m := sound(t, q, s.Append(nil, q, resolve.NewScratch(1, 2)))
+	got := ""
+	for _, rr := range m.Extra {
+		got += strings.ToLower(strings.Join(strings.Fields(rr.String()), " ")) + "\n"
+	}
+	const want = "aa.x.test. 3600 in a 192.0.2.1\nab.x.test. 3600 in a 192.0.2.2\nba.x.test. 3600 in a 192.0.2.3\nba.x.test. 3600 in aaaa 2001:db8::3\n"
+	if got != want || len(m.Answer) != 5 {
+		t.Errorf("%d records, and:\n%s", len(m.Answer), got)
+	}
+}
