@@ -1,12 +1,22 @@
 package resolve
 
-import "github.com/rhumb-dns/rhumb/zone"
+import (
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/zone"
+)
 
 // expansion is a name that a wildcard of a signed zone has answered for.
 type expansion struct {
 	data     *zone.Data
 	name     []byte
 	encloser int
+}
+
+// expands notes that a wildcard answers, if one does.
+func (c *Scratch) expands(q *dnswire.Query, at *question, match *zone.Match) {
+	if match.Kind == zone.Wildcard && q.DO && match.Data().Signed {
+		c.expanded = append(c.expanded, expansion{match.Data(), at.name, match.Encloser})
+	}
 }
 
 // expansions adds, for each wildcard that has answered, the proof that nothing
@@ -36,78 +46,71 @@ func nextCloser(name []byte, encloser int) []byte {
 // deny adds the proof of a negative answer.
 func (s *Snapshot) deny(m *message, at *question, match *zone.Match, c *Scratch) {
 	d := match.Data()
-	if d.Hashed() {
-		s.denyHashed(m, at, match, c)
-		return
-	}
-	switch match.Kind {
-	case zone.Exact:
-		// RFC 4035 section 3.1.3.1; of an empty non-terminal the one before it.
-		s.nsec(m, d, at.name, c)
-	case zone.Wildcard:
-		// Section 3.1.3.4: the wildcard's own; that nothing is closer comes with
-		// the expansion.
-		s.nsec(m, d, c.wildcardOf(at.name, match.Encloser), c)
-	case zone.Missing:
-		// Section 3.1.3.2: neither the name nor a wildcard.
-		s.nsec(m, d, at.name, c)
-		s.nsec(m, d, c.wildcardOf(at.name, match.Encloser), c)
-	}
-}
-
-// denyHashed is deny by RFC 5155 section 7.2.
-func (s *Snapshot) denyHashed(m *message, at *question, match *zone.Match, c *Scratch) {
-	d := match.Data()
-	encloser := at.name[at.Len-match.Encloser:]
-	switch match.Kind {
-	case zone.Exact:
-		// 7.2.3; 7.2.4 where opt-out leaves the name without a record of its own.
-		s.undelegated(m, at, match, c)
-	case zone.Wildcard: // 7.2.5
-		s.nsec3(m, d, encloser, c)
-		s.nsec3(m, d, c.wildcardOf(at.name, match.Encloser), c)
-	case zone.Missing: // 7.2.2
-		// Under opt-out the closest encloser may have no record, and the wildcard to
-		// deny is that of the closest that has one. If that one exists, it is the
-		// covered encloser that keeps it from answering.
-		if encloser := s.closest(m, d, at.name, c); encloser > 0 {
-			if p, matches, ok := d.NSEC3(c.wildcardOf(at.name, encloser)); ok && !matches {
-				m.proof(d, p, c)
-			}
+	switch {
+	case match.Kind == zone.Exact:
+		s.noData(m, d, at.name, c)
+	case d.Hashed() && match.Kind == zone.Wildcard:
+		s.noDataAtWildcard(m, at, match, c)
+	case d.Hashed():
+		// RFC 5155 section 7.2.2: neither the name nor the wildcard. When the
+		// wildcard of the encloser that can be proved exists, it is an encloser
+		// without a record that keeps it from answering.
+		encloser := s.closest(m, d, at.name, match.Encloser, c)
+		if p, matches, ok := d.NSEC3(c.wildcardOf(at.name, encloser)); ok && !matches {
+			m.proof(d, p, c)
 		}
+	default:
+		// RFC 4035 sections 3.1.3.2 and 3.1.3.4: neither the name, nor the wildcard
+		// or its type.
+		s.nsec(m, d, at.name, c)
+		s.nsec(m, d, c.wildcardOf(at.name, match.Encloser), c)
 	}
 }
 
-// undelegated adds the proof that a cut has no DS record (RFC 4035 section
-// 3.1.4.1, RFC 5155 section 7.2.7).
-func (s *Snapshot) undelegated(m *message, cut *question, match *zone.Match, c *Scratch) {
+// noDataAtWildcard adds the proof of RFC 5155 section 7.2.5: the closest
+// encloser, that nothing is closer to the name, and the wildcard without the
+// type. Under opt-out the wildcard, an empty non-terminal then, may have no
+// record, nor may the encloser.
+func (s *Snapshot) noDataAtWildcard(m *message, at *question, match *zone.Match, c *Scratch) {
 	d := match.Data()
+	if p, matches, ok := d.NSEC3(at.name[at.Len-match.Encloser:]); ok && matches {
+		m.proof(d, p, c)
+	}
+	s.nsec3(m, d, nextCloser(at.name, match.Encloser), c)
+	s.noData(m, d, c.wildcardOf(at.name, match.Encloser), c)
+}
+
+// noData adds the proof that a name that is there, but for the names on the way
+// to it, has nothing of a type (RFC 4035 section 3.1.3.1, RFC 5155 section
+// 7.2.3). The NSEC record of an empty non-terminal is the one before it.
+func (s *Snapshot) noData(m *message, d *zone.Data, name []byte, c *Scratch) {
 	if !d.Hashed() {
-		s.nsec(m, d, cut.name, c)
+		s.nsec(m, d, name, c)
 		return
 	}
-	if _, matches, ok := d.NSEC3(cut.name); ok && matches {
-		s.nsec3(m, d, cut.name, c)
+	if p, matches, ok := d.NSEC3(name); ok && matches {
+		m.proof(d, p, c)
 		return
 	}
-	s.closest(m, d, cut.name, c)
+	// Under opt-out, delegations without DS have no record, and neither have the
+	// names that exist because of these alone (RFC 5155 sections 7.1 and 7.2.4).
+	s.closest(m, d, name, len(name)-1-int(name[0]), c)
 }
 
 // closest adds the proof of the closest provable encloser (RFC 5155 section
-// 7.2.1): the record of the longest name above that has one, and that of the
-// next closer name, which covers it. It returns the length of the encloser, 0
-// when the zone proves none.
-func (s *Snapshot) closest(m *message, d *zone.Data, name []byte, c *Scratch) (encloser int) {
-	next := name
-	for up := name; len(up) > len(d.Name); next = up {
-		up = up[1+int(up[0]):]
-		if _, matches, ok := d.NSEC3(up); ok && matches {
-			s.nsec3(m, d, up, c)
+// 7.2.1): the record of the longest name above that has one, from the closest
+// encloser on, and that of the next closer name, which covers it. The result is
+// how long the encloser is: it is with its wildcard that a validator goes on.
+func (s *Snapshot) closest(m *message, d *zone.Data, name []byte, encloser int, c *Scratch) int {
+	next := nextCloser(name, encloser)
+	for up := name[len(name)-encloser:]; len(up) >= len(d.Name); next, up = up, up[1+int(up[0]):] {
+		if p, matches, ok := d.NSEC3(up); ok && matches {
+			m.proof(d, p, c)
 			s.nsec3(m, d, next, c)
 			return len(up)
 		}
 	}
-	return 0
+	return encloser
 }
 
 // wildcardOf is the wildcard below the closest encloser.
@@ -123,14 +126,11 @@ func (s *Snapshot) nsec(m *message, d *zone.Data, name []byte, c *Scratch) {
 	}
 }
 
-// nsec3 adds the NSEC3 record that matches or covers a name, and says whether
-// it matches.
-func (s *Snapshot) nsec3(m *message, d *zone.Data, name []byte, c *Scratch) bool {
-	p, matches, ok := d.NSEC3(name)
-	if ok {
+// nsec3 adds the NSEC3 record that matches or covers a name.
+func (s *Snapshot) nsec3(m *message, d *zone.Data, name []byte, c *Scratch) {
+	if p, _, ok := d.NSEC3(name); ok {
 		m.proof(d, p, c)
 	}
-	return matches
 }
 
 // proof lays down an NSEC or NSEC3 record and its signature, once.

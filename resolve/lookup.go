@@ -119,15 +119,21 @@ type renamed struct {
 	target int // where its target lies in the message
 }
 
+// renaming is where the target of a node's DNAME record stands in the answer; -1
+// when the record is not there.
+func (c *Scratch) renaming(n *table.Node) int {
+	for _, r := range c.renames {
+		if r.node == n {
+			return r.target
+		}
+	}
+	return -1
+}
+
 // rename answers below a DNAME record.
 func (s *Snapshot) rename(m *message, q *dnswire.Query, at *question, match *zone.Match, step int, c *Scratch) (led bool) {
 	set, _ := match.Set(dnswire.TypeDNAME)
-	target := -1
-	for _, r := range c.renames {
-		if r.node == match.Node {
-			target = r.target
-		}
-	}
+	target := c.renaming(match.Node)
 	if target < 0 {
 		owner := m.within(at, match.Encloser)
 		m.set(&set, owner)

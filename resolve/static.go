@@ -11,13 +11,14 @@ import (
 // node answers from the data of one node. Led says that a CNAME leads on to
 // next.
 func (s *Snapshot) node(m *message, q *dnswire.Query, at *question, match *zone.Match, step int, c *Scratch) (led bool) {
-	if match.Kind == zone.Wildcard && q.DO && match.Data().Signed {
-		c.expanded = append(c.expanded, expansion{match.Data(), at.name, match.Encloser})
-	}
 	if match.Static() {
 		if set, ok := match.Set(q.Type); ok {
+			c.expands(q, at, match)
 			if c.trace != nil {
 				c.trace.note("static", "%d %s of the zone itself", set.Count, q.Type)
+			}
+			if q.Type == dnswire.TypeDNAME && match.Kind == zone.Exact && c.renaming(match.Node) >= 0 {
+				return false // the chain has brought it
 			}
 			c.last = last{set.Type, set.Count, len(m.buf) - m.start, *at}
 			m.set(&set, at.Place)
@@ -30,6 +31,7 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at *question, match *zone.
 			return false
 		}
 		if set, ok := match.Set(dnswire.TypeCNAME); ok {
+			c.expands(q, at, match)
 			return s.follow(m, q, at, match, &set, step, c) && q.Type != dnswire.TypeANY
 		}
 	}
@@ -61,9 +63,13 @@ func (s *Snapshot) any(m *message, q *dnswire.Query, at *question, match *zone.M
 		return
 	}
 	match.Each(func(set zone.Set) bool {
+		if set.Type == dnswire.TypeRRSIG || set.Type == dnswire.TypeNSEC {
+			return true // what proves others is no answer by itself
+		}
 		m.set(&set, at.Place)
 		m.answer += set.Count
 		s.sign(m, q, match, set.Type, at.Place, &m.answer)
+		c.expands(q, at, match)
 		return false
 	})
 }
@@ -139,7 +145,7 @@ func (s *Snapshot) referral(m *message, q *dnswire.Query, at *question, match *z
 		s.sign(m, q, match, dnswire.TypeDS, owner.Place, &m.auth)
 		return
 	}
-	s.undelegated(m, &owner, match, c)
+	s.noData(m, match.Data(), owner.name, c)
 }
 
 // last is a record set in the message.
