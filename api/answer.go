@@ -44,8 +44,9 @@ type Explanation struct {
 	Steps     []Step              `json:"steps"`
 
 	RCode    string   `json:"rcode"`
-	Answers  []string `json:"answers"` // type and data of each record, in order
-	TTL      uint32   `json:"ttl"`     // seconds
+	Answers  []string `json:"answers"`            // type and data of each record, in order
+	Referral []string `json:"referral,omitempty"` // the name servers to ask instead
+	TTL      uint32   `json:"ttl"`                // seconds
 	ECSScope int      `json:"ecs_scope"`
 	EDE      string   `json:"ede,omitempty"` // extended error: code and text
 }

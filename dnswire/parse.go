@@ -95,6 +95,9 @@ func (q *Query) parse(msg []byte) Status {
 		if data == 0 {
 			return StatusFormErr
 		}
+		if q.TSIG { // it is the last record (RFC 8945 section 5.1)
+			return StatusFormErr
+		}
 		fixed := msg[data-rrFixed : data]
 		switch Type(binary.BigEndian.Uint16(fixed)) {
 		case TypeOPT:

@@ -74,8 +74,8 @@ type Query struct {
 	EDNS bool
 	DO   bool
 	NSID bool // the client asks for the server's identity (RFC 5001)
-	// TSIG is whether the additional section has a TSIG record. Parse does not
-	// read it, nor mind where it stands.
+	// TSIG is whether the additional section ends with a TSIG record. Parse does
+	// not read it.
 	TSIG bool
 	// TCPKeepalive is whether the client wants to know how long it may stay idle
 	// (RFC 7828). It is never set over UDP.

@@ -340,7 +340,7 @@ func (s *Snapshot) locations(m *message, q *dnswire.Query, at *question, match *
 		}
 		for _, cand := range picked {
 			if !twice(ms, int(cand.Index)) {
-				s.location(m, at, ms.Endpoints[cand.Index], p, c)
+				s.location(m, at, len(match.Data().Name), ms.Endpoints[cand.Index], p, c)
 				c.counters = append(c.counters, node.Counter+uint32(cand.Pool))
 			}
 		}
@@ -353,15 +353,15 @@ func (s *Snapshot) locations(m *message, q *dnswire.Query, at *question, match *
 }
 
 // location appends the SRV record of an endpoint: its target is the host, or
-// the name below the service that has the address.
-func (s *Snapshot) location(m *message, at *question, e *spec.Endpoint, p *table.Plan, c *Scratch) {
+// the name that has the address; zone is the length of the zone's name.
+func (s *Snapshot) location(m *message, at *question, zone int, e *spec.Endpoint, p *table.Plan, c *Scratch) {
 	port := e.Port
 	if port == 0 {
 		port = p.Policy.SRVPort
 	}
 	target := append(c.other[:0], e.Host...)
 	if e.Host == "" {
-		target = append(spec.AppendTarget(c.other[:0], e.Address), at.name...)
+		target = spec.AppendTarget(c.other[:0], e.Address, at.name, zone)
 	}
 	m.head(at.Offset, dnswire.TypeSRV, p.Policy.TTL, 6+len(target))
 	m.buf = binary.BigEndian.AppendUint16(m.buf, uint16(e.Priority))

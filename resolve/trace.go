@@ -25,8 +25,9 @@ type Trace struct {
 	Steps     []Step           `json:"steps"`
 
 	RCode    string   `json:"rcode"`
-	Answers  []string `json:"answers"` // type and data of each record, in order
-	TTL      uint32   `json:"ttl"`     // seconds; the lowest of the answers, or of the negative answer
+	Answers  []string `json:"answers"`            // type and data of each record, in order
+	Referral []string `json:"referral,omitempty"` // the name servers to ask instead
+	TTL      uint32   `json:"ttl"`                // seconds; the lowest of the answers, or of the negative answer
 	ECSScope int      `json:"ecs_scope"`
 	EDE      string   `json:"ede,omitempty"`
 	Message  []byte   `json:"-"` // the answer itself
@@ -66,7 +67,7 @@ func (s *Snapshot) Explain(q *dnswire.Query, seed1, seed2 uint64) *Trace {
 	}
 	c.trace = t
 	t.Message = s.answer(nil, q, c)
-	t.Answers, t.TTL = records(t.Message)
+	t.Answers, t.Referral, t.TTL = records(t.Message)
 	t.RCode = c.Outcome.RCode.String()
 	if c.opt.EDE != 0 {
 		t.EDE = fmt.Sprintf("%d", c.opt.EDE)

@@ -230,16 +230,27 @@ func (s *static) service(f fixed) {
 				if e.Address.Is6() {
 					t = dnswire.TypeAAAA
 				}
-				sole(dnswire.Name(AppendTarget(nil, e.Address))+name, t, e.Address.AsSlice())
+				target := dnswire.Name(AppendTarget(nil, e.Address, []byte(name), len(s.zone.Name)))
+				s.add(at, target, t, s.d.spec.DNS.TTL, e.Address.AsSlice())
 			}
 		}
 	}
 }
 
-// AppendTarget appends, in wire form, the label of the name that the SRV records
-// of a service have for an address, which stands directly below the service:
-// 192-0-2-1, or 2001-0db8-0000-0000-0000-0000-0000-0001.
-func AppendTarget(dst []byte, a netip.Addr) []byte {
+// AppendTarget appends, in wire form, the name that the SRV records of a service
+// have for an address: 192-0-2-1, or 2001-0db8-0000-0000-0000-0000-0000-0001,
+// below the service's name without the labels of service and protocol before it,
+// since a host's name has no underscore (RFC 1123 section 2.1). Zone is the
+// length of the zone's name, which the service's ends in.
+func AppendTarget(dst []byte, a netip.Addr, service []byte, zone int) []byte {
+	for len(service) > zone && service[1] == '_' {
+		service = service[1+int(service[0]):]
+	}
+	return append(appendAddress(dst, a), service...)
+}
+
+// appendAddress appends an address as a label.
+func appendAddress(dst []byte, a netip.Addr) []byte {
 	at := len(dst)
 	dst = append(dst, 0)
 	if b := a.AsSlice(); len(b) == 4 {

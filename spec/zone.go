@@ -56,9 +56,10 @@ func (d *decoder) allZones(p *path, entries []*entry) {
 // domain reads the name of a zone.
 func domain(s string) (dnswire.Name, string) {
 	if s == "." {
-		return "", "the root cannot be a zone here: state the zones below it"
+		return dnswire.Root, ""
 	}
-	if why := badHost(s); why != "" {
+	// A slash is in the zones of classless reverse delegation (RFC 2317).
+	if why := badHost(strings.ReplaceAll(s, "/", "-")); why != "" {
 		return "", "not the name of a zone: " + why
 	}
 	n, err := dnswire.ParseName(s)
@@ -108,14 +109,14 @@ func (d *decoder) zone(z *stated) *Zone {
 	if e := o.get("services"); e != nil {
 		zn.Services, lowest = d.services(e, z.path.dot("services"), &scope)
 	}
-	soa := &object{d: d, sec: &soaSection}
+	soa := &object{d: d, sec: &soaSection, path: z.path.dot("soa"), at: z.key}
 	if e := o.get("soa"); e != nil {
 		soa = d.object(&soaSection, z.path.dot("soa"), e.key, e.vals...)
 		if servers == nil {
 			d.fail(e.key, z.path.dot("soa"), "it goes with nameservers, which are not stated: the zone's SOA record is in its file or records")
 		}
 	}
-	zn.SOA = d.soa(soa, z.name, lowest)
+	zn.SOA = d.soa(soa, z.name, lowest, servers != nil)
 
 	if file == nil && records == nil && servers == nil && !slices.Contains(o.meant, "nameservers") {
 		d.fail(z.key, z.path, "the key \"nameservers\" is missing")
@@ -239,22 +240,16 @@ func (d *decoder) addresses(r document.Node, p *path) []netip.Addr {
 	return out
 }
 
-func (d *decoder) soa(o *object, zone dnswire.Name, lowest uint32) SOA {
+// soa decodes the fields of the zone's SOA record, which is made when the zone
+// states its servers.
+func (d *decoder) soa(o *object, zone dnswire.Name, lowest uint32, servers bool) SOA {
 	s := SOA{
 		Refresh: uint32(o.integer("refresh")), Retry: uint32(o.integer("retry")), Expire: uint32(o.integer("expire")),
 		Minimum: lowest, TTL: uint32(o.integer("ttl")),
 	}
-	mbox := o.text("mbox")
-	name, why := dnswire.Name(""), ""
-	if local, host, at := strings.Cut(mbox, "@"); at {
-		why = "a mailbox is written with dots: " + strings.ReplaceAll(local, ".", `\.`) + "." + host + "."
-	} else {
-		name, why = mailbox(zone, mbox)
+	if servers || o.get("mbox") != nil {
+		s.Mbox = d.mbox(o, zone)
 	}
-	if why != "" {
-		d.fail(o.get("mbox").val(), o.path.dot("mbox"), "%s", why)
-	}
-	s.Mbox = name
 	switch {
 	case o.get("serial") != nil:
 		s.Serial = uint32(o.integer("serial"))
@@ -267,6 +262,25 @@ func (d *decoder) soa(o *object, zone dnswire.Name, lowest uint32) SOA {
 		s.Minimum = uint32(o.integer("minimum"))
 	}
 	return s
+}
+
+// mbox is the mailbox of the SOA record.
+func (d *decoder) mbox(o *object, zone dnswire.Name) dnswire.Name {
+	text := o.text("mbox")
+	name, why := dnswire.Name(""), ""
+	if local, host, at := strings.Cut(text, "@"); at {
+		why = "a mailbox is written with dots: " + strings.ReplaceAll(local, ".", `\.`) + "." + host + "."
+	} else {
+		name, why = mailbox(zone, text)
+	}
+	switch e := o.get("mbox"); {
+	case why == "":
+	case e == nil:
+		d.fail(o.at, o.path.dot("mbox"), "the default, %s below the zone, is too long: state soa: {mbox: NAME.}", text)
+	default:
+		d.fail(e.val(), o.path.dot("mbox"), "%s", why)
+	}
+	return name
 }
 
 // mailbox reads the RNAME of an SOA record, whose first label may hold escaped dots.

@@ -158,7 +158,7 @@ type maker struct {
 	faults []Fault
 	doubts []Fault
 
-	nsec3 [][2]int // records of names that have only NSEC3, from and to
+	nsec3 [][]held // the NSEC3 records of each name, with their signatures
 }
 
 func (m *maker) fault(h *held, format string, args ...any) {
@@ -184,10 +184,14 @@ func (m *maker) all() {
 		for k < len(recs) && recs[k].owner == recs[i].owner {
 			k++
 		}
-		if m.onlyProves(recs[i:k]) {
-			m.nsec3 = append(m.nsec3, [2]int{i, k})
+		if own, proves := m.divide(recs[i:k]); len(proves) > 0 {
+			m.nsec3 = append(m.nsec3, proves)
+			if len(own) > 0 {
+				m.owner(own)
+				m.d.names++
+			}
 		} else {
-			m.owner(recs[i:k])
+			m.owner(own)
 			m.d.names++
 		}
 		i = k
@@ -198,7 +202,7 @@ func (m *maker) all() {
 		return
 	}
 	for _, r := range m.nsec3 {
-		m.owner(recs[r[0]:r[1]])
+		m.owner(r)
 	}
 	if len(m.faults) == 0 {
 		m.deny()
@@ -209,19 +213,32 @@ func (m *maker) all() {
 	}
 }
 
-// onlyProves is whether all records of an owner are NSEC3 and their signatures.
-// Such a name does not exist (RFC 5155 section 7.2.8).
-func (m *maker) onlyProves(recs []held) bool {
+// divide takes the NSEC3 records of an owner and their signatures from the
+// others: they are no data of the name, which does not exist for their sake (RFC
+// 5155 section 7.2.8).
+func (m *maker) divide(recs []held) (own, proves []held) {
 	for i := range recs {
-		t := recs[i].typ
-		if t == dnswire.TypeRRSIG {
-			t = covered(m.b.rdata(&recs[i]))
+		if !m.proves(&recs[i]) {
+			continue
 		}
-		if t != dnswire.TypeNSEC3 {
-			return false
+		for k := range recs {
+			if m.proves(&recs[k]) {
+				proves = append(proves, recs[k])
+			} else {
+				own = append(own, recs[k])
+			}
 		}
+		return own, proves
 	}
-	return true
+	return recs, nil
+}
+
+func (m *maker) proves(h *held) bool {
+	t := h.typ
+	if t == dnswire.TypeRRSIG {
+		t = covered(m.b.rdata(h))
+	}
+	return t == dnswire.TypeNSEC3
 }
 
 // owner lays out the record sets of one name.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"encoding/base32"
 	"encoding/binary"
+	"fmt"
 	"slices"
 	"sort"
 
@@ -35,7 +36,9 @@ func (m *maker) deny() {
 		return
 	}
 	if p, ok := d.lookup(d.apex, dnswire.TypeNSEC3PARAM); ok && len(m.nsec3) > 0 {
-		m.hashes(p.data(0))
+		if !m.chains(&p) {
+			m.faults = append(m.faults, Fault{Msg: "no NSEC3PARAM record of the zone has a chain of NSEC3 records with its parameters and the zone's own name in it: nothing could be denied"})
+		}
 		return
 	}
 	d.entries(func(entry uint32, _ []byte) {
@@ -46,16 +49,35 @@ func (m *maker) deny() {
 	slices.SortFunc(d.proofs, func(x, y uint32) int { return Canonical(d.owner(x), d.owner(y)) })
 }
 
+// chains finds the NSEC3 chain of the zone: that of one of its NSEC3PARAM
+// records, of which those with flags or an unknown algorithm are none (RFC 5155
+// sections 4.1.2 and 8.1). It begins at the zone's own name.
+func (m *maker) chains(params *Set) bool {
+	const sha1 = 1
+	d := m.d
+	for i := range params.Count {
+		param := params.data(i)
+		if param[0] != sha1 || param[1] != 0 {
+			continue
+		}
+		m.hashes(param)
+		if _, matches, ok := d.NSEC3([]byte(d.Name)); ok && matches {
+			if d.iterations > maxIterations {
+				m.faults = append(m.faults, Fault{Msg: fmt.Sprintf("NSEC3 with %d iterations: resolvers take more than %d for no signature at all: sign the zone with 0 (RFC 9276)", d.iterations, maxIterations)})
+			}
+			return true
+		}
+		d.proofs = nil
+	}
+	return false
+}
+
 // hashes finds the NSEC3 records of the chain that an NSEC3PARAM record names.
 func (m *maker) hashes(param []byte) {
 	d := m.d
 	d.hashed = true
 	d.iterations = int(binary.BigEndian.Uint16(param[2:]))
 	d.salt = slices.Clone(param[5 : 5+int(param[4])])
-	if d.iterations > maxIterations {
-		m.faults = append(m.faults, Fault{Msg: "NSEC3 with more than 150 iterations is treated as unsigned by resolvers: sign the zone with 0 (RFC 9276)"})
-		return
-	}
 	for at := uint32(d.named); at < uint32(len(d.arena)); {
 		entry := at
 		name, sets := d.entry(at)

@@ -165,7 +165,9 @@ func (c *cli) printAnswer(e *api.Explanation) {
 	ttl := count(int(e.TTL), "second")
 	what := fmt.Sprintf(", %s, to be kept for %s", count(len(e.Answers), "record"), ttl)
 	switch {
-	case len(e.Answers) > 0:
+	case len(e.Answers) > 0 && len(e.Referral) == 0:
+	case len(e.Referral) > 0:
+		what = fmt.Sprintf(", a referral to %s, to be kept for %s", count(len(e.Referral), "name server"), ttl)
 	case e.RCode == "NOERROR" || e.RCode == "NXDOMAIN":
 		what = fmt.Sprintf(", no records, to be remembered for %s", ttl)
 	default:
@@ -174,6 +176,9 @@ func (c *cli) printAnswer(e *api.Explanation) {
 	c.out.line(cell{"answer: ", bold}, cell{e.RCode, as}, cell{what, plain})
 	for _, a := range e.Answers {
 		c.out.line(cell{"    " + a, green})
+	}
+	for _, ns := range e.Referral {
+		c.out.line(cell{"    " + ns, green})
 	}
 	switch {
 	case e.ECSScope > 0:
