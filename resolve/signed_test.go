@@ -190,3 +190,29 @@ func TestSignedAny(t *testing.T) {
 		}
 	}
 }
+
+// TestDNAMEToItself has a DNAME record that renames a name to its own owner: the
+// record is in the answer once, and so is its signature.
+func TestDNAMEToItself(t *testing.T) {
+	z := sign(t, "s.test.", denial{}, "@ SOA ns1 h 1 2 3 4 5", "@ NS ns1", "ns1 A 192.0.2.1", "b DNAME @", "b A 192.0.2.2")
+	snap := serve(t, "", z)
+	for question, want := range map[string]string{
+		"b.b.s.test DNAME":    "DNAME CNAME",
+		"b.b.s.test DNAME do": "DNAME RRSIG CNAME",
+		"b.b.s.test A do":     "DNAME RRSIG CNAME A RRSIG",
+		"b.b.s.test RRSIG":    "DNAME CNAME RRSIG RRSIG RRSIG",
+		"b.b.s.test RRSIG do": "DNAME RRSIG CNAME RRSIG RRSIG",
+		"b.s.test DNAME do":   "DNAME RRSIG",
+		"b.s.test RRSIG do":   "RRSIG RRSIG RRSIG",
+	} {
+		q := asked(t, strings.Fields(question))
+		m := sound(t, q, snap.Append(nil, q, resolve.NewScratch(1, 2)))
+		var got []string
+		for _, rr := range m.Answer {
+			got = append(got, dns.TypeToString[rr.Header().Rrtype])
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %s, want %s", question, got, want)
+		}
+	}
+}

@@ -17,15 +17,15 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at *question, match *zone.
 			if c.trace != nil {
 				c.trace.note("static", "%d %s of the zone itself", set.Count, q.Type)
 			}
-			if q.Type == dnswire.TypeDNAME && match.Kind == zone.Exact && c.renaming(match.Node) >= 0 {
-				return false // the chain has brought it
-			}
-			c.last = last{set.Type, set.Count, len(m.buf) - m.start, *at}
-			m.set(&set, at.Place)
-			m.answer += set.Count
-			if q.Type == dnswire.TypeRRSIG {
-				s.signatures(m, at, match)
-			} else {
+			switch {
+			case q.Type == dnswire.TypeRRSIG:
+				s.signatures(m, q, at, match, c)
+			case q.Type == dnswire.TypeDNAME && match.Kind == zone.Exact && c.renaming(match.Node) >= 0:
+				// It has led here and is in the answer.
+			default:
+				c.last = last{set.Type, set.Count, len(m.buf) - m.start, *at}
+				m.set(&set, at.Place)
+				m.answer += set.Count
 				s.sign(m, q, match, q.Type, at.Place, &m.answer)
 			}
 			return false
@@ -86,17 +86,14 @@ func (s *Snapshot) sign(m *message, q *dnswire.Query, match *zone.Match, t dnswi
 	}
 }
 
-// signatures adds all signatures of a name but the first set of them, which is
-// there.
-func (s *Snapshot) signatures(m *message, at *question, match *zone.Match) {
-	first := true
+// signatures adds all signatures of a name but that of a DNAME record which is in
+// the answer with its own.
+func (s *Snapshot) signatures(m *message, q *dnswire.Query, at *question, match *zone.Match, c *Scratch) {
+	there := q.DO && match.Kind == zone.Exact && c.renaming(match.Node) >= 0
 	match.Each(func(set zone.Set) bool {
-		if set.Type == dnswire.TypeRRSIG {
-			if !first {
-				m.set(&set, at.Place)
-				m.answer += set.Count
-			}
-			first = false
+		if set.Type == dnswire.TypeRRSIG && (set.Covers() != dnswire.TypeDNAME || !there) {
+			m.set(&set, at.Place)
+			m.answer += set.Count
 		}
 		return true
 	})

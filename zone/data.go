@@ -108,7 +108,7 @@ func (d *Data) signature(entry uint32, covered dnswire.Type) (s Set, ok bool) {
 	at++
 	for range n {
 		if dnswire.Type(binary.BigEndian.Uint16(d.arena[at:])) == dnswire.TypeRRSIG {
-			if s, _ = d.set(at, len(name)); s.covers() == covered {
+			if s, _ = d.set(at, len(name)); s.Covers() == covered {
 				return s, true
 			}
 		}
@@ -117,8 +117,8 @@ func (d *Data) signature(entry uint32, covered dnswire.Type) (s Set, ok bool) {
 	return Set{}, false
 }
 
-// covers is the type that an RRSIG set covers.
-func (s *Set) covers() dnswire.Type {
+// Covers is the type that an RRSIG set covers.
+func (s *Set) Covers() dnswire.Type {
 	return dnswire.Type(binary.BigEndian.Uint16(s.wire[ownerLen+fixedLen:]))
 }
 
