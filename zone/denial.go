@@ -35,11 +35,12 @@ func (m *maker) deny() {
 	if _, d.Signed = d.signature(d.apex, dnswire.TypeSOA); !d.Signed {
 		return
 	}
-	if p, ok := d.lookup(d.apex, dnswire.TypeNSEC3PARAM); ok && len(m.nsec3) > 0 {
-		if !m.chains(&p) {
-			m.faults = append(m.faults, Fault{Msg: "no NSEC3PARAM record of the zone has a chain of NSEC3 records with its parameters and the zone's own name in it: nothing could be denied"})
+	if params, ok := d.lookup(d.apex, dnswire.TypeNSEC3PARAM); ok {
+		for i := range params.Count {
+			if m.hashes(params.data(i)) {
+				return
+			}
 		}
-		return
 	}
 	d.entries(func(entry uint32, _ []byte) {
 		if _, ok := d.lookup(entry, dnswire.TypeNSEC); ok {
@@ -47,37 +48,22 @@ func (m *maker) deny() {
 		}
 	})
 	slices.SortFunc(d.proofs, func(x, y uint32) int { return Canonical(d.owner(x), d.owner(y)) })
-}
-
-// chains finds the NSEC3 chain of the zone: that of one of its NSEC3PARAM
-// records, of which those with flags or an unknown algorithm are none (RFC 5155
-// sections 4.1.2 and 8.1). It begins at the zone's own name.
-func (m *maker) chains(params *Set) bool {
-	const sha1 = 1
-	d := m.d
-	for i := range params.Count {
-		param := params.data(i)
-		if param[0] != sha1 || param[1] != 0 {
-			continue
-		}
-		m.hashes(param)
-		if _, matches, ok := d.NSEC3([]byte(d.Name)); ok && matches {
-			if d.iterations > maxIterations {
-				m.faults = append(m.faults, Fault{Msg: fmt.Sprintf("NSEC3 with %d iterations: resolvers take more than %d for no signature at all: sign the zone with 0 (RFC 9276)", d.iterations, maxIterations)})
-			}
-			return true
-		}
-		d.proofs = nil
+	if len(d.proofs) == 0 {
+		m.doubts = append(m.doubts, Fault{Msg: fmt.Sprintf("the zone %s is signed and has no NSEC or NSEC3 records: validating resolvers refuse its word that a name or a type does not exist", m.b.zone)})
 	}
-	return false
 }
 
-// hashes finds the NSEC3 records of the chain that an NSEC3PARAM record names.
-func (m *maker) hashes(param []byte) {
+// sha1Hash is the only hash algorithm that there is (RFC 5155 section 11).
+const sha1Hash = 1
+
+// hashes finds the NSEC3 records of the chain that an NSEC3PARAM record names,
+// and says whether there are any. Records with flags or an unknown algorithm are
+// to be ignored (RFC 5155 sections 4.1.2 and 8.1).
+func (m *maker) hashes(param []byte) bool {
 	d := m.d
-	d.hashed = true
-	d.iterations = int(binary.BigEndian.Uint16(param[2:]))
-	d.salt = slices.Clone(param[5 : 5+int(param[4])])
+	if param[0] != sha1Hash || param[1] != 0 {
+		return false
+	}
 	for at := uint32(d.named); at < uint32(len(d.arena)); {
 		entry := at
 		name, sets := d.entry(at)
@@ -86,14 +72,29 @@ func (m *maker) hashes(param []byte) {
 		for range n {
 			at = d.skip(at)
 		}
+		if len(name) != 1+hashLabel+len(d.Name) || name[0] != hashLabel {
+			continue
+		}
 		// The parameters of a record are those of the chain but for the flags.
-		if s, ok := d.lookup(entry, dnswire.TypeNSEC3); ok && name[0] == hashLabel {
-			if r := s.data(0); r[0] == param[0] && bytes.Equal(r[2:5+int(r[4])], param[2:5+int(param[4])]) {
+		s, _ := d.lookup(entry, dnswire.TypeNSEC3)
+		for i := range s.Count {
+			if r := s.data(i); r[0] == param[0] && bytes.HasPrefix(r[2:], param[2:]) {
 				d.proofs = append(d.proofs, entry)
+				break
 			}
 		}
 	}
+	if len(d.proofs) == 0 {
+		return false
+	}
+	d.hashed = true
+	d.iterations = int(binary.BigEndian.Uint16(param[2:]))
+	d.salt = slices.Clone(param[5:])
+	if d.iterations > maxIterations {
+		m.faults = append(m.faults, Fault{Msg: "NSEC3 with more than 150 iterations is treated as unsigned by resolvers: sign the zone with 0 (RFC 9276)"})
+	}
 	slices.SortFunc(d.proofs, func(x, y uint32) int { return bytes.Compare(d.owner(x), d.owner(y)) })
+	return true
 }
 
 func (d *Data) owner(entry uint32) []byte {
@@ -101,8 +102,7 @@ func (d *Data) owner(entry uint32) []byte {
 	return name
 }
 
-// data is the data of record i of a set whose records are of one length, or of
-// the first.
+// data is the data of record i of a set.
 func (s *Set) data(i int) []byte {
 	at := 0
 	for ; i > 0; i-- {
