@@ -11,7 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/miekg/dns"
 	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -63,36 +66,149 @@ func fences(t *testing.T, file string) []fence {
 	return all
 }
 
-// TestSnippets loads every YAML snippet of the documents as a node would.
+// TestSnippets loads every YAML snippet of the documents as a node would. What
+// else a document may show of one:
+//
+//	zone      before it: a zone file, whose first line is "; NAME"
+//	errors    behind it: what `rhumb check -c rhumb.yaml` says
+//	warnings  behind it: the same, of a file that is taken
+//	answers   behind it: a question, its answer in sections
 func TestSnippets(t *testing.T) {
-	loaded := 0
+	all := map[string][]fence{}
 	for _, file := range documents(t) {
-		for _, f := range fences(t, file) {
-			if f.kind != "yaml" {
-				continue
+		all[file] = fences(t, file)
+	}
+	loaded := 0
+	for file, snippets := range all {
+		t.Run(file, func(t *testing.T) {
+			t.Chdir(t.TempDir())
+			var s *spec.Spec
+			var e *rhumb.Engine
+			for i, f := range snippets {
+				next := fence{}
+				if i+1 < len(snippets) {
+					next = snippets[i+1]
+				}
+				switch f.kind {
+				case "zone":
+					name, _, _ := strings.Cut(strings.TrimPrefix(f.text, "; "), "\n")
+					write(t, name, f.text)
+				case "yaml":
+					s, e = snippet(t, f, next.kind == "errors")
+					loaded++
+				case "warnings":
+					if got := withoutDataDir(s.Warnings); got != f.text {
+						t.Errorf("%s:%d: the warnings are\n%s", file, f.line, got)
+					}
+				case "answers":
+					asked(t, f, e.Snapshot())
+				case "errors":
+					_, _, err := spec.Load("rhumb.yaml", spec.Options{})
+					if err == nil || err.Error()+"\n" != f.text {
+						t.Errorf("%s:%d: the errors are\n%v", file, f.line, err)
+					}
+				}
 			}
-			config := filepath.Join(t.TempDir(), "snippet.yaml")
-			if err := os.WriteFile(config, []byte(f.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s, _, err := spec.Load(config, spec.Options{})
-			if err != nil {
-				t.Errorf("%s:%d: the snippet is no configuration:\n%v", file, f.line, err)
-				continue
-			}
-			e, err := rhumb.New(rhumb.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := e.Prepare(s); err != nil {
-				t.Errorf("%s:%d: the snippet cannot be put in force: %v", file, f.line, err)
-			}
-			loaded++
-		}
+		})
 	}
 	if loaded == 0 {
 		t.Fatal("no document has a snippet")
 	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// snippet puts a snippet in force, unless it is wrong and meant to be.
+func snippet(t *testing.T, f fence, wrong bool) (*spec.Spec, *rhumb.Engine) {
+	t.Helper()
+	write(t, "rhumb.yaml", f.text)
+	if wrong {
+		return nil, nil
+	}
+	s, _, err := spec.Load("rhumb.yaml", spec.Options{})
+	if err != nil {
+		t.Fatalf("%s:%d: the snippet is no configuration:\n%v", f.file, f.line, err)
+	}
+	e, err := rhumb.New(rhumb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	change, err := e.Prepare(s)
+	if err != nil {
+		t.Fatalf("%s:%d: the snippet cannot be put in force: %v", f.file, f.line, err)
+	}
+	if err := e.Commit(change); err != nil {
+		t.Fatal(err)
+	}
+	return s, e
+}
+
+// withoutDataDir is the warnings, a line for each, but for the one that every
+// snippet would have.
+func withoutDataDir(warnings []spec.Error) string {
+	var b strings.Builder
+	for _, w := range warnings {
+		if line := w.Error(); !strings.Contains(line, "node.data_dir") {
+			b.WriteString(line + "\n")
+		}
+	}
+	return b.String()
+}
+
+// asked compares answers with those of a document. There, a line without white
+// space before it is a name, a type, the code and the flag aa if it is set; each
+// line behind it is a section and a record without its TTL and class.
+func asked(t *testing.T, f fence, s *resolve.Snapshot) {
+	t.Helper()
+	var want, got []string
+	for line := range strings.Lines(f.text) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		want = append(want, strings.Join(words, " "))
+		if line[0] != ' ' {
+			got = append(got, answers(t, s, words[0], words[1])...)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s:%d: the answers are\n%s", f.file, f.line, strings.Join(got, "\n"))
+	}
+}
+
+func answers(t *testing.T, s *resolve.Snapshot, name, qtype string) []string {
+	t.Helper()
+	m := new(dns.Msg)
+	m.SetQuestion(dns.Fqdn(name), dns.StringToType[qtype])
+	packet, err := m.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var q dnswire.Query
+	q.Parse(packet)
+	if err := m.Unpack(s.Append(nil, &q, resolve.NewScratch(1, 2))); err != nil {
+		t.Fatal(err)
+	}
+	head := name + " " + qtype + " " + dns.RcodeToString[m.Rcode]
+	if m.Authoritative {
+		head += " aa"
+	}
+	lines := []string{head}
+	for i, section := range [][]dns.RR{m.Answer, m.Ns, m.Extra} {
+		for _, rr := range section {
+			h := rr.Header()
+			data := strings.TrimPrefix(rr.String(), h.String())
+			lines = append(lines, strings.Join(strings.Fields(strings.Join([]string{
+				[]string{"answer", "authority", "additional"}[i], h.Name, dns.TypeToString[h.Rrtype], data,
+			}, " ")), " "))
+		}
+	}
+	return lines
 }
 
 // TestCommands checks every rhumb and make command of the documents: the command

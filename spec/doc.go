@@ -5,6 +5,8 @@
 //	          load.go  document/       decode.go and one file per section
 //
 // Load reads a file and all that it includes, Parse one document without files.
+// Zone files are part of it (static.go): a Zone comes with its records read and
+// built, and a Kept lets the next Load pass over those that are as they were.
 // Both read strictly and report everything that is wrong at once, as Errors,
 // each at its file, line and column with the key's path. A Spec that comes out
 // is whole: defaults are filled in, every reference is resolved, and what cannot
