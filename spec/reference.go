@@ -182,7 +182,7 @@ below a delegation or below a DNAME record, services in a signed zone file. A zo
 with any error is not taken over: the node goes on with the records that it had.
 
 A zone file that is signed is served with its signatures and its NSEC or NSEC3 records to
-clients that ask for them.
+clients that ask for them. [Zones](zones.md) has all of this.
 
 ## Several files
 
