@@ -357,7 +357,7 @@ zones:
 
 var srvSection = section{
 	title: "srv",
-	intro: "`true` is SRV records (RFC 2782) of endpoints that all state a `port`, a map is SRV records with a port for those that do not. The weight is the endpoint's. The target is the host name or, for an address, a name below the service's, so a wildcard service with SRV records has host names only.",
+	intro: "`true` is SRV records (RFC 2782) of endpoints that all state a `port`, a map is SRV records with a port for those that do not. The weight is the endpoint's. The target is the host name or, for an address, a name below the service's without its labels that begin with an underscore, so a wildcard service with SRV records has host names only.",
 	example: `pools:
   sip: {endpoints: [192.0.2.60, {address: sip.example.net, port: 5070, weight: 20}]}
 zones:
