@@ -52,7 +52,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{board: board, hosts: resolver, settled: make(chan struct{})}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(endpointStates{e})
+		o.Registerer.MustRegister(endpointStates{e}, zoneStates{e})
 	}
 	return e, nil
 }

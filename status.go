@@ -185,3 +185,32 @@ func (c endpointStates) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(endpointUp, prometheus.GaugeValue, v, st.Pool.Name, st.Endpoint.String(), st.Service)
 	}
 }
+
+// zoneStates is what the static records of each zone are.
+type zoneStates struct{ e *Engine }
+
+var (
+	zoneSerial = prometheus.NewDesc("rhumb_zone_serial",
+		"Serial number of the zone's SOA record.", []string{"zone"}, nil)
+	zoneRecords = prometheus.NewDesc("rhumb_zone_records",
+		"Static records of the zone: of its file, of records, nameservers and services.", []string{"zone"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c zoneStates) Describe(ch chan<- *prometheus.Desc) {
+	ch <- zoneSerial
+	ch <- zoneRecords
+}
+
+// Collect implements prometheus.Collector.
+func (c zoneStates) Collect(ch chan<- prometheus.Metric) {
+	s := c.e.Snapshot()
+	if s == nil {
+		return
+	}
+	for i, z := range s.Table.Zones {
+		d := s.Table.Data(i)
+		ch <- prometheus.MustNewConstMetric(zoneSerial, prometheus.GaugeValue, float64(d.Serial), z.Text)
+		ch <- prometheus.MustNewConstMetric(zoneRecords, prometheus.GaugeValue, float64(d.Records), z.Text)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -285,6 +286,7 @@ func (a *App) replace() error {
 	if err != nil {
 		return err
 	}
+	before := a.engine.Spec().Warnings
 	if s.Node.DataDir != a.engine.Spec().Node.DataDir {
 		return errDataDir
 	}
@@ -311,6 +313,11 @@ func (a *App) replace() error {
 	sockets.Commit()
 	web.commit()
 	a.logging.set(s.Log)
+	for _, w := range s.Warnings {
+		if !slices.Contains(before, w) {
+			a.log.Warn(w.Error())
+		}
+	}
 	release(a.engine)
 	return nil
 }

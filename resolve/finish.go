@@ -60,11 +60,6 @@ func (s *Snapshot) fit(m *message, q *dnswire.Query, c *Scratch) {
 	o, opt := &c.opt, 0
 	if q.EDNS {
 		o.RCode = c.Outcome.RCode
-		if q.ZoneVersion && c.Outcome.Zone >= 0 {
-			o.ZoneVersion = dnswire.ZoneVersion{
-				Present: true, Labels: s.Table.Zones[c.Outcome.Zone].Labels, Serial: s.Table.Data(c.Outcome.Zone).Serial,
-			}
-		}
 		if c.Outcome.Zone < 0 {
 			o.ReportChannel = "" // only for what we are authoritative for
 		}

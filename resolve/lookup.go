@@ -29,6 +29,11 @@ func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 		match.Find(s.Table.Tree, at.name, q.Type)
 		if step == 0 {
 			c.Outcome.Zone = match.Zone
+			if q.ZoneVersion && match.Zone >= 0 {
+				c.opt.ZoneVersion = dnswire.ZoneVersion{
+					Present: true, Labels: s.Table.Zones[match.Zone].Labels, Serial: match.Data().Serial,
+				}
+			}
 			if match.Kind != zone.Outside && match.Kind != zone.Delegation {
 				m.flags |= dnswire.FlagAA
 			}

@@ -80,7 +80,7 @@ func (s *Snapshot) answerAddresses(m *message, q *dnswire.Query, at *question, m
 	}
 	node := match.Node
 	if p.Rotates {
-		s.turn(node, f, c)
+		s.turn(node, table.Turn(f), c)
 	}
 	ms, picked := s.pick(node, p, f, c)
 	switch {
@@ -107,7 +107,7 @@ func (s *Snapshot) answerAddresses(m *message, q *dnswire.Query, at *question, m
 // unresolved answers while the addresses of the host names are not known yet: a
 // "no" would be remembered.
 func (s *Snapshot) unresolved(m *message, q *dnswire.Query, c *Scratch) {
-	c.explain(dnswire.EDENetworkError, "the addresses of a host name are not known yet")
+	c.explain(dnswire.EDENetworkError, "no addresses are known of the host names")
 	c.traceNote("flatten", c.opt.EDEText)
 	m.servFail(q, c)
 }
@@ -116,9 +116,12 @@ func (s *Snapshot) unresolved(m *message, q *dnswire.Query, c *Scratch) {
 // message says so.
 func (s *Snapshot) choose(m *message, q *dnswire.Query, node *table.Node, p *table.Plan, f table.Family, c *Scratch) (ms *table.Members, picked []steer.Candidate, ok bool) {
 	if p.Rotates {
-		turn := f
-		if f == table.Hosts && q.Type == dnswire.TypeAAAA {
-			turn = table.V6
+		turn := table.TurnOther + table.Turn(f)
+		if f == table.Hosts {
+			turn = table.TurnV4
+			if q.Type == dnswire.TypeAAAA {
+				turn = table.TurnV6
+			}
 		}
 		s.turn(node, turn, c)
 	}
@@ -140,7 +143,7 @@ func (m *message) servFail(q *dnswire.Query, c *Scratch) {
 }
 
 // turn takes a rotating service's turn.
-func (s *Snapshot) turn(node *table.Node, f table.Family, c *Scratch) {
+func (s *Snapshot) turn(node *table.Node, f table.Turn, c *Scratch) {
 	if c.trace != nil {
 		c.query.Seq = s.Table.Peek(node, f)
 	} else {

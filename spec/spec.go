@@ -218,6 +218,8 @@ type SOA struct {
 	Expire  uint32
 	Minimum uint32 // also the TTL of negative answers
 	TTL     uint32 // of the SOA and NS records
+
+	stated bool // the configuration states the serial
 }
 
 // Service is a steered name in a zone. Services with the same steering may

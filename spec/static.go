@@ -3,6 +3,7 @@ package spec
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -66,9 +67,14 @@ func (s *static) make(from stating) {
 	}
 	sound := from.sound && len(s.d.errs) == before
 	if from.servers != nil && sound {
-		s.own(from.servers, s.zone)
+		sound = s.own(from.servers, s.zone)
 	}
-	if doubts := s.build(sound); s.zone.Data != nil && comparable {
+	doubts := s.build(sound)
+	switch data := s.zone.Data; {
+	case data == nil:
+	case data.Signed && from.records != nil:
+		s.d.fail(from.records.key, s.path.dot("records"), "the zone file is signed, and its signatures deny what is not in it: put the records into the file before it is signed")
+	case comparable:
 		s.keep(print, doubts)
 	}
 }
@@ -143,6 +149,11 @@ func (s *static) file(e *entry, ttl uint32) bool {
 	files, errs := text.ReadFile(shown, text.Options{Origin: s.zone.Name, TTL: ttl}, s.put)
 	s.files, s.paths = append([]string{shown}, files[1:]...), files
 	s.d.looked = append(s.d.looked, files...)
+	for i, path := range files {
+		if st, err := os.Stat(path); err == nil && everybody(st, 0o002) {
+			s.d.errs = append(s.d.errs, Error{File: s.files[i], Msg: "everybody can write this file: chmod o-w " + path})
+		}
+	}
 	for _, e := range errs {
 		s.d.errs = append(s.d.errs, Error{File: e.File, Line: e.Line, Msg: e.Msg})
 	}
@@ -171,18 +182,23 @@ func (s *static) records(e *entry, ttl uint32) {
 }
 
 // own adds the records that follow from nameservers and soa.
-func (s *static) own(e *entry, z *Zone) {
+func (s *static) own(e *entry, z *Zone) bool {
 	at := s.from(e.key, s.path.dot("nameservers"))
 	if pos, twice := s.b.HasApex(dnswire.TypeSOA); twice {
 		s.fault(pos, "an SOA record beside nameservers, which make one: remove nameservers and soa, or the record")
-		return
+		return false
 	}
 	if pos, twice := s.b.HasApex(dnswire.TypeNS); twice {
 		s.fault(pos, "NS records of the zone's own name beside nameservers, which make them: remove one of the two")
-		return
+		return false
 	}
 	s.b.Implies()
 	o := &z.SOA
+	if !o.stated { // then it tells the newest of the files
+		for _, p := range s.paths {
+			o.Serial = max(o.Serial, uint32(stampOf(p).modified.Unix()&math.MaxUint32))
+		}
+	}
 	data := append([]byte(z.Nameservers[0].Name), o.Mbox...)
 	for _, v := range []uint32{o.Serial, o.Refresh, o.Retry, o.Expire, o.Minimum} {
 		data = binary.BigEndian.AppendUint32(data, v)
@@ -198,6 +214,7 @@ func (s *static) own(e *entry, z *Zone) {
 			s.add(at, ns.Name, t, o.TTL, a.AsSlice())
 		}
 	}
+	return true
 }
 
 // fixed is a service that has static records of its own, and where it stands.
@@ -212,13 +229,13 @@ type fixed struct {
 func (s *static) service(f fixed) {
 	at := s.from(f.key, s.path.dot("services").dot(f.label))
 	name := dnswire.Name(appendWire(nil, f.label, s.zone.Name))
-	sole := func(owner dnswire.Name, t dnswire.Type, data []byte) {
-		if err := s.b.AddSole(&text.Record{Owner: owner, Type: t, TTL: f.policy.TTL, Data: data, Pos: at}); err != nil {
+	sole := func(owner dnswire.Name, t dnswire.Type, ttl uint32, data []byte) {
+		if err := s.b.AddSole(&text.Record{Owner: owner, Type: t, TTL: ttl, Data: data, Pos: at}); err != nil {
 			s.fault(at, "%s", err)
 		}
 	}
 	for _, t := range f.policy.TXT {
-		sole(name, dnswire.TypeTXT, characterStrings(t))
+		sole(name, dnswire.TypeTXT, f.policy.TTL, characterStrings(t))
 	}
 	if !f.policy.SRV {
 		return
@@ -231,7 +248,7 @@ func (s *static) service(f fixed) {
 					t = dnswire.TypeAAAA
 				}
 				target := dnswire.Name(AppendTarget(nil, e.Address, []byte(name), len(s.zone.Name)))
-				s.add(at, target, t, s.d.spec.DNS.TTL, e.Address.AsSlice())
+				sole(target, t, s.d.spec.DNS.TTL, e.Address.AsSlice())
 			}
 		}
 	}

@@ -252,7 +252,7 @@ func (d *decoder) soa(o *object, zone dnswire.Name, lowest uint32, servers bool)
 	}
 	switch {
 	case o.get("serial") != nil:
-		s.Serial = uint32(o.integer("serial"))
+		s.Serial, s.stated = uint32(o.integer("serial")), true
 	case d.spec.Modified.IsZero():
 		s.Serial = 1 // the document is no file
 	default:

@@ -5,21 +5,40 @@ import (
 	"sync/atomic"
 )
 
-// sequences count, for each service that rotates and each of its two address
-// families, the answers given. They are in pages, so that a larger table goes
+// sequences count, for each service that rotates and each of its turns, the
+// answers given. They are in pages, so that a larger table goes
 // on with the pages of the one before and loses no count.
 type sequences struct {
 	pages []*[seqPage]atomic.Uint32
 	used  uint32
 }
 
+const seqPage = 4096
+
+// Turn is one of the sequences of a service. With one for all of them, a client
+// that always asks for the same types together would be given every other
+// endpoint of each.
+type Turn uint8
+
+// The turns: of A and AAAA answers, and of the addresses of each family in
+// records of other types, which few services have.
 const (
-	seqPage = 4096
-	// perService is a sequence for A and one for AAAA: with one for both, a
-	// client that always asks for the two together would be given every other
-	// endpoint of each.
-	perService = 2
+	TurnV4 Turn = Turn(V4)
+	TurnV6 Turn = Turn(V6)
+
+	TurnOther = 2 // to be added to those of the family
 )
+
+// turns is how many sequences a service of the plan has.
+func (p *Plan) turns() uint32 {
+	switch {
+	case !p.Rotates:
+		return 0
+	case p.Policy.HTTPS != nil, p.Policy.SVCB != nil, p.Policy.SRV:
+		return 4
+	}
+	return 2
+}
 
 func (s *sequences) grow() {
 	for uint32(len(s.pages))*seqPage < s.used {
@@ -31,20 +50,13 @@ func (s *sequences) at(i uint32) *atomic.Uint32 { return &s.pages[i/seqPage][i%s
 
 // Next counts an answer of a rotating service and returns how many it had
 // given before.
-func (t *Table) Next(n *Node, f Family) uint32 {
-	return t.seqs.at(t.seqOf(n, f)).Add(1) - 1
+func (t *Table) Next(n *Node, turn Turn) uint32 {
+	return t.seqs.at(n.Seq+uint32(turn)).Add(1) - 1
 }
 
 // Peek is what Next would return, without counting.
-func (t *Table) Peek(n *Node, f Family) uint32 {
-	return t.seqs.at(t.seqOf(n, f)).Load()
-}
-
-func (t *Table) seqOf(n *Node, f Family) uint32 {
-	if f == V6 {
-		return n.Seq + 1
-	}
-	return n.Seq
+func (t *Table) Peek(n *Node, turn Turn) uint32 {
+	return t.seqs.at(n.Seq + uint32(turn)).Load()
 }
 
 // Counters is the layout of the per-service, per-pool answer counters. A
@@ -78,9 +90,7 @@ func (t *Table) EachCounter(wanted func(index uint32) bool, f func(index uint32,
 func (t *Table) inherit(prev *Table) {
 	var seqs, counters uint32 // what the services of this table need
 	t.EachService(func(_ *Node, p *Plan) bool {
-		if p.Rotates {
-			seqs += perService
-		}
+		seqs += p.turns()
 		counters += uint32(p.pools())
 		return true
 	})
@@ -110,14 +120,14 @@ func (t *Table) inherit(prev *Table) {
 		if p.Rotates {
 			had := oldPlan != nil && oldPlan.Rotates
 			switch {
-			case had && keepSeqs:
+			case had && keepSeqs && oldPlan.turns() >= p.turns():
 				n.Seq = old.Seq
 			default:
 				n.Seq = t.seqs.used
-				t.seqs.used += perService
+				t.seqs.used += p.turns()
 				t.seqs.grow()
 				if had {
-					for i := range uint32(perService) {
+					for i := range min(oldPlan.turns(), p.turns()) {
 						t.seqs.at(n.Seq + i).Store(prev.seqs.at(old.Seq + i).Load())
 					}
 				}

@@ -30,19 +30,19 @@ func many(n int, format string) []string {
 func TestSequencesGoOn(t *testing.T) {
 	a := compile(t, nil, zoneOf("one: {pools: [p]}", "two: {pools: [p]}", "fixed: {pools: [p], steer: weighted}"))
 	for range 5 {
-		a.Next(a.lookup(t, "one.x.test."), V4)
+		a.Next(a.lookup(t, "one.x.test."), TurnV4)
 	}
 	for range 3 {
-		a.Next(a.lookup(t, "one.x.test."), V6)
+		a.Next(a.lookup(t, "one.x.test."), TurnV6)
 	}
-	a.Next(a.lookup(t, "two.x.test."), V4)
+	a.Next(a.lookup(t, "two.x.test."), TurnV4)
 
 	// One's endpoints change, two goes, others come.
 	b := compile(t, a, zoneOf("new: {pools: [q]}", "fixed: {pools: [p]}", "one: {pools: [q, p], ttl: 5}"))
 	check := func(tab *Table, service string, v4, v6 uint32) {
 		t.Helper()
 		n := tab.lookup(t, service)
-		if g4, g6 := tab.Peek(n, V4), tab.Peek(n, V6); g4 != v4 || g6 != v6 {
+		if g4, g6 := tab.Peek(n, TurnV4), tab.Peek(n, TurnV6); g4 != v4 || g6 != v6 {
 			t.Errorf("%s is at %d and %d, want %d and %d", service, g4, g6, v4, v6)
 		}
 	}
@@ -51,7 +51,7 @@ func TestSequencesGoOn(t *testing.T) {
 	check(b, "fixed.x.test.", 0, 0)
 
 	// While both tables are in use they count together.
-	if got := a.Next(a.lookup(t, "one.x.test."), V4); got != 5 {
+	if got := a.Next(a.lookup(t, "one.x.test."), TurnV4); got != 5 {
 		t.Errorf("the sixth answer is number %d", got)
 	}
 	check(b, "one.x.test.", 6, 3)
@@ -91,10 +91,10 @@ func TestDealtAnew(t *testing.T) {
 	const n = 30_000
 	a := compile(t, nil, zoneOf(many(n, "s%d: {pools: [p]}")...))
 	last := a.lookup(t, fmt.Sprintf("s%d.x.test.", n-1))
-	a.Next(last, V4)
-	a.Next(last, V4)
-	a.Next(last, V6)
-	if len(a.seqs.pages) != (n*perService+seqPage-1)/seqPage {
+	a.Next(last, TurnV4)
+	a.Next(last, TurnV4)
+	a.Next(last, TurnV6)
+	if len(a.seqs.pages) != (n*2+seqPage-1)/seqPage {
 		t.Fatalf("%d pages", len(a.seqs.pages))
 	}
 
@@ -107,16 +107,16 @@ func TestDealtAnew(t *testing.T) {
 	if got := few.Counters(); got.Epoch != 1 || got.Len != 3 {
 		t.Errorf("counters %+v, want epoch 1 and 3 of them", got)
 	}
-	if len(few.seqs.pages) != 1 || few.seqs.used != 3*perService {
+	if len(few.seqs.pages) != 1 || few.seqs.used != 3*2 {
 		t.Errorf("%d sequences in %d pages", few.seqs.used, len(few.seqs.pages))
 	}
 	node := few.lookup(t, "s29999.x.test.")
-	if v4, v6 := few.Peek(node, V4), few.Peek(node, V6); v4 != 2 || v6 != 1 {
+	if v4, v6 := few.Peek(node, TurnV4), few.Peek(node, TurnV6); v4 != 2 || v6 != 1 {
 		t.Errorf("s29999 is at %d and %d, want 2 and 1", v4, v6)
 	}
 	seqs := map[uint32]bool{}
 	few.EachService(func(n *Node, _ *Plan) bool {
-		if seqs[n.Seq] || n.Seq%perService != 0 {
+		if seqs[n.Seq] || n.Seq%2 != 0 {
 			t.Errorf("sequence %d of %s", n.Seq, few.Name(n))
 		}
 		seqs[n.Seq] = true

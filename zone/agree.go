@@ -67,12 +67,17 @@ func (m *maker) agree(recs []held, top bool) {
 	if top && first[dnameRec] != nil {
 		m.d.cuts = true
 	}
+	if name := m.b.owners.text(&m.b.owners.nodes[recs[0].owner]); len(name) >= 2*len(m.b.zone)-1 && !top {
+		if above := name[:len(name)-len(m.b.zone)]; endsInLabels(above, []byte(m.b.zone[:len(m.b.zone)-1])) {
+			m.doubt(&recs[0], "%s has the zone's name twice: is a final dot missing?", m.name(&recs[0]))
+		}
+	}
 	for i := range recs {
 		h := &recs[i]
 		switch {
 		case h.typ == dnswire.TypeNS && wild(m.b.owners.text(&m.b.owners.nodes[h.owner])):
 			m.doubt(h, "NS at the wildcard %s delegates nothing (RFC 4592 section 4.2)", m.name(h))
-		case h.typ == dnswire.TypeDS && first[ns] == nil:
+		case h.typ == dnswire.TypeDS && first[ns] == nil && !m.d.implies:
 			m.doubt(h, "%s has DS and no NS: a DS record belongs to a delegation", m.name(h))
 		}
 	}
@@ -80,6 +85,67 @@ func (m *maker) agree(recs []held, top bool) {
 
 func (m *maker) absent(h *held, t string) {
 	m.faults = append(m.faults, Fault{Pos: h.pos, Msg: fmt.Sprintf("the zone %s has no %s record", m.b.zone, t), Absent: true})
+}
+
+// servers finds the NS records whose name servers nobody can find: those at or
+// below the delegated name, or in the zone itself for its own, need an address
+// here (RFC 1034 section 4.2.1), and an alias is none (RFC 2181 section 10.3).
+func (m *maker) servers() {
+	b := m.b
+	has := map[uint32]uint8{} // of owners that matter
+	const address, alias = 1, 2
+	var wanted []*held
+	for i := range b.records {
+		if h := &b.records[i]; h.typ == dnswire.TypeNS {
+			owner := b.owners.text(&b.owners.nodes[h.owner])
+			target := lowered(&m.l.lower, b.rdata(h))
+			if len(target) >= len(owner) && endsAtLabel(target, owner) {
+				wanted = append(wanted, h)
+				if at := b.owners.find(target); at >= 0 {
+					has[uint32(at)] = 0
+				}
+			}
+		}
+	}
+	if len(wanted) == 0 {
+		return
+	}
+	for i := range b.records {
+		h := &b.records[i]
+		if _, ok := has[h.owner]; !ok {
+			continue
+		}
+		switch h.typ {
+		case dnswire.TypeA, dnswire.TypeAAAA:
+			has[h.owner] |= address
+		case dnswire.TypeCNAME:
+			has[h.owner] |= alias
+		}
+	}
+	for _, h := range wanted {
+		target := lowered(&m.l.lower, b.rdata(h))
+		got := uint8(0)
+		if at := b.owners.find(target); at >= 0 {
+			got = has[uint32(at)]
+		}
+		switch {
+		case got&alias != 0:
+			m.doubt(h, "the name server %s is an alias: resolvers do not follow it (RFC 2181 section 10.3)", dnswire.Name(target))
+		case got&address == 0:
+			m.doubt(h, "the name server %s has no address here, and nobody else can know it", dnswire.Name(target))
+		}
+	}
+}
+
+// endsInLabels is whether labels end in others, which are not none.
+func endsInLabels(labels, end []byte) bool {
+	if len(end) == 0 {
+		return false
+	}
+	for len(labels) > len(end) {
+		labels = labels[1+int(labels[0]):]
+	}
+	return string(labels) == string(end)
 }
 
 // wild is whether the first label of a name is "*".

@@ -51,8 +51,8 @@ type Fault struct {
 // maxArena is how much an offset of 32 bits reaches.
 const maxArena = math.MaxUint32 - 1<<20
 
-// AddSole adds a record to which nothing else may add: all records of its set
-// must have been written in the same place.
+// AddSole adds a record that is made of something else: to its set nothing may
+// be added by hand.
 func (b *Builder) AddSole(r *text.Record) error {
 	err := b.Add(r)
 	if err == nil {
@@ -110,6 +110,7 @@ func (b *Builder) Build() (d *Data, faults, doubts []Fault) {
 	m := maker{b: b, d: &Data{Name: b.zone, implies: b.implies}}
 	b.group()
 	m.all()
+	m.servers()
 	byPlace := func(x, y Fault) int {
 		return cmp.Or(cmp.Compare(x.Pos.File, y.Pos.File), cmp.Compare(x.Pos.Line, y.Pos.Line))
 	}
@@ -288,7 +289,7 @@ func (m *maker) set(name []byte, recs []held) {
 			}
 			ttl = min(ttl, h.ttl)
 		}
-		if h := &recs[1+i]; (h.sole || first.sole) && h.pos != first.pos {
+		if h := &recs[1+i]; h.sole != first.sole {
 			m.fault(h, "%s has %s records at line %d as well: state them in one place", m.name(h), h.typ, first.pos.Line)
 			return
 		}

@@ -76,6 +76,8 @@ func TestFaults(t *testing.T) {
 			if got := say(faults); got != c.faults {
 				t.Errorf("faults:\n%s\nwant:\n%s", got, c.faults)
 			}
+			// Those are for TestNameServers.
+			doubts = slices.DeleteFunc(doubts, func(f Fault) bool { return strings.HasPrefix(f.Msg, "the name server ") })
 			if got := say(doubts); got != c.doubts {
 				t.Errorf("doubts:\n%s\nwant:\n%s", got, c.doubts)
 			}
@@ -83,6 +85,29 @@ func TestFaults(t *testing.T) {
 				t.Error("there is data exactly when there is no fault")
 			}
 		})
+	}
+}
+
+// TestNameServers: those that nobody can find are doubtful.
+func TestNameServers(t *testing.T) {
+	_, faults, doubts := builder(t, "x.test",
+		"@ SOA ns1 h 1 2 3 4 5", "@ NS ns1", "ns1 A 192.0.2.1", "@ NS NS2", "ns2 AAAA 2001:db8::2",
+		"@ NS none", "@ NS alias", "alias CNAME ns1", "@ NS ns.elsewhere.",
+		"sub NS ns.sub", "sub NS ns1", "sub NS ns.other", "sub NS Ns5.Sub", "ns5.sub A 192.0.2.5").Build()
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	want := []string{
+		"6 the name server none.x.test. has no address here, and nobody else can know it",
+		"7 the name server alias.x.test. is an alias: resolvers do not follow it (RFC 2181 section 10.3)",
+		"10 the name server ns.sub.x.test. has no address here, and nobody else can know it",
+	}
+	var got []string
+	for _, f := range doubts {
+		got = append(got, fmt.Sprintf("%d %s", f.Pos.Line, f.Msg))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

@@ -77,7 +77,7 @@ func TestCanonical(t *testing.T) {
 func chain(t *testing.T, names []dnswire.Name, hashed bool, iterations uint16, salt string) *Data {
 	t.Helper()
 	const sig = " 13 2 300 20300101000000 20200101000000 1 @ AAAA"
-	lines := []string{"@ SOA ns1 hostmaster 1 2 3 4 5", "@ NS ns1", "@ RRSIG SOA" + sig}
+	lines := []string{"@ SOA ns1 hostmaster 1 2 3 4 5", "@ NS ns.elsewhere.example.", "@ RRSIG SOA" + sig}
 	add := func(b *Builder, n dnswire.Name, typ string) {
 		r := record(t, b.zone, n.String()+" "+typ)
 		if err := b.Add(&r); err != nil {
@@ -226,7 +226,7 @@ func TestParams(t *testing.T) {
 		{lines: []string{sig, "@ NSEC3PARAM 1 0 150 -", hash + " NSEC3 1 0 150 -" + next}, owners: "0"},
 		{lines: []string{sig, "@ NSEC3PARAM 1 0 151 -", nsec}, owners: "x.test."},
 	} {
-		d, faults, doubts := builder(t, "x.test", append(apexLines[:len(apexLines):len(apexLines)], c.lines...)...).Build()
+		d, faults, doubts := builder(t, "x.test", append(slices.Clone(apexLines), c.lines...)...).Build()
 		say := func(fs []Fault) string {
 			var out []string
 			for _, f := range fs {

@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/miekg/dns"
-
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/zone/text"
 )
@@ -56,7 +54,7 @@ func builder(t testing.TB, zone string, lines ...string) *Builder {
 // apexLines are what every zone needs.
 var apexLines = []string{
 	"@ 3600 SOA ns1 hostmaster 7 3600 600 604800 900",
-	"@ 3600 NS ns1",
+	"@ 3600 NS ns.elsewhere.test.",
 	"@ 3600 NS ns.elsewhere.example.",
 }
 
@@ -68,14 +66,4 @@ func data(t testing.TB, zone string, lines ...string) *Data {
 		t.Fatalf("%s: %v", zone, faults)
 	}
 	return d
-}
-
-// rr reads a record of text.
-func rr(t testing.TB, line string) dns.RR {
-	t.Helper()
-	out, err := dns.NewRR(line)
-	if err != nil || out == nil {
-		t.Fatalf("%s: %v", line, err)
-	}
-	return out
 }

@@ -16,7 +16,7 @@ func described(tree *Tree, zones []*Data, asked dnswire.Name, m Match) string {
 	out := kinds[m.Kind]
 	if m.Zone >= 0 {
 		out += " in " + zones[m.Zone].Name.String()
-		out += " below " + (asked[len(asked)-m.Encloser:]).String()
+		out += " below " + asked[len(asked)-m.Encloser:].String()
 	}
 	if m.Node != nil {
 		out += " at " + dnswire.Name(tree.Text(m.Node)).String()

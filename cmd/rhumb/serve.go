@@ -111,6 +111,7 @@ type checked struct {
 	Errors    []placedError `json:"errors"`
 	Warnings  []placedError `json:"warnings"`
 	Zones     int           `json:"zones"`
+	Records   int           `json:"records"` // static ones
 	Services  int           `json:"services"`
 	Pools     int           `json:"pools"`
 	Endpoints int           `json:"endpoints"`
@@ -157,8 +158,8 @@ func (c *cli) checkCommand() *cobra.Command {
 				fmt.Fprintf(c.err, "warning: %s\n", w)
 			}
 			n := tally(path, s)
-			c.out.line(cell{"ok", green}, cell{fmt.Sprintf(": %s: %s, %s, %s, %s, %s, %s", path,
-				count(n.Zones, "zone"), count(n.Services, "service"), count(n.Pools, "pool"),
+			c.out.line(cell{"ok", green}, cell{fmt.Sprintf(": %s: %s, %s, %s, %s, %s, %s, %s", path,
+				count(n.Zones, "zone"), count(n.Records, "record"), count(n.Services, "service"), count(n.Pools, "pool"),
 				count(n.Endpoints, "endpoint"), count(n.Checks, "check"), count(len(n.Warnings), "warning")), plain})
 			return nil
 		}),
@@ -191,6 +192,7 @@ func tally(path string, s *spec.Spec) checked {
 	}
 	for _, z := range s.Zones {
 		n.Services += len(z.Services)
+		n.Records += z.Data.Records
 	}
 	for _, p := range s.Pools {
 		n.Endpoints += len(p.Endpoints)
