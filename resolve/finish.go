@@ -71,8 +71,10 @@ func (s *Snapshot) fit(m *message, q *dnswire.Query, c *Scratch) {
 		o.EDEText, o.ReportChannel = "", ""
 		opt = o.Len()
 	}
-	if size+opt > limit && o.NSID != "" && size+opt-len(o.NSID) <= limit {
-		o.NSID = ""
+	if nsid := o.NSID; size+opt > limit && nsid != "" {
+		if o.NSID = ""; size+o.Len() > limit {
+			o.NSID = nsid // something else has to go
+		}
 		opt = o.Len()
 	}
 	if size+opt > limit && m.required > 0 {

@@ -172,8 +172,13 @@ func known(t *testing.T, tab *table.Table, endpoint string) {
 
 // asked is the query of a line: a name and type, then any of
 //
-//	tcp edns edns=SIZE do nsid rd cd ad z tsig
+//	tcp tls edns edns=SIZE do nsid rd cd ad z tsig zoneversion padding keepalive
+//	cookie cookie=valid cookie=HEX idle=N
 //	version=N class=NAME opcode=N questions=N ecs=PREFIX option=CODE:HEX
+//
+// A cookie is that of the client, and behind it what the client takes for the
+// server's: nothing, the right one, or other octets. idle is how long, in 100
+// ms, the server lets a connection be idle.
 func asked(t testing.TB, words []string) *dnswire.Query {
 	t.Helper()
 	typ, ok := dns.StringToType[words[1]]
@@ -197,6 +202,10 @@ func asked(t testing.TB, words []string) *dnswire.Query {
 		}
 		return n
 	}
+	local := func(code uint16, data []byte) {
+		opt.Option = append(opt.Option, &dns.EDNS0_LOCAL{Code: code, Data: data})
+	}
+	idle := 0
 	for _, w := range words[2:] {
 		key, val, _ := strings.Cut(w, "=")
 		ofEDNS := true
@@ -218,13 +227,31 @@ func asked(t testing.TB, words []string) *dnswire.Query {
 				e.Family = 2
 			}
 			opt.Option = append(opt.Option, e)
+		case "zoneversion":
+			local(dns.EDNS0ZONEVERSION, nil)
+		case "padding":
+			local(dns.EDNS0PADDING, make([]byte, 5))
+		case "keepalive":
+			local(dns.EDNS0TCPKEEPALIVE, nil)
+		case "cookie":
+			b := []byte("clientsc")
+			if val == "valid" {
+				b = append(b, serverCookie[:]...)
+			} else if val != "" {
+				theirs, err := hex.DecodeString(val)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b = append(b, theirs...)
+			}
+			local(dns.EDNS0COOKIE, b)
 		case "option":
 			code, data, _ := strings.Cut(val, ":")
 			b, err := hex.DecodeString(data)
 			if err != nil {
 				t.Fatal(err)
 			}
-			opt.Option = append(opt.Option, &dns.EDNS0_LOCAL{Code: uint16(number(code)), Data: b})
+			local(uint16(number(code)), b)
 		default:
 			ofEDNS = false
 		}
@@ -232,6 +259,10 @@ func asked(t testing.TB, words []string) *dnswire.Query {
 		switch key {
 		case "tcp":
 			transport = dnswire.TCP
+		case "tls":
+			transport = dnswire.TLS
+		case "idle":
+			idle = number(val)
 		case "rd":
 			m.RecursionDesired = true
 		case "cd":
@@ -271,8 +302,19 @@ func asked(t testing.TB, words []string) *dnswire.Query {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return parsed(b, transport)
+	q := parsed(b, transport)
+	q.IdleTimeout = uint16(idle)
+	if len(q.Cookie) > 0 { // as the server does
+		q.CookieState, q.ServerCookie = dnswire.CookieUnverified, serverCookie
+		if string(q.Cookie[dnswire.ClientCookieLen:]) == string(serverCookie[:]) {
+			q.CookieState = dnswire.CookieValid
+		}
+	}
+	return q
 }
+
+// serverCookie is the one that holds.
+var serverCookie = [dnswire.ServerCookieLen]byte([]byte("the right cookie"))
 
 // render is an answer as a few lines of text.
 func render(t *testing.T, q *dnswire.Query, msg []byte) string {
@@ -325,6 +367,20 @@ func render(t *testing.T, q *dnswire.Query, msg []byte) string {
 					t.Fatal(err)
 				}
 				line += fmt.Sprintf(" nsid=%s", b)
+			case *dns.EDNS0_COOKIE:
+				b, err := hex.DecodeString(o.Cookie)
+				if err != nil {
+					t.Fatal(err)
+				}
+				line += fmt.Sprintf(" cookie=%s", b)
+			case *dns.EDNS0_TCP_KEEPALIVE:
+				line += fmt.Sprintf(" keepalive=%d", o.Timeout)
+			case *dns.EDNS0_PADDING:
+				line += fmt.Sprintf(" padded to %d", len(msg))
+			case *dns.EDNS0_REPORTING:
+				line += fmt.Sprintf(" report=%s", o.AgentDomain)
+			case *dns.EDNS0_ZONEVERSION:
+				line += fmt.Sprintf(" version of %d labels, type %d: %d", o.LabelCount, o.Type, binary.BigEndian.Uint32([]byte(o.Version)))
 			default:
 				line += fmt.Sprintf(" option %d", o.Option())
 			}
