@@ -216,3 +216,46 @@ func TestDNAMEToItself(t *testing.T) {
 		}
 	}
 }
+
+// TestSignedZones has two signed zones of ours, one below the other: what is
+// said of the child's name is said by the right one of them.
+func TestSignedZones(t *testing.T) {
+	for i, how := range []denial{{}, {hashed: true, salt: "ab"}, {hashed: true, optOut: true}} {
+		child, _ := zoneKey("c.s.test.")
+		common := []string{"@ 600 SOA ns1 h 1 2 3 4 300", "@ NS ns1", "ns1 A 192.0.2.1", "*.w A 192.0.2.2"}
+		up := sign(t, "s.test.", how, append(common, "c NS ns1.c", "ns1.c A 192.0.2.1", child.ToDS(dns.SHA256).String(), "l CNAME a.w.c", "n CNAME nope.c", "d DNAME c", "u NS ns1")...)
+		down := sign(t, "c.s.test.", []denial{{hashed: true}, {}, {}}[i], append(common, "back CNAME any.w.s.test.", "b DNAME d.s.test.")...)
+		snap := serve(t, "", up, down)
+		v := newValidator(up, down)
+		scratch := resolve.NewScratch(1, 2)
+		for _, name := range []string{"s.test", "c.s.test", "x.c.s.test", "a.w.c.s.test", "b.a.w.s.test", "l.s.test", "n.s.test", "back.c.s.test", "ns1.d.s.test", "a.w.d.s.test", "a.w.b.c.s.test", "nope.s.test", "nope.c.s.test", "w.c.s.test", "a.u.s.test", "u.s.test"} {
+			for _, typ := range []string{"A", "DS", "NS", "SOA", "DNSKEY", "TXT", "ANY", "CNAME"} {
+				examineSigned(t, snap, scratch, v, fmt.Sprint(how), name+" "+typ, "")
+			}
+		}
+		q := asked(t, []string{"c.s.test", "DS", "do"})
+		if m := sound(t, q, snap.Append(nil, q, scratch)); len(m.Answer) != 2 {
+			t.Errorf("DS of the zone below:\n%s", m)
+		}
+	}
+}
+
+// TestFarProof has an answer so large that no pointer reaches what proves it.
+func TestFarProof(t *testing.T) {
+	for _, how := range []denial{{}, {hashed: true}} {
+		lines := []string{"@ SOA ns1 h 1 2 3 4 5", "@ NS ns1", "ns1 A 192.0.2.1"}
+		for i := range 200 {
+			lines = append(lines, fmt.Sprintf("*.w TXT %03d%s", i, strings.Repeat("x", 200)))
+		}
+		z := sign(t, "s.test.", how, lines...)
+		snap := serve(t, "", z)
+		q := asked(t, []string{"any.w.s.test", "TXT", "do", "tcp"})
+		m := sound(t, q, snap.Append(nil, q, resolve.NewScratch(1, 2)))
+		if len(m.Answer) != 201 {
+			t.Fatalf("%d records", len(m.Answer))
+		}
+		if err := newValidator(z).judge(m); err != nil {
+			t.Errorf("%v\n%s", err, m.Ns)
+		}
+	}
+}

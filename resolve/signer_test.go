@@ -6,15 +6,18 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/hosts"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/table"
@@ -190,13 +193,16 @@ func (z *signed) text() string {
 	return b.String()
 }
 
-// serve makes a snapshot of signed zones, with more of the configuration.
-func serve(t testing.TB, more string, zones ...*signed) *resolve.Snapshot {
+// serve makes a snapshot of signed zones and a configuration, of which "zones"
+// is the last key if it has that at all. Host names have one address each.
+func serve(t testing.TB, config string, zones ...*signed) *resolve.Snapshot {
 	t.Helper()
 	dir := t.TempDir()
 	var b strings.Builder
-	b.WriteString(more)
-	b.WriteString("\nzones:\n")
+	b.WriteString(config)
+	if !strings.Contains(config, "\nzones:\n") {
+		b.WriteString("\nzones:\n")
+	}
 	for _, z := range zones {
 		file := filepath.Join(dir, z.name+"zone")
 		if err := os.WriteFile(file, []byte(z.text()), 0o600); err != nil {
@@ -210,11 +216,19 @@ func serve(t testing.TB, more string, zones ...*signed) *resolve.Snapshot {
 	}
 	s, _, err := spec.Load(path, spec.Options{})
 	if err != nil {
-		t.Fatalf("%v\n%s", err, zones[0].text())
+		t.Fatal(err)
 	}
 	tab, err := table.Compile(nil, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &resolve.Snapshot{Table: tab, Health: health.Fixed(len(tab.Targets), nil)}
+	details := make([]hosts.Detail, len(tab.Hosts))
+	for i, n := range tab.Hosts {
+		details[i] = hosts.Detail{
+			Name: n,
+			V4:   hosts.Records{Addrs: []netip.Addr{netip.AddrFrom4([4]byte{203, 0, 113, byte(i)})}, TTL: 10 * time.Second},
+			V6:   hosts.Records{TTL: 10 * time.Second},
+		}
+	}
+	return &resolve.Snapshot{Table: tab, Health: health.Fixed(len(tab.Targets), nil), Hosts: hosts.Fixed(details...)}
 }
