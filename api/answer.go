@@ -44,7 +44,7 @@ type Explanation struct {
 	Steps     []Step              `json:"steps"`
 
 	RCode    string   `json:"rcode"`
-	Answers  []string `json:"answers"`            // type and data of each record, in order
+	Answers  []string `json:"answers"`            // type and data of each record, in order; its name before it when it is not Name
 	Referral []string `json:"referral,omitempty"` // the name servers to ask instead
 	TTL      uint32   `json:"ttl"`                // seconds
 	ECSScope int      `json:"ecs_scope"`

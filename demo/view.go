@@ -67,7 +67,7 @@ func (d *demo) show(ctx context.Context, stop func()) {
 
 func (d *demo) draw() {
 	width, height, err := term.GetSize(int(d.o.Out.Fd()))
-	if err != nil {
+	if err != nil || width == 0 || height == 0 { // some terminals do not know
 		width, height = 80, 24
 	}
 	lines := d.picture()
@@ -108,7 +108,7 @@ func (d *demo) picture() []string {
 	at := fmt.Sprintf("dig @%s -p %d ", dns.Addr(), dns.Port())
 	api := "http://" + d.app.AdminAddr().String()
 	lines := []string{
-		bold + cyan + "Rhumb demo" + plain + "   zone demo.test on " + dns.String() + "   admin API on " + api,
+		bold + cyan + "Rhumb demo" + plain + "   demo.test on " + dns.String() + "   API on " + api,
 		"  " + bold + "1 2 3" + plain + " break or mend an endpoint    " + bold + "q" + plain + " quit",
 		"",
 		dim + "  try in another terminal" + plain,

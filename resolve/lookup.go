@@ -39,7 +39,7 @@ func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 			}
 		}
 		if c.trace != nil && match.Zone >= 0 {
-			c.traceZone(s.Table.Zones[match.Zone])
+			c.traceMatch(s.Table.Zones[match.Zone], &at, &match, step)
 		}
 		led := false
 		switch match.Kind {

@@ -21,13 +21,15 @@ func records(msg []byte) (answers, referral []string, ttl uint32) {
 	}
 	count := func(at int) int { return int(binary.BigEndian.Uint16(msg[at:])) }
 	at := dnswire.HeaderLen
+	var asked dnswire.Name
 	for range count(4) {
-		_, at = nameAt(msg, at)
+		asked, at = nameAt(msg, at)
 		at += 4
 	}
 	an, ns := count(6), count(8)
 	for i := range an + ns {
-		_, at = nameAt(msg, at)
+		var owner dnswire.Name
+		owner, at = nameAt(msg, at)
 		t := dnswire.Type(binary.BigEndian.Uint16(msg[at:]))
 		own := binary.BigEndian.Uint32(msg[at+4:])
 		if i == 0 || own < ttl {
@@ -37,7 +39,11 @@ func records(msg []byte) (answers, referral []string, ttl uint32) {
 		at = data + count(at+8)
 		switch {
 		case i < an:
-			answers = append(answers, t.String()+" "+dataText(msg, t, data, at))
+			text := t.String() + " " + dataText(msg, t, data, at)
+			if owner != asked {
+				text = owner.String() + " " + text
+			}
+			answers = append(answers, text)
 		case t == dnswire.TypeNS:
 			referral = append(referral, dataText(msg, t, data, at))
 		}
@@ -61,6 +67,11 @@ func dataText(msg []byte, t dnswire.Type, from, to int) string {
 		name, _ := nameAt(msg, from+6)
 		n := func(i int) uint16 { return binary.BigEndian.Uint16(msg[from+2*i:]) }
 		return fmt.Sprintf("%d %d %d %s", n(0), n(1), n(2), name)
+	case dnswire.TypeDS:
+		return fmt.Sprintf("%d %d %d %X", binary.BigEndian.Uint16(msg[from:]), msg[from+2], msg[from+3], msg[from+4:to])
+	case dnswire.TypeCAA:
+		tag := from + 2 + int(msg[from+1])
+		return fmt.Sprintf("%d %s %q", msg[from], msg[from+2:tag], msg[tag:to])
 	case dnswire.TypeTXT:
 		var texts []string
 		for at := from; at < to; at += 1 + int(msg[at]) {

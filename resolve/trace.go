@@ -9,6 +9,7 @@ import (
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
+	"github.com/rhumb-dns/rhumb/zone"
 )
 
 // Trace is the explanation of one answer: every step that led to it, in order,
@@ -119,10 +120,16 @@ func (t *Trace) endpoint(e TracedEndpoint) {
 	t.Endpoints = append(t.Endpoints, e)
 }
 
-func (c *Scratch) traceZone(z *table.Zone) {
-	if c.trace != nil {
-		c.trace.Zone = z.Text
+// traceMatch notes where a step of the look-up has ended. There is a trace.
+func (c *Scratch) traceMatch(z *table.Zone, at *question, match *zone.Match, step int) {
+	c.trace.Zone = z.Text
+	if step == 0 {
 		c.trace.note("zone", "%s", z.Text)
+	} else {
+		c.trace.note("zone", "%s, for %s", z.Text, at.String())
+	}
+	if match.Kind == zone.Wildcard {
+		c.trace.note("wildcard", "*.%s covers %s", dnswire.Name(at.name[at.Len-match.Encloser:]), at.String())
 	}
 }
 

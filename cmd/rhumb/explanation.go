@@ -32,7 +32,9 @@ func (c *cli) printExplanation(e *api.Explanation, offline bool) {
 		}
 		if s.What != "zone" && s.What != "service" && (len(s.Kept) > 0 || service != "" && chosen(s)) {
 			c.printKept(e, service, before, s.Kept, i == len(e.Steps)-1 || s.What == "health")
-			before = s.Kept
+			if before != nil {
+				before = s.Kept
+			}
 		}
 	}
 	c.printAnswer(e)
@@ -41,7 +43,8 @@ func (c *cli) printExplanation(e *api.Explanation, offline bool) {
 // chosen is whether a step chose among endpoints, also when it kept none.
 func chosen(s api.Step) bool {
 	switch s.What {
-	case "family", "negative", "all_down", "name", "static", "any", "refused", "truncated":
+	case "family", "negative", "all_down", "name", "static", "any", "refused", "truncated",
+		"flatten", "cname", "dname", "wildcard", "referral", "chaos":
 		return false
 	}
 	return true
@@ -94,12 +97,14 @@ func candidates(e *api.Explanation, service string) []string {
 		}
 	}
 	switch {
-	case len(hosts) > 0:
+	case len(v4)+len(v6) == 0:
 		return hosts
+	case e.Type == "A": // host names beside addresses are flattened
+		return append(v4, hosts...)
 	case e.Type == "AAAA":
-		return v6
+		return append(v6, hosts...)
 	}
-	return v4
+	return nil // records of other types are made of one family after the other
 }
 
 // printKept prints what a step left, and what it left out of what was there

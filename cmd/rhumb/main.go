@@ -141,9 +141,9 @@ func subcommands(cmd *cobra.Command, args []string) error {
 	}
 	hint := ""
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf(", %s was meant?", near[0])
+		hint = fmt.Sprintf(" (did you mean %s?)", near[0])
 	}
-	return fmt.Errorf("there is no command %q%s", cmd.CommandPath()+" "+args[0], hint)
+	return fmt.Errorf("%s has no command %q%s", cmd.CommandPath(), args[0], hint)
 }
 
 // takes are the arguments of a command that has no subcommands: their names as
