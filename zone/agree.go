@@ -1,6 +1,7 @@
 package zone
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -45,10 +46,10 @@ func (m *maker) agree(recs []held, top bool) {
 	case top:
 		m.fault(h, "a CNAME cannot stand at the zone's own name, which has SOA and NS records")
 	case other != nil:
-		m.fault(h, "%s has a CNAME and, at line %d, a %s: a CNAME stands alone (RFC 2181 section 10.1)", m.name(h), other.pos.Line, other.typ)
+		m.fault(h, "%s has a CNAME record and, at line %d, one of type %s: a CNAME stands alone (RFC 2181 section 10.1)", m.name(h), other.pos.Line, other.typ)
 	}
 	if h := first[dnameRec]; h != nil && first[ns] != nil && !top {
-		m.fault(h, "%s has a DNAME and, at line %d, NS: only a zone's own name may have both (RFC 6672 section 2.3)", m.name(h), first[ns].pos.Line)
+		m.fault(h, "%s has a DNAME record and, at line %d, one of type NS: only a zone's own name may have both (RFC 6672 section 2.3)", m.name(h), first[ns].pos.Line)
 	}
 	switch h := first[soa]; {
 	case top && h == nil:
@@ -77,6 +78,10 @@ func (m *maker) agree(recs []held, top bool) {
 		switch {
 		case h.typ == dnswire.TypeNS && wild(m.b.owners.text(&m.b.owners.nodes[h.owner])):
 			m.doubt(h, "NS at the wildcard %s delegates nothing (RFC 4592 section 4.2)", m.name(h))
+		case h.typ == dnswire.TypeDNAME && wild(m.b.owners.text(&m.b.owners.nodes[h.owner])):
+			m.doubt(h, "DNAME at the wildcard %s renames nothing that the wildcard covers (RFC 6672 section 3.3)", m.name(h))
+		case h.typ == dnswire.TypeSOA && mailSign(m.b.rdata(h)):
+			m.doubt(h, "the mailbox of the SOA record has an @ in it: it is written with a dot in its place (RFC 1035 section 8)")
 		case h.typ == dnswire.TypeDS && first[ns] == nil && !m.d.implies:
 			m.doubt(h, "%s has DS and no NS: a DS record belongs to a delegation", m.name(h))
 		}
@@ -135,6 +140,16 @@ func (m *maker) servers() {
 			m.doubt(h, "the name server %s has no address here, and nobody else can know it", dnswire.Name(target))
 		}
 	}
+}
+
+// mailSign is whether the first label of the mailbox of an SOA record has an @.
+func mailSign(data []byte) bool {
+	n, ok := nameLen(data)
+	if !ok || n >= len(data) {
+		return false // which Add has refused
+	}
+	mbox := data[n:]
+	return bytes.IndexByte(mbox[:min(1+int(mbox[0]), len(mbox))], '@') >= 0
 }
 
 // endsInLabels is whether labels end in others, which are not none.

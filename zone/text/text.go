@@ -206,9 +206,10 @@ func (r *reader) errors() Errors {
 		errs = append(errs, e.Error)
 	}
 	if more {
+		last := errs[len(errs)-1]
 		errs = append(errs, Error{
-			File: errs[0].File,
-			Msg:  fmt.Sprintf("and more: only the first %d are shown", maxErrors),
+			File: last.File, Line: last.Line,
+			Msg: fmt.Sprintf("and more: only the first %d errors are shown", maxErrors),
 		})
 	}
 	return errs

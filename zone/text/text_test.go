@@ -553,7 +553,7 @@ z:18: $GENERATE: ${-2}: below 0 at 1
 z:19: $GENERATE: at 1: A: "z" is not an IPv4 address
 z:20: $GENERATE: at 1: syntax: ( is not closed
 z:21: $GENERATE: the text of a step is longer than 8192 bytes`},
-		{"no more than a hundred", files{"z": strings.Repeat("x\n", 300)}, hundred + "z: and more: only the first 100 are shown"},
+		{"no more than a hundred", files{"z": strings.Repeat("x\n", 300)}, hundred + "z:100: and more: only the first 100 errors are shown"},
 		{"no file", files{}, `
 z: file does not exist`},
 	} {
