@@ -1,9 +1,12 @@
 package resolve_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/miekg/dns"
 
 	"github.com/rhumb-dns/rhumb/resolve"
 )
@@ -53,5 +56,38 @@ zones:
 	const want = "aa.x.test. 3600 in a 192.0.2.1\nab.x.test. 3600 in a 192.0.2.2\nba.x.test. 3600 in a 192.0.2.3\nba.x.test. 3600 in aaaa 2001:db8::3\n"
 	if got != want || len(m.Answer) != 5 {
 		t.Errorf("%d records, and:\n%s", len(m.Answer), got)
+	}
+}
+
+// TestLongChain has CNAME records with signatures so large that the chain ends
+// before names would lie where no pointer reaches them.
+func TestLongChain(t *testing.T) {
+	const steps = 16
+	signature := " 13 3 300 20300101000000 20200101000000 1 x.test. " + base64.StdEncoding.EncodeToString(make([]byte, 1200))
+	lines := []string{"@ SOA ns1 h 1 2 3 4 5", "@ NS ns1", "ns1 A 192.0.2.1", "@ RRSIG SOA" + signature}
+	for i := range steps {
+		lines = append(lines, fmt.Sprintf("c%d CNAME c%d", i, i+1), fmt.Sprintf("c%d RRSIG CNAME%s", i, signature))
+	}
+	lines = append(lines, fmt.Sprintf("c%d A 192.0.2.2", steps))
+	s := compile(t, "zones: {x.test: {records: ['"+strings.Join(lines, "', '")+"']}}")
+	for first := range steps {
+		q := asked(t, []string{fmt.Sprintf("c%d.x.test", first), "A", "tcp", "do"})
+		out := s.Append(nil, q, resolve.NewScratch(1, 2))
+		m := sound(t, q, out)
+		links := 0
+		for i, rr := range m.Answer {
+			if want := fmt.Sprintf("c%d.x.test.", first+i/2); rr.Header().Name != want {
+				t.Fatalf("record %d of the answer to c%d is of %s", i, first, rr.Header().Name)
+			}
+			if c, ok := rr.(*dns.CNAME); ok {
+				if want := fmt.Sprintf("c%d.x.test.", first+i/2+1); c.Target != want {
+					t.Fatalf("c%d leads to %s", first+i/2, c.Target)
+				}
+				links++
+			}
+		}
+		if want := min(steps-first, 7); links != want { // 8 KiB of 1.25 KiB each
+			t.Errorf("from c%d on, %d steps, want %d: %d octets", first, links, want, len(out))
+		}
 	}
 }

@@ -84,6 +84,9 @@ func (v *validator) holds(s *rrset) error {
 		if rr.Header().Ttl > s.sig.OrigTtl {
 			return fmt.Errorf("%s: the TTL is above the signed one", rr)
 		}
+		if rr.Header().Ttl != s.sig.Hdr.Ttl { // RFC 4034 section 3
+			return fmt.Errorf("%s: the TTL is not that of its signature", rr)
+		}
 	}
 	if v.verified[id] {
 		return nil

@@ -110,7 +110,7 @@ func (p pen) below(top []byte, labels int) []byte {
 		}
 		out = append(out, byte(size))
 		for range size {
-			out = append(out, "abAB*_-09"[p.IntN(9)])
+			out = append(out, "abAB*_-09\x01"[p.IntN(10)])
 		}
 	}
 	return append(out, top...)
@@ -342,7 +342,7 @@ func place(t testing.TB, p pen, zone, owner dnswire.Name, typ dnswire.Type, all 
 	}
 
 	// And the lower TTL that a negative answer has.
-	for _, limit := range []uint32{78, 77, 5, 0} {
+	for _, limit := range []uint32{78, 77, 76, 5, 0} {
 		set.LimitTTL(pg.buf, limit)
 		for i, rr := range pg.records(t, 0) {
 			ttl := min(77, limit)

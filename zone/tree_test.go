@@ -113,6 +113,8 @@ func TestFind(t *testing.T) {
 
 		// At a wildcard NS delegates nothing; DNAME renames what is below its literal.
 		{"a.wns.x.test", "A", "wildcard in x.test. below wns.x.test. at *.wns.x.test.: NS"},
+		{"*.wns.x.test", "A", "exact in x.test. below *.wns.x.test. at *.wns.x.test.: NS"},
+		{"b.*.wns.x.test", "A", "missing in x.test. below *.wns.x.test."},
 		{"a.wd.x.test", "A", "wildcard in x.test. below wd.x.test. at *.wd.x.test.: DNAME"},
 		{"b.*.wd.x.test", "A", "dname in x.test. below *.wd.x.test. at *.wd.x.test.: DNAME"},
 		{"a.*.wd.x.test", "TXT", "dname in x.test. below *.wd.x.test. at *.wd.x.test.: DNAME"},
