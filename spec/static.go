@@ -72,7 +72,7 @@ func (s *static) make(from stating) {
 	doubts := s.build(sound)
 	switch data := s.zone.Data; {
 	case data == nil:
-	case data.Signed && from.records != nil:
+	case data.Signed && from.file != nil && from.records != nil:
 		s.d.fail(from.records.key, s.path.dot("records"), "the zone file is signed, and its signatures deny what is not in it: put the records into the file before it is signed")
 	case comparable:
 		s.keep(print, doubts)
