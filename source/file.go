@@ -262,5 +262,5 @@ func fingerprint(paths []string) string {
 }
 
 func mark(b *strings.Builder, path, real string, st fs.FileInfo) {
-	fmt.Fprintf(b, "%s %s %d %d %o\n", path, real, st.Size(), st.ModTime().UnixNano(), st.Mode())
+	fmt.Fprintf(b, "%s %s %s %o\n", path, real, spec.Stamp(path), st.Mode())
 }

@@ -84,6 +84,8 @@ func (p *path) String() string {
 		return fmt.Sprintf("%s[%d]", up, p.idx)
 	case up == "":
 		return p.key
+	case p.key == ".": // the root zone
+		return up + `."."`
 	default:
 		return up + "." + p.key
 	}

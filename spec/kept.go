@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -17,6 +16,16 @@ type Kept struct {
 	zones map[dnswire.Name]keptZone
 	// next is what the Load under way has found.
 	next map[dnswire.Name]keptZone
+	// now is the clock; nil: the system's.
+	now func() time.Time
+}
+
+// clock is the time by which files are old or new.
+func (k *Kept) clock() time.Time {
+	if k == nil || k.now == nil {
+		return time.Now()
+	}
+	return k.now()
 }
 
 // keptZone is the data of a zone and all that it was made of.
@@ -32,16 +41,20 @@ type keptZone struct {
 // stamp tells one state of a file from another.
 type stamp struct {
 	size     int64
+	inode    uint64 // 0 where there are none
 	modified time.Time
+	changed  time.Time // of what is known of the file, its content included
 	known    bool
 }
 
-func stampOf(path string) stamp {
-	st, err := os.Stat(path)
-	if err != nil {
-		return stamp{}
+// Stamp is the state of a file as text, another one when it is written or
+// another file takes its place; empty when it cannot be seen.
+func Stamp(path string) string {
+	st := stampOf(path)
+	if !st.known {
+		return ""
 	}
-	return stamp{st.Size(), st.ModTime(), true}
+	return fmt.Sprintf("%d %d %d", st.size, st.inode, st.modified.UnixNano())
 }
 
 func (k *Kept) begin() {
@@ -123,7 +136,7 @@ func (s *static) keep(print string, doubts []zone.Fault) {
 	}
 	for _, p := range s.paths {
 		st := stampOf(p)
-		if !st.known || st.modified.After(s.begun.Add(-clockStep)) {
+		if !st.known || st.modified.After(s.begun.Add(-clockStep)) || st.changed.After(s.begun.Add(-clockStep)) {
 			return // it may have been written while it was read
 		}
 		z.stamps = append(z.stamps, st)

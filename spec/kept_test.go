@@ -27,7 +27,9 @@ func TestKept(t *testing.T) {
 	write("rhumb.yaml", config, old)
 	write("x.zone", text, old)
 	write("y.zone", "y A 192.0.2.4\n", old)
-	kept := &Kept{}
+	// The files' inodes have changed just now; so the clock is an hour ahead.
+	ahead := func() time.Time { return time.Now().Add(time.Hour) }
+	kept := &Kept{now: ahead}
 	load := func() (*Spec, error) {
 		s, watched, err := Load(filepath.Join(dir, "rhumb.yaml"), Options{Kept: kept})
 		for _, name := range []string{"x.zone", "y.zone"} {
@@ -66,9 +68,14 @@ func TestKept(t *testing.T) {
 	same("an included file", false)
 	write("x.zone", text+"z A 192.0.2.7\n", old)
 	same("the size of the file", false)
-	write("x.zone", text+"z A 192.0.2.8\n", time.Now())
+	write("x.zone", text+"z A 192.0.2.8\n", old)
+	same("neither the size nor the time of the file, but its content", false)
+	kept.now = nil
+	same("just written", true)
+	write("x.zone", text+"z A 192.0.2.9\n", time.Now())
 	same("just written", false)
 	same("just written, so that it is not trusted", false)
+	kept.now = ahead
 	write("x.zone", text, old)
 	same("the file", false)
 
@@ -77,5 +84,6 @@ func TestKept(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	write("y.zone", "y A 192.0.2.5\n", old.Add(time.Second))
-	same("mended", true)
+	same("mended", false)
+	same("nothing changed", true)
 }

@@ -289,7 +289,7 @@ var soaSection = section{
 	intro: "The fields of the zone's SOA record; all have defaults.",
 	fields: []field{
 		{name: "mbox", typ: "name", def: "hostmaster", doc: "The mailbox of who is responsible, with a dot for the @. Without a final dot relative to the zone."},
-		{name: "serial", typ: "integer", prose: "the newest modification time of the files, in Unix seconds", lo: 0, hi: 1<<32 - 1, doc: "The version of the zone."},
+		{name: "serial", typ: "integer", prose: "the newest modification time of the files, the zone file among them, in Unix seconds", lo: 0, hi: 1<<32 - 1, doc: "The version of the zone."},
 		{name: "refresh", typ: "seconds", def: "3600", lo: 1, hi: 1<<31 - 1, doc: "For secondaries."},
 		{name: "retry", typ: "seconds", def: "600", lo: 1, hi: 1<<31 - 1, doc: "For secondaries."},
 		{name: "expire", typ: "seconds", def: "604800", lo: 1, hi: 1<<31 - 1, doc: "For secondaries."},

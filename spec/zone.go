@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec/document"
@@ -121,7 +120,7 @@ func (d *decoder) zone(z *stated) *Zone {
 	if file == nil && records == nil && servers == nil && !slices.Contains(o.meant, "nameservers") {
 		d.fail(z.key, z.path, "the key \"nameservers\" is missing")
 	}
-	st := &static{d: d, zone: zn, path: z.path, key: z.key, begun: time.Now()}
+	st := &static{d: d, zone: zn, path: z.path, key: z.key, begun: d.kept.clock()}
 	st.make(stating{file: file, records: records, servers: servers, fixed: scope.fixed, sound: len(d.errs) == before})
 	st.beneath(&scope)
 	return zn

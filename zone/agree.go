@@ -8,6 +8,8 @@ import (
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
+const typeKEY dnswire.Type = 25
+
 // agree finds what contradicts itself among the records of one name.
 func (m *maker) agree(recs []held, top bool) {
 	var first [4]*held // of the types below
@@ -25,7 +27,7 @@ func (m *maker) agree(recs []held, top bool) {
 			at = dnameRec
 		case dnswire.TypeNS:
 			at = ns
-		case dnswire.TypeRRSIG, dnswire.TypeNSEC, dnswire.TypeNSEC3:
+		case dnswire.TypeRRSIG, dnswire.TypeNSEC, dnswire.TypeNSEC3, typeKEY:
 			continue // RFC 4035 section 2.5
 		}
 		if h.typ != dnswire.TypeCNAME && other == nil {
