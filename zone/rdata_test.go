@@ -96,8 +96,6 @@ func TestMalformedText(t *testing.T) {
 		"MINFO": `m MINFO \# 1 00`,
 		"MX":    `m MX \# 2 000a`,
 		"SRV":   `m SRV \# 6 000100020003`,
-		"SVCB":  `m SVCB \# 2 0001`,
-		"HTTPS": `m HTTPS \# 2 0001`,
 	} {
 		zone := name(t, "x.test")
 		b := NewBuilder(zone)

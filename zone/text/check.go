@@ -15,25 +15,37 @@ import (
 // The types that need a word here and nowhere else.
 const (
 	typeNULL     dnswire.Type = 10
+	typeWKS      dnswire.Type = 11
 	typeX25      dnswire.Type = 19
+	typeNSAP     dnswire.Type = 22
 	typeSIG      dnswire.Type = 24
+	typeKEY      dnswire.Type = 25
 	typeGPOS     dnswire.Type = 27
 	typeLOC      dnswire.Type = 29
 	typeNXT      dnswire.Type = 30
 	typeNAPTR    dnswire.Type = 35
+	typeCERT     dnswire.Type = 37
 	typeAPL      dnswire.Type = 42
 	typeIPSECKEY dnswire.Type = 45
 	typeNSEC     dnswire.Type = 47
 	typeNSEC3    dnswire.Type = 50
+	typeRKEY     dnswire.Type = 57
 	typeCSYNC    dnswire.Type = 62
+	typeDSYNC    dnswire.Type = 66
+	typeHHIT     dnswire.Type = 67
+	typeBRID     dnswire.Type = 68
 	typeNID      dnswire.Type = 104
 	typeL64      dnswire.Type = 106
 	typeURI      dnswire.Type = 256
 	typeAMTRELAY dnswire.Type = 260
+	typeWALLET   dnswire.Type = 262
+	typeTA       dnswire.Type = 32768
+	typeDLV      dnswire.Type = 32769
 )
 
-// form is what the tokens of a type's data must be before miekg/dns reads them:
-// it does without some that are missing, and leaves out some that are too many.
+// form is what the tokens of a type's data must be before they are read:
+// miekg/dns does without some that are missing, and leaves out some that are too
+// many.
 type form struct {
 	min, max int // tokens; 0 is any number
 	text     words
@@ -60,6 +72,7 @@ var forms = map[dnswire.Type]form{
 	7:                  {1, 1, nothing}, // MB
 	8:                  {1, 1, nothing}, // MG
 	9:                  {1, 1, nothing}, // MR
+	typeWKS:            {2, 0, nothing},
 	dnswire.TypePTR:    {1, 1, nothing},
 	dnswire.TypeHINFO:  {2, 2, everything},
 	14:                 {2, 2, nothing}, // MINFO
@@ -70,9 +83,10 @@ var forms = map[dnswire.Type]form{
 	typeX25:            {1, 1, everything},
 	20:                 {1, 2, everything}, // ISDN
 	21:                 {2, 2, nothing},    // RT
-	23:                 {1, 1, nothing},    // NSAP-PTR
+	typeNSAP:           {1, 1, nothing},
+	23:                 {1, 1, nothing}, // NSAP-PTR
 	typeSIG:            {9, 0, nothing},
-	25:                 {3, 0, nothing}, // KEY
+	typeKEY:            {3, 0, nothing},
 	26:                 {3, 3, nothing}, // PX
 	typeGPOS:           {3, 3, everything},
 	dnswire.TypeAAAA:   {1, 1, nothing},
@@ -82,7 +96,7 @@ var forms = map[dnswire.Type]form{
 	dnswire.TypeSRV:    {4, 4, nothing},
 	typeNAPTR:          {6, 6, words{2, 5}},
 	36:                 {2, 2, nothing}, // KX
-	37:                 {4, 0, nothing}, // CERT
+	typeCERT:           {4, 0, nothing},
 	39:                 {1, 1, nothing}, // DNAME
 	dnswire.TypeDS:     {4, 0, nothing},
 	44:                 {3, 0, nothing}, // SSHFP
@@ -97,15 +111,18 @@ var forms = map[dnswire.Type]form{
 	53:                 {4, 0, nothing},    // SMIMEA
 	55:                 {3, 0, nothing},    // HIP
 	56:                 {1, 0, everything}, // NINFO
-	57:                 {3, 0, nothing},    // RKEY
-	58:                 {2, 2, nothing},    // TALINK
-	59:                 {4, 0, nothing},    // CDS
-	60:                 {4, 0, nothing},    // CDNSKEY
-	61:                 {1, 0, nothing},    // OPENPGPKEY
+	typeRKEY:           {3, 0, nothing},
+	58:                 {2, 2, nothing}, // TALINK
+	59:                 {4, 0, nothing}, // CDS
+	60:                 {4, 0, nothing}, // CDNSKEY
+	61:                 {1, 0, nothing}, // OPENPGPKEY
 	typeCSYNC:          {2, 0, nothing},
 	63:                 {4, 0, nothing}, // ZONEMD
 	dnswire.TypeSVCB:   {2, 0, nothing},
 	dnswire.TypeHTTPS:  {2, 0, nothing},
+	typeDSYNC:          {4, 4, nothing},
+	typeHHIT:           {1, 0, nothing},
+	typeBRID:           {1, 0, nothing},
 	99:                 {1, 0, everything}, // SPF
 	100:                {1, 1, everything}, // UINFO
 	101:                {1, 1, nothing},    // UID
@@ -121,11 +138,13 @@ var forms = map[dnswire.Type]form{
 	258:                {1, 0, everything}, // AVC
 	typeAMTRELAY:       {4, 4, nothing},
 	261:                {1, 0, everything}, // RESINFO
-	32768:              {4, 0, nothing},    // TA
-	32769:              {4, 0, nothing},    // DLV
+	typeWALLET:         {1, 0, everything},
+	typeTA:             {4, 0, nothing},
+	typeDLV:            {4, 0, nothing},
 }
 
-// checkForm judges the tokens of data and gives them as miekg/dns wants them.
+// checkForm judges the tokens of data and gives them as the reader of the type
+// wants them.
 func checkForm(t dnswire.Type, tokens []token) ([]token, error) {
 	f := forms[t]
 	if f.max > 0 && len(tokens) > f.max {
@@ -142,28 +161,30 @@ func checkForm(t dnswire.Type, tokens []token) ([]token, error) {
 			return nil, fmt.Errorf(`a " in the middle of %s: put it all into quotes, or \ before the "`, cite(tok.text))
 		case tok.quoted && !text:
 			return nil, fmt.Errorf("%s: only text is written in quotes", cite(tok.text))
-		case text && textLen(tok.text) > 255:
-			if t == dnswire.TypeCAA || t == typeURI {
-				return nil, errors.New(`a value of more than 255 bytes is written as \#, the length of the data and hexadecimal digits (RFC 3597 section 5)`)
-			}
+		case text && textLen(tok.text) > 255 && t != dnswire.TypeCAA && t != typeURI:
 			return nil, errors.New("a string is longer than 255 bytes: divide it into several")
 		}
 	}
+	tokens, err := withNumbers(t, tokens)
+	if err != nil {
+		return nil, err
+	}
 	switch t {
 	case dnswire.TypeRRSIG, typeSIG:
-		for _, tok := range tokens[4:6] {
-			_, ok := parseTime(tok.text)
-			if _, err := strconv.ParseUint(tok.text, 10, 32); err != nil && !ok {
-				return nil, fmt.Errorf("%s is not a time such as 20300131235959, up to 2106", cite(tok.text))
-			}
-		}
 		return typeTokens(tokens, 0, 1)
 	case typeNSEC, typeNXT:
 		return typeTokens(tokens, 1, len(tokens))
 	case typeCSYNC:
 		return typeTokens(tokens, 2, len(tokens))
 	case typeNSEC3:
+		if !isBase32(tokens[4].text) {
+			return nil, fmt.Errorf("hash %s is not base32 without padding", cite(tokens[4].text))
+		}
 		return typeTokens(tokens, 5, len(tokens))
+	case typeIPSECKEY:
+		return tokens, gatewayType(tokens[1].text)
+	case typeAMTRELAY:
+		return tokens, gatewayType(tokens[2].text)
 	case typeNAPTR:
 		tokens = slices.Clone(tokens)
 		for i := f.text.from; i < f.text.to; i++ {
@@ -177,12 +198,32 @@ func checkForm(t dnswire.Type, tokens []token) ([]token, error) {
 		return locTokens(tokens)
 	case typeNID, typeL64:
 		return nodeTokens(tokens)
-	case dnswire.TypeCAA:
-		if !isTag(tokens[1].text) {
-			return nil, fmt.Errorf("tag %s is not of letters and digits", cite(tokens[1].text))
-		}
 	}
 	return tokens, nil
+}
+
+// gatewayType judges a type that says what the gateway is written as (RFC 4025
+// section 2.3, RFC 8777 section 4.2.3).
+func gatewayType(s string) error {
+	if n, err := strconv.ParseUint(s, 10, 8); err != nil || n > 3 {
+		return fmt.Errorf("gateway type %s is not a number from 0 to 3", cite(s))
+	}
+	return nil
+}
+
+// isBase32 is whether s is whole bytes in base32 with the extended alphabet
+// (RFC 4648 section 7), up to 255 and without padding (RFC 5155 section 3.3).
+func isBase32(s string) bool {
+	for i := range len(s) {
+		if c := lower[s[i]]; !isDigit(c) && (c < 'a' || c > 'v') {
+			return false
+		}
+	}
+	switch len(s) % 8 {
+	case 1, 3, 6:
+		return false
+	}
+	return s != "" && len(s)*5/8 <= 255
 }
 
 // typeTokens is tokens with the types from and to behind the last as numbers:
@@ -197,16 +238,6 @@ func typeTokens(tokens []token, from, to int) ([]token, error) {
 		out[i] = token{text: "TYPE" + strconv.Itoa(int(t))}
 	}
 	return out, nil
-}
-
-// isTag is whether s is a CAA tag (RFC 8659 section 4.1).
-func isTag(s string) bool {
-	for i := range len(s) {
-		if c := lower[s[i]]; !isDigit(c) && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 255
 }
 
 // digitsOnly is the PSDN address of RFC 1183 section 3.1, without its quotes.
@@ -325,6 +356,7 @@ func mend(rr dns.RR, tokens []token) {
 		rr.TypeBitMap = sorted(rr.TypeBitMap)
 	case *dns.NSEC3:
 		rr.TypeBitMap = sorted(rr.TypeBitMap)
+		rr.HashLength = uint8(len(rr.NextDomain) * 5 / 8) // judged by isBase32
 	case *dns.CSYNC:
 		rr.TypeBitMap = sorted(rr.TypeBitMap)
 	case *dns.NXT:
@@ -345,80 +377,40 @@ func position(t []token, limit uint64) uint32 {
 	return dns.LOC_EQUATOR + uint32(ms)
 }
 
-// digestLens are the lengths in bytes of the digests of DS (RFC 4034 appendix
-// A.2, RFC 4509, RFC 6605).
-var digestLens = map[uint8]int{1: 20, 2: 32, 4: 48}
+// The lengths in bytes of digests by their type.
+var (
+	digestLens      = map[uint8]int{1: 20, 2: 32, 4: 48} // DS: RFC 4034 appendix A.2, RFC 4509, RFC 6605
+	fingerprintLens = map[uint8]int{1: 20, 2: 32}        // SSHFP: RFC 4255 section 3.1.2, RFC 6594
+	zoneDigestLens  = map[uint8]int{1: 48, 2: 64}        // ZONEMD: RFC 8976 section 5.3
+	ownerHashLens   = map[uint8]int{1: 20}               // NSEC3: RFC 5155 section 11
+)
 
 // checkRR refuses what miekg/dns accepts and the RFC of the type does not.
 func checkRR(rr dns.RR) error {
 	switch rr := rr.(type) {
 	case *dns.DS:
-		return checkDS(rr)
+		return checkLen("digest type", rr.DigestType, digestLens, len(rr.Digest)/2)
 	case *dns.CDS:
-		return checkDS(&rr.DS)
+		return checkLen("digest type", rr.DigestType, digestLens, len(rr.Digest)/2)
 	case *dns.DLV:
-		return checkDS(&rr.DS)
-	case *dns.SVCB:
-		return checkSVCB(rr)
-	case *dns.HTTPS:
-		return checkSVCB(&rr.SVCB)
-	}
-	return nil
-}
-
-func checkDS(rr *dns.DS) error {
-	if n, known := digestLens[rr.DigestType]; known && len(rr.Digest) != 2*n {
-		return fmt.Errorf("digest type %d has %d bytes, and not %d", rr.DigestType, n, len(rr.Digest)/2)
-	}
-	return nil
-}
-
-// checkSVCB is RFC 9460 sections 2.4.3, 7 and 8. That parameters are repeated or
-// out of order is found elsewhere. Parameters in AliasMode are useless, but
-// clients ignore them and no rule forbids them (section 2.4.2).
-func checkSVCB(rr *dns.SVCB) error {
-	present := func(key dns.SVCBKey) bool {
-		return slices.ContainsFunc(rr.Value, func(p dns.SVCBKeyValue) bool { return p.Key() == key })
-	}
-	for _, p := range rr.Value {
-		switch p := p.(type) {
-		case *dns.SVCBMandatory:
-			if len(p.Code) == 0 {
-				return errors.New("mandatory: lists no key")
-			}
-			for i, key := range p.Code {
-				switch {
-				case key == dns.SVCB_MANDATORY:
-					return errors.New("mandatory: lists itself")
-				case key == 65535:
-					return errors.New("mandatory: lists what is not a key")
-				case i > 0 && key <= p.Code[i-1]:
-					return fmt.Errorf("mandatory: lists %s twice", key)
-				case !present(key):
-					return fmt.Errorf("mandatory: lists %s, which is absent", key)
-				}
-			}
-		case *dns.SVCBAlpn:
-			if len(p.Alpn) == 0 {
-				return errors.New("alpn: is empty")
-			}
-		case *dns.SVCBNoDefaultAlpn:
-			if !present(dns.SVCB_ALPN) {
-				return errors.New("no-default-alpn: alpn is absent")
-			}
-		case *dns.SVCBIPv4Hint:
-			if len(p.Hint) == 0 {
-				return errors.New("ipv4hint: is empty")
-			}
-		case *dns.SVCBIPv6Hint:
-			if len(p.Hint) == 0 {
-				return errors.New("ipv6hint: is empty")
-			}
-		case *dns.SVCBECHConfig:
-			if len(p.ECH) == 0 {
-				return errors.New("ech: is empty")
-			}
+		return checkLen("digest type", rr.DigestType, digestLens, len(rr.Digest)/2)
+	case *dns.SSHFP:
+		return checkLen("fingerprint type", rr.Type, fingerprintLens, len(rr.FingerPrint)/2)
+	case *dns.ZONEMD:
+		if len(rr.Digest)/2 < 12 {
+			return errors.New("the digest is shorter than 12 bytes (RFC 8976 section 2.2.4)")
 		}
+		return checkLen("hash algorithm", rr.Hash, zoneDigestLens, len(rr.Digest)/2)
+	case *dns.NSEC3:
+		return checkLen("hash algorithm", rr.Hash, ownerHashLens, int(rr.HashLength))
+	}
+	return nil
+}
+
+// checkLen judges the length of a digest whose type says it.
+func checkLen(what string, typ uint8, lens map[uint8]int, got int) error {
+	if n, known := lens[typ]; known && n != got {
+		return fmt.Errorf("%s %d has %d bytes, and not %d", what, typ, n, got)
 	}
 	return nil
 }

@@ -13,7 +13,8 @@ import (
 )
 
 // dataReader turns the tokens of a record's data into RDATA. miekg/dns knows
-// the types; the plainest records, which are most of a large zone, go past it.
+// most types; ownTypes and the plainest records, which are most of a large zone,
+// go past it.
 type dataReader struct {
 	data  []byte // the result, until the next record
 	line  []byte // what miekg/dns parses
@@ -63,21 +64,28 @@ func (d *dataReader) generic(t dnswire.Type, tokens []token) ([]byte, error) {
 	if len(d.data) != int(n) {
 		return nil, fmt.Errorf(`\#: %d bytes of data where the length says %d`, len(d.data), n)
 	}
-	if _, known := dns.TypeToRR[uint16(t)]; !known || t == typeNULL || n == 0 && t == typeAPL {
+	own, isOwn := ownTypes[t]
+	_, known := dns.TypeToRR[uint16(t)]
+	switch {
+	case !known && !isOwn, t == typeNULL, n == 0 && t == typeAPL:
 		return d.data, nil
-	}
-	if n == 0 {
+	case n == 0:
 		return nil, errors.New("the record has no data")
+	case isOwn:
+		if err := own.check(d.data); err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		return d.data, nil
 	}
 	return d.data, d.verify(t, d.data)
 }
 
-// parse has miekg/dns read the data. It gets one line with a space between the
-// tokens: lines, comments and parentheses are ours.
+// parse reads data that are not plain.
 func (d *dataReader) parse(t dnswire.Type, tokens []token, origin string) ([]byte, error) {
-	newRR := dns.TypeToRR[uint16(t)]
+	own, isOwn := ownTypes[t]
+	_, known := dns.TypeToRR[uint16(t)]
 	switch {
-	case newRR == nil || t == typeNULL:
+	case !known && !isOwn, t == typeNULL:
 		return nil, fmt.Errorf(`the data of type %s are written as \#, their length and hexadecimal digits (RFC 3597 section 5)`, t)
 	case len(tokens) == 0 && t == typeAPL: // an empty list (RFC 3123 section 5)
 		return d.data[:0], nil
@@ -88,6 +96,23 @@ func (d *dataReader) parse(t dnswire.Type, tokens []token, origin string) ([]byt
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t, err)
 	}
+	if !isOwn {
+		return d.delegate(t, tokens, origin)
+	}
+	if d.data, err = own.read(d.data[:0], tokens, origin); err == nil {
+		if err = own.check(d.data); len(d.data) > maxRDLen {
+			err = errDataLen
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", t, err)
+	}
+	return d.data, nil
+}
+
+// delegate has miekg/dns read the data. It gets one line with a space between
+// the tokens: lines, comments and parentheses are ours.
+func (d *dataReader) delegate(t dnswire.Type, tokens []token, origin string) ([]byte, error) {
 	if d.text == "" || d.origin != origin {
 		d.origin, d.text = origin, dnswire.Name(origin).String()
 	}
@@ -108,7 +133,7 @@ func (d *dataReader) parse(t dnswire.Type, tokens []token, origin string) ([]byt
 	parser := dns.NewZoneParser(&d.in, d.text, "")
 	rr, ok := parser.Next()
 	if !ok || rr == nil {
-		return nil, reason(t, tokens, origin, parser.Err())
+		return nil, reason(t, origin, parser.Err())
 	}
 	mend(rr, tokens)
 	data, err := d.pack(&d.msg, rr)
@@ -136,8 +161,8 @@ func (d *dataReader) pack(buf *[]byte, rr dns.RR) ([]byte, error) {
 }
 
 // verify holds data against what miekg/dns reads in them and would write: names
-// that are too long or compressed, addresses of another length, SVCB parameters
-// out of order and whatever else does not come back the same.
+// that are too long or compressed, addresses of another length and whatever
+// else does not come back the same.
 func (d *dataReader) verify(t dnswire.Type, data []byte) error {
 	h := dns.RR_Header{Name: ".", Rrtype: uint16(t), Class: dns.ClassINET, Rdlength: uint16(len(data))}
 	rr, _, err := dns.UnpackRRWithHeader(h, data, 0)
@@ -146,9 +171,6 @@ func (d *dataReader) verify(t dnswire.Type, data []byte) error {
 	}
 	if err := checkRR(rr); err != nil {
 		return fmt.Errorf("%s: %w", t, err)
-	}
-	if t == dnswire.TypeCAA || t == typeURI {
-		return nil // no names in them, and they may be longer than it writes
 	}
 	back, err := d.pack(&d.back, rr)
 	if err != nil {

@@ -3,6 +3,7 @@ package text
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -23,6 +24,8 @@ func FuzzPlain(f *testing.F) {
 		"A 8 2 1 20300101000060 20200101000000 1 a AAAA", "A 8 2 1 20300101000000 21060207062816 1 a AAAA", "A 8 2 1 20301301000000 19691231235959 1 a AAAA",
 		"x y", `"x y"`, `"" x`, "1 8 1 ab cd", "1 8 2 abcd", "1 8 9 abcd", "1 8 9 abc",
 		"1 0 0 - 0p9mhaveqvm6t7vbl5lop2u3t2rp3tom", "1 0 0 abc 0P9MHAVEQVM6T7VBL5LOP2U3T2RP3TOM A", "1 0 0 ab 0p9m",
+		"A 8 2 1 21060207062816 99991231235959 1 a AAAA", "A 8 2 1 4294967295 0 1 a AAAA", "A 8 2 1 4294967296 00 1 a AAAA",
+		"1 rsasha1 1 ab", "256 3 RSASHA1 AA==", "1 0 0 - 0P9MHAVEQVM6T7VBL5LOP2U3T2RP3TO", "2 0 0 - CPNMU A",
 	} {
 		for t, form := range plainForms {
 			if form != "" {
@@ -113,6 +116,9 @@ func FuzzReadRecord(f *testing.F) {
 	for name, text := range samples {
 		f.Add("host.example. 300 IN " + name + " " + text)
 	}
+	for _, c := range ownSamples {
+		f.Add("host.example. 300 IN " + c.text)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		o := Options{Origin: exampleOrg, TTL: 60, Read: func(path string) (string, error) {
 			t.Errorf("read %s", path)
@@ -143,10 +149,13 @@ func FuzzReadRecord(f *testing.F) {
 	})
 }
 
+var fourteenDigits = regexp.MustCompile(`[0-9]{14}`)
+
 // FuzzAgainstMiekg reads text as a zone and has dns.ZoneParser do the same:
 // where both find no error, they find the same records. Left out is where we
 // differ knowingly: the TTL that an SOA gives and that of $GENERATE, a byte
-// order mark, a CR that is not at the end of its line.
+// order mark, a CR that is not at the end of its line, times after 2106, hashes
+// of NSEC3 that are not of 20 bytes.
 func FuzzAgainstMiekg(f *testing.F) {
 	for _, s := range seeds {
 		f.Add(s)
@@ -157,19 +166,32 @@ func FuzzAgainstMiekg(f *testing.F) {
 	for name, text := range samples {
 		f.Add("host.example. 300 IN " + name + " " + text)
 	}
+	for _, c := range ownSamples {
+		f.Add("host.example. 300 IN " + c.text)
+	}
 	f.Fuzz(func(t *testing.T, z string) {
 		const cr, bom = "\r", "\ufeff"
 		upper := strings.ToUpper(z)
+		for _, s := range fourteenDigits.FindAllString(z, -1) {
+			if s >= "21060207062816" {
+				return
+			}
+		}
 		if strings.Contains(upper, "SOA") || strings.Contains(upper, "$GENERATE") || strings.ContainsAny(z, cr+bom) {
 			return
 		}
 		var got, want []string
+		skip := false
 		r := newReader(Options{Origin: exampleOrg, TTL: 60, Read: files{"z": z}.read}, func(rec *Record) {
-			got = append(got, strings.ToLower(unpack(t, rec).String()))
+			rr := unpack(t, rec)
+			got = append(got, strings.ToLower(rr.String()))
+			if n, ok := rr.(*dns.NSEC3); ok && n.HashLength != 20 {
+				skip = true
+			}
 		})
 		r.steps = 100
 		r.readAll("z")
-		if r.errs != nil || len(got) == 0 {
+		if skip || r.errs != nil || len(got) == 0 {
 			return
 		}
 		zp := dns.NewZoneParser(strings.NewReader(z), "example.org.", "")

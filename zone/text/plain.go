@@ -141,10 +141,12 @@ func appendField(dst []byte, kind byte, text, origin string) ([]byte, bool) {
 	return dst, false
 }
 
-// parseTime reads YYYYMMDDHHmmSS from 1970 to 2106.
+// parseTime reads YYYYMMDDHHmmSS from 1970, or seconds since then. Signatures
+// have times modulo 2^32 (RFC 4034 section 3.1.5), and so have those after 2106.
 func parseTime(s string) (seconds uint32, ok bool) {
 	if len(s) != 14 {
-		return 0, false
+		n, err := strconv.ParseUint(s, 10, 32)
+		return uint32(n), err == nil
 	}
 	for i := range len(s) {
 		if !isDigit(s[i]) {
@@ -159,7 +161,7 @@ func parseTime(s string) (seconds uint32, ok bool) {
 		return 0, false
 	}
 	unix := at.Unix()
-	return uint32(unix), unix >= 0 && unix>>32 == 0
+	return uint32(unix), unix >= 0
 }
 
 // appendStrings appends character strings (RFC 1035 section 3.3).

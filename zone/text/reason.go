@@ -2,13 +2,11 @@ package text
 
 import (
 	"cmp"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
-	"github.com/miekg/dns"
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
@@ -59,7 +57,6 @@ var fields = map[string]struct {
 	"Pref":              {a16bit, "preference"},
 	"Preference":        {a16bit, "preference"},
 	"Priority":          {a16bit, "priority"},
-	"priority":          {a16bit, "priority"},
 	"Weight":            {a16bit, "weight"},
 	"Port":              {a16bit, "port"},
 	"Order":             {a16bit, "order"},
@@ -67,7 +64,7 @@ var fields = map[string]struct {
 	"KeyTag":            {a16bit, "key tag"},
 	"Iterations":        {a16bit, "iterations"},
 	"flags":             {a16bit, "flags"},
-	"Flag":              {an8bit, "flags"},
+	"Flags":             {a16bit, "flags"},
 	"Protocol":          {an8bit, "protocol"},
 	"Algorithm":         {an8bit, "algorithm"},
 	"DigestType":        {an8bit, "digest type"},
@@ -85,20 +82,13 @@ var fields = map[string]struct {
 }
 
 // reason says in our words why miekg/dns could not parse data of type t.
-func reason(t dnswire.Type, tokens []token, origin string, err error) error {
+func reason(t dnswire.Type, origin string, err error) error {
 	what, item := dissect(err)
 	bare := func(format string, args ...any) error {
 		return fmt.Errorf("%s: "+format, append([]any{t}, args...)...)
 	}
 	if what == "garbage after rdata" {
 		return bare("unexpected %s after the data", cite(item))
-	}
-	if t == dnswire.TypeSVCB || t == dnswire.TypeHTTPS {
-		for _, tok := range tokens[min(2, len(tokens)):] {
-			if err := badParam(tok.text); err != nil {
-				return bare("%w", err)
-			}
-		}
 	}
 	name, known := strings.CutPrefix(what, "bad ")
 	if !known {
@@ -108,6 +98,9 @@ func reason(t dnswire.Type, tokens []token, origin string, err error) error {
 	f := fields[name]
 	if name == "Txt" && t == 17 { // RP; of other types it is text
 		f.kind, f.word = aName, "text name"
+	}
+	if name == "Flags" && (t == typeNSEC3 || t == dnswire.TypeNSEC3PARAM) {
+		f.kind = an8bit
 	}
 	switch f.kind {
 	case aName:
@@ -129,8 +122,6 @@ func reason(t dnswire.Type, tokens []token, origin string, err error) error {
 	switch {
 	case what == "" && (t == typeIPSECKEY || t == typeAMTRELAY):
 		return bare("gateway %s is not of the gateway's type", cite(item))
-	case what == "" && t == typeAPL:
-		return bare("%s is not an address family, a colon, an address and a prefix length", cite(item))
 	case known && name != "":
 		return bare("bad %s: %s", strings.ToLower(name), cite(item))
 	}
@@ -168,53 +159,6 @@ func dissect(err error) (what, item string) {
 	return strings.TrimSpace(s), ""
 }
 
-// badParam says what is wrong with a parameter of SVCB, or nothing: miekg/dns
-// loses what it found.
-func badParam(s string) error {
-	key, value, _ := strings.Cut(s, "=")
-	value = strings.Trim(value, `"`)
-	list := func(what string, kind byte) error {
-		for _, item := range strings.Split(value, ",") {
-			if _, ok := appendField(nil, kind, item, ""); !ok {
-				return fmt.Errorf("%s: %s is not an %s address", key, cite(item), what)
-			}
-		}
-		return nil
-	}
-	switch key {
-	case "port":
-		if _, err := strconv.ParseUint(value, 10, 16); err != nil {
-			return fmt.Errorf("port: %s is not a number from 0 to 65535", cite(value))
-		}
-	case "ipv4hint":
-		return list("IPv4", '4')
-	case "ipv6hint":
-		return list("IPv6", '6')
-	case "no-default-alpn", "ohttp":
-		if value != "" {
-			return fmt.Errorf("%s: takes no value", key)
-		}
-	case "alpn":
-		if value == "" || strings.HasPrefix(value, ",") || strings.HasSuffix(value, ",") || strings.Contains(value, ",,") {
-			return errors.New("alpn: a protocol without a name")
-		}
-	case "ech":
-		if _, err := base64.StdEncoding.DecodeString(value); err != nil {
-			return errors.New("ech: not base64")
-		}
-	case "mandatory", "dohpath":
-	default:
-		n, err := strconv.ParseUint(strings.TrimPrefix(key, "key"), 10, 16)
-		switch {
-		case !strings.HasPrefix(key, "key") || err != nil || n == 65535 || key != fmt.Sprintf("key%d", n):
-			return fmt.Errorf("no parameter %s", cite(key))
-		case n <= 8:
-			return fmt.Errorf("%s: write it as %s", key, dns.SVCBKey(n))
-		}
-	}
-	return nil
-}
-
 // messages are what miekg/dns says of data that it cannot pack or unpack, in
 // our words.
 var messages = []struct{ theirs, ours string }{
@@ -222,8 +166,6 @@ var messages = []struct{ theirs, ours string }{
 	{"bad rdata", "the data are longer than 65535 bytes, or have a bad name"},
 	{"buffer size too small", "the data end too early, or are longer than 65535 bytes"},
 	{"bad rdlength", "the data have another length than the type"},
-	{"repeated SVCB keys are not allowed", "a parameter is there twice"},
-	{"SVCB keys not in strictly increasing order", "the parameters are not in ascending order"},
 	{"overflow unpacking", "the data end too early"},
 	{"illegal base64 data", "not base64"},
 	{"encoding/hex: ", "not hexadecimal: "},

@@ -290,7 +290,7 @@ z:11: "$TTL": a directive begins its line, with no white space before it
 z:12: no record type "TYPE70000"
 z:13: class NONE: the class of a zone is IN
 z:14: A: "x" is not an IPv4 address`},
-		{"types that are not data", files{"z": "a 1 TYPE0 \\# 0\na 1 OPT \\# 0\na 1 NXNAME \\# 0\na 1 TKEY x\na 1 TSIG x\na 1 IXFR x\na 1 AXFR x\na 1 MAILB x\na 1 MAILA x\na 1 ANY x\na 1 TYPE65535 \\# 0\na 1 TYPE200 \\# 0\na 1 NULL x\na 1 WKS 192.0.2.1 TCP 25\na 1 TYPE65280 x"}, `
+		{"types that are not data", files{"z": "a 1 TYPE0 \\# 0\na 1 OPT \\# 0\na 1 NXNAME \\# 0\na 1 TKEY x\na 1 TSIG x\na 1 IXFR x\na 1 AXFR x\na 1 MAILB x\na 1 MAILA x\na 1 ANY x\na 1 TYPE65535 \\# 0\na 1 TYPE200 \\# 0\na 1 NULL x\na 1 A6 0 ::1\na 1 TYPE65280 x"}, `
 z:1: type TYPE0 is not of data in a zone
 z:2: type OPT is not of data in a zone
 z:3: type NXNAME is not of data in a zone
@@ -304,7 +304,7 @@ z:10: type ANY is not of data in a zone
 z:11: type TYPE65535 is not of data in a zone
 z:12: type TYPE200 is not of data in a zone
 z:13: the data of type NULL are written as \#, their length and hexadecimal digits (RFC 3597 section 5)
-z:14: the data of type WKS are written as \#, their length and hexadecimal digits (RFC 3597 section 5)
+z:14: the data of type A6 are written as \#, their length and hexadecimal digits (RFC 3597 section 5)
 z:15: the data of type TYPE65280 are written as \#, their length and hexadecimal digits (RFC 3597 section 5)`},
 		{"RFC 3597", files{"z": `a 1 TYPE65280 \#
 a 1 TYPE65280 \# x
@@ -408,7 +408,7 @@ z:26: DS: digest type 2 has 32 bytes, and not 2
 z:27: DS: the data are incomplete: 3 of 4 items
 z:28: DS: not hexadecimal: odd length hex string
 z:29: DNSKEY: not base64
-z:30: RRSIG: "x" is not a time such as 20300131235959, up to 2106
+z:30: RRSIG: "x" is not a time such as 20300131235959, nor seconds since 1970 up to 4294967295
 z:31: NAPTR: the data are incomplete: 3 of 6 items
 z:32: X25: address "x" is not of digits
 z:33: GPOS: "NaN" is not a decimal number
@@ -418,18 +418,140 @@ z:36: LOC: not degrees, minutes, seconds and one of E and W
 z:37: LOC: not an altitude and up to three sizes after the position
 z:38: LOC: "Inf" is not metres
 z:39: LOC: altitude 99999999m is not from -100000 to 42849672.95 metres
-z:40: APL: unrecognized APL family: "3:1.2.3.4/5"
-z:41: APL: missing colon in APL field: "x"
+z:40: APL: "3:1.2.3.4/5" is not an address family of 1 or 2, a colon, an address, a slash and a prefix length
+z:41: APL: "x" is not an address family of 1 or 2, a colon, an address, a slash and a prefix length
 z:42: IPSECKEY: gateway "2001:db8::1" is not of the gateway's type
 z:43: EUI48: bad address: "00-00"
 z:44: L64: "1:2:3" is not four groups of hexadecimal digits
 z:45: NID: "1:2:3:12345" is not four groups of hexadecimal digits
 z:46: NSEC: no record type "NOTYPE"
 z:47: UINFO: unexpected "b" after the data`},
-		{"strings", files{"z": "a 1 TXT " + strings.Repeat("x", 256) + "\na 1 TXT \"" + strings.Repeat(`\\120`, 256) + "\"\na 1 CAA 0 issue " + strings.Repeat("x", 256) + "\na 1 TXT" + strings.Repeat(" "+strings.Repeat("x", 255), 256) + "\na 1 TXT" + strings.Repeat(" "+strings.Repeat("x", 255), 255) + "\n"}, `
+		{"data that we read ourselves", files{"z": `a 1 WKS 192.0.2.1
+a 1 WKS ::1 6 25
+a 1 WKS 192.0.2.1 icmp 25
+a 1 WKS 192.0.2.1 tcp smtp
+a 1 WKS 192.0.2.1 tcp 65536
+a 1 WKS \# 4 c0000201
+a 1 DSYNC CDS NOTIFY 53
+a 1 DSYNC JUNK NOTIFY 53 b
+a 1 DSYNC CDS JUNK 53 b
+a 1 DSYNC CDS NOTIFY 65567 b
+a 1 DSYNC CDS NOTIFY 53 b..c
+a 1 DSYNC \# 3 003b01
+a 1 DSYNC \# 7 003b010035 0000
+a 1 DSYNC \# 7 003b010035 c000
+a 1 NSAP 4700
+a 1 NSAP 0x470
+a 1 NSAP 0x
+a 1 HHIT ?
+a 1 WALLET
+a 1 WALLET a"b"
+a 1 WALLET \# 2 0261
+a 1 CAA 0 "issue" x
+a 1 CAA 0 ` + strings.Repeat("a", 256) + ` x
+a 1 CAA \# 3 000578
+a 1 CAA \# 4 00012d78
+a 1 CAA \# 3 00ff61
+a 1 URI 1 65536 x
+a 1 URI \# 3 000100
+a 1 APL 1:192.0.2.0/33
+a 1 APL 1:2001:db8::/32
+a 1 APL 2:fe80::1%eth0/64
+a 1 APL \# 5 0001 18 02 c0
+a 1 APL \# 6 0001 18 02 c000
+a 1 APL \# 5 0001 21 01 c0
+a 1 APL \# 3 0001 21
+a 1 DNSKEY 256 3 RSA AA==
+a 1 DNSKEY 256 3 256 AA==
+a 1 DNSKEY ZONE 3 8 AA==
+a 1 DS 1 RSA 9 abcd
+a 1 CERT X 0 0 AA==
+a 1 CERT 65536 0 0 AA==
+a 1 CERT IPIX 0 0 AA==
+a 1 CERT PKIX 0 NONE AA==
+a 1 RRSIG A 8 2 300 4294967296 0 1 . AA==
+a 1 RRSIG A 8 2 300 20300230000000 0 1 . AA==
+a 1 RRSIG A 8 2 300 19691231235959 0 1 . AA==
+a 1 RRSIG A 8 2 300 0 210602070628160 1 . AA==
+a 1 CDS 1 0 0 0
+a 1 CDNSKEY 0 3 8 0
+a 1 NSEC3 1 0 0 - CPNMU A
+a 1 NSEC3 2 0 0 - CPNMU=== A
+a 1 NSEC3 2 0 0 - C
+a 1 NSEC3 1 256 0 - CPNMU A
+a 1 NSEC3 \# 11 01000000 00 03 666f6f 0000
+a 1 SSHFP 4 2 abcd
+a 1 ZONEMD 1 1 9 abcd
+a 1 ZONEMD 1 1 1 000102030405060708090a0b0c
+a 1 IPSECKEY 0 4 0 .
+a 1 AMTRELAY 0 0 4 .
+a 1 DSYNC \# 262 003b010035` + strings.Repeat(" 3f"+strings.Repeat("61", 63), 4) + ` 00
+a 1 SVCB 1 . key9=` + strings.Repeat("x", 65536)}, `
+z:1: WKS: the data are incomplete: 1 of 2 items
+z:2: WKS: "::1" is not an IPv4 address
+z:3: WKS: protocol "icmp" is not tcp, udp or a number from 0 to 255
+z:4: WKS: port "smtp" is not a number from 0 to 65535
+z:5: WKS: port "65536" is not a number from 0 to 65535
+z:6: WKS: the data end too early
+z:7: DSYNC: the data are incomplete: 3 of 4 items
+z:8: DSYNC: no record type "JUNK"
+z:9: DSYNC: scheme "JUNK" is not NOTIFY or a number from 0 to 255
+z:10: DSYNC: port "65567" is not a number from 0 to 65535
+z:11: DSYNC: target "b..c": an empty label
+z:12: DSYNC: the data end too early
+z:13: DSYNC: the data have another length than the type
+z:14: DSYNC: a name is compressed, or has a label longer than 63 bytes
+z:15: NSAP: "4700" does not begin with 0x
+z:16: NSAP: not hexadecimal: odd length hex string
+z:17: NSAP: the data end too early
+z:18: HHIT: not base64
+z:19: the record has no data
+z:20: WALLET: a " in the middle of "a\"b\"": put it all into quotes, or \ before the "
+z:21: WALLET: the data end too early
+z:22: CAA: "issue": only text is written in quotes
+z:23: CAA: tag "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..." is longer than 255 bytes
+z:24: CAA: the data end too early
+z:25: CAA: tag "-" is not of letters and digits
+z:26: CAA: the data end too early
+z:27: URI: weight "65536" is not a number from 0 to 65535
+z:28: URI: the data end too early
+z:29: APL: prefix length "33" is not a number from 0 to 32
+z:30: APL: "2001:db8::" is not an address of family 1
+z:31: APL: "fe80::1%eth0" is not an address of family 2
+z:32: APL: the data end too early
+z:33: APL: an address ends with a zero byte (RFC 3123 section 4)
+z:34: APL: an address or a prefix is longer than family 1 has them
+z:35: APL: the data end too early
+z:36: DNSKEY: algorithm "RSA" is not a number from 0 to 255 or a mnemonic such as RSASHA256
+z:37: DNSKEY: algorithm "256" is not a number from 0 to 255 or a mnemonic such as RSASHA256
+z:38: DNSKEY: flags "ZONE" is not a number from 0 to 65535
+z:39: DS: algorithm "RSA" is not a number from 0 to 255 or a mnemonic such as RSASHA256
+z:40: CERT: type "X" is not a number from 0 to 65535 or a mnemonic such as PKIX
+z:41: CERT: type "65536" is not a number from 0 to 65535 or a mnemonic such as PKIX
+z:42: CERT: type "IPIX" is not a number from 0 to 65535 or a mnemonic such as PKIX
+z:43: CERT: algorithm "NONE" is not a number from 0 to 255 or a mnemonic such as RSASHA256
+z:44: RRSIG: "4294967296" is not a time such as 20300131235959, nor seconds since 1970 up to 4294967295
+z:45: RRSIG: "20300230000000" is not a time such as 20300131235959, nor seconds since 1970 up to 4294967295
+z:46: RRSIG: "19691231235959" is not a time such as 20300131235959, nor seconds since 1970 up to 4294967295
+z:47: RRSIG: "210602070628160" is not a time such as 20300131235959, nor seconds since 1970 up to 4294967295
+z:48: CDS: not hexadecimal: odd length hex string
+z:49: CDNSKEY: not base64
+z:50: NSEC3: hash algorithm 1 has 20 bytes, and not 3
+z:51: NSEC3: hash "CPNMU===" is not base32 without padding
+z:52: NSEC3: hash "C" is not base32 without padding
+z:53: NSEC3: flags "256" is not a number from 0 to 255
+z:54: NSEC3: empty NSEC(3) block in type bitmap
+z:55: SSHFP: fingerprint type 2 has 32 bytes, and not 2
+z:56: ZONEMD: the digest is shorter than 12 bytes (RFC 8976 section 2.2.4)
+z:57: ZONEMD: hash algorithm 1 has 48 bytes, and not 13
+z:58: IPSECKEY: gateway type "4" is not a number from 0 to 3
+z:59: AMTRELAY: gateway type "4" is not a number from 0 to 3
+z:60: DSYNC: the name is longer than 255 bytes
+z:61: SVCB: the data are longer than 65535 bytes`},
+		{"strings", files{"z": "a 1 TXT " + strings.Repeat("x", 256) + "\na 1 TXT \"" + strings.Repeat(`\\120`, 256) + "\"\na 1 CAA 0 issue " + strings.Repeat("x", 65536-7) + "\na 1 TXT" + strings.Repeat(" "+strings.Repeat("x", 255), 256) + "\na 1 TXT" + strings.Repeat(" "+strings.Repeat("x", 255), 255) + "\n"}, `
 z:1: TXT: a string is longer than 255 bytes: divide it into several
 z:2: TXT: a string is longer than 255 bytes: divide it into several
-z:3: CAA: a value of more than 255 bytes is written as \#, the length of the data and hexadecimal digits (RFC 3597 section 5)
+z:3: CAA: the data are longer than 65535 bytes
 z:4: TXT: the data are longer than 65535 bytes, or have a bad name`},
 		{"parameters of SVCB", files{"z": `a 1 HTTPS 1
 a 1 HTTPS x .
@@ -453,30 +575,110 @@ a 1 HTTPS 1 . key3=1
 a 1 HTTPS 1 . key65535=1
 a 1 HTTPS 1 . key7777="a"key7778=b
 a 1 HTTPS 1 . "port=1"
-a 1 HTTPS 1 a..b`}, `
+a 1 HTTPS 1 a..b
+a 1 HTTPS 1 . ipv4hint=192.0.2.1,
+a 1 HTTPS 1 . ipv4hint="192.0.2.1,"
+a 1 HTTPS 1 . ipv4hint=,192.0.2.1
+a 1 HTTPS 1 . ipv4hint=192.0.2.1,,192.0.2.2
+a 1 HTTPS 1 . ipv4hint=\049.2.3.4
+a 1 HTTPS 1 . ipv6hint=
+a 1 HTTPS 1 . ipv6hint="2001:db8::1,"
+a 1 HTTPS 1 . ipv6hint=fe80::1%eth0
+a 1 HTTPS 1 . mandatory=port, port=1
+a 1 HTTPS 1 . dohpath
+a 1 HTTPS 1 . dohpath=
+a 1 HTTPS 1 . dohpath=""
+a 1 HTTPS 1 . dohpath=/dns-query
+a 1 HTTPS 1 . dohpath=dns-query{?dns}
+a 1 HTTPS 1 . dohpath=/q{?dnss,xdns}
+a 1 HTTPS 1 . dohpath=/q{?dns
+a 1 HTTPS 1 . dohpath=/\255{?dns}
+a 1 HTTPS 1 . ohttp=x
+a 1 HTTPS 1 . no-default-alpn=h2
+a 1 HTTPS 1 . alpn=h2,
+a 1 HTTPS 1 . alpn=h\\2
+a 1 HTTPS 1 . alpn=` + strings.Repeat("x", 256) + `
+a 1 HTTPS 1 . alpn="h2",h3
+a 1 HTTPS 1 . alpn=h2,"h3"
+a 1 HTTPS 1 . PORT=1
+a 1 HTTPS 1 . key07=1
+a 1 HTTPS 1 . "port"=1
+a 1 HTTPS 1 . port
+a 1 HTTPS \# 8 0001 00 0003 0002 01
+a 1 HTTPS \# 5 0001 00 0003
+a 1 HTTPS \# 4 0001 c000
+a 1 HTTPS \# 2 0001
+a 1 HTTPS \# 1 00
+a 1 HTTPS \# 9 0001 00 ffff 0002 0101
+a 1 HTTPS \# 8 0001 00 0000 0001 03
+a 1 HTTPS \# 17 0001 00 0000 0004 0003 0001 0003 0002 0001
+a 1 HTTPS \# 8 0001 00 0001 0001 00
+a 1 HTTPS \# 9 0001 00 0001 0002 0268
+a 1 HTTPS \# 8 0001 00 0004 0001 01
+a 1 HTTPS \# 8 0001 00 0006 0001 01`}, `
 z:1: HTTPS: the data are incomplete: 1 of 2 items
 z:2: HTTPS: priority "x" is not a number from 0 to 65535
-z:3: HTTPS: a parameter is there twice
+z:3: HTTPS: port is there twice
 z:4: HTTPS: mandatory: lists alpn, which is absent
 z:5: HTTPS: mandatory: lists itself
 z:6: HTTPS: mandatory: lists port twice
 z:7: HTTPS: mandatory: lists no key
-z:8: HTTPS: mandatory: lists what is not a key
+z:8: HTTPS: mandatory: no parameter "foo"
 z:9: HTTPS: no-default-alpn: alpn is absent
 z:10: HTTPS: alpn: is empty
 z:11: HTTPS: alpn: a protocol without a name
 z:12: HTTPS: port: "65536" is not a number from 0 to 65535
-z:13: HTTPS: ipv4hint: "" is not an IPv4 address
+z:13: HTTPS: ipv4hint: is empty
 z:14: HTTPS: ipv4hint: "2001:db8::1" is not an IPv4 address
 z:15: HTTPS: ipv6hint: "192.0.2.1" is not an IPv6 address
 z:16: HTTPS: ech: is empty
 z:17: HTTPS: ech: not base64
 z:18: HTTPS: no parameter "foo"
-z:19: HTTPS: key3: write it as port
+z:19: HTTPS: port: has 2 bytes, and not 1
 z:20: HTTPS: no parameter "key65535"
-z:21: HTTPS: bad value quotation: "key7778=b"
+z:21: HTTPS: key7777: "key7778=b" stands behind the quotes: a space ends a parameter
 z:22: HTTPS: "port=1": only text is written in quotes
-z:23: HTTPS: target "a..b": an empty label`},
+z:23: HTTPS: target "a..b": an empty label
+z:24: HTTPS: ipv4hint: an empty item in "192.0.2.1,"
+z:25: HTTPS: ipv4hint: an empty item in "192.0.2.1,"
+z:26: HTTPS: ipv4hint: an empty item in ",192.0.2.1"
+z:27: HTTPS: ipv4hint: an empty item in "192.0.2.1,,192.0.2.2"
+z:28: HTTPS: ipv4hint: takes no \
+z:29: HTTPS: ipv6hint: is empty
+z:30: HTTPS: ipv6hint: an empty item in "2001:db8::1,"
+z:31: HTTPS: ipv6hint: "fe80::1%eth0" is not an IPv6 address
+z:32: HTTPS: mandatory: an empty item in "port,"
+z:33: HTTPS: dohpath: is empty
+z:34: HTTPS: dohpath: is empty
+z:35: HTTPS: dohpath: is empty
+z:36: HTTPS: dohpath: without the variable dns, as in /dns-query{?dns} (RFC 9461 section 5)
+z:37: HTTPS: dohpath: not a path that begins with /
+z:38: HTTPS: dohpath: without the variable dns, as in /dns-query{?dns} (RFC 9461 section 5)
+z:39: HTTPS: dohpath: a { without its }
+z:40: HTTPS: dohpath: not UTF-8
+z:41: HTTPS: ohttp: takes no value
+z:42: HTTPS: no-default-alpn: takes no value
+z:43: HTTPS: alpn: a protocol without a name
+z:44: HTTPS: alpn: a \ in a list stands before a comma or another \ (RFC 9460 appendix A.1)
+z:45: HTTPS: alpn: a protocol is longer than 255 bytes
+z:46: HTTPS: alpn: ",h3" stands behind the quotes: a space ends a parameter
+z:47: HTTPS: alpn: a " in the middle of the value: put it all into quotes, or \ before the "
+z:48: HTTPS: no parameter "PORT"
+z:49: HTTPS: no parameter "key07"
+z:50: HTTPS: "port": only text is written in quotes
+z:51: HTTPS: port: "" is not a number from 0 to 65535
+z:52: HTTPS: the data end too early
+z:53: HTTPS: the data end too early
+z:54: HTTPS: a name is compressed, or has a label longer than 63 bytes
+z:55: HTTPS: the data end too early
+z:56: HTTPS: the data end too early
+z:57: HTTPS: no parameter "key65535"
+z:58: HTTPS: mandatory: not of keys of 2 bytes
+z:59: HTTPS: mandatory: the keys are not in ascending order
+z:60: HTTPS: alpn: a protocol without a name
+z:61: HTTPS: alpn: the data end too early
+z:62: HTTPS: ipv4hint: not of addresses of 4 bytes
+z:63: HTTPS: ipv6hint: not of addresses of 16 bytes`},
 		{"directives", files{"z": "$ORIGIN\n$ORIGIN a b\n$ORIGIN a..b\nx 1 A y\nx 1 A 192.0.2.1\n$ORIGIN ok.\n$TTL\n$TTL x\n$TTL 2147483648\n$TTL 1 2\n$FOO\n$\n$INCLUDE\n$INCLUDE a b c\n$INCLUDE none a..b\n$INCLUDE none\n$INCLUDE \"\"\n$ORIGIN \"\n"}, `
 z:1: $ORIGIN: takes one name
 z:2: $ORIGIN: takes one name
@@ -648,7 +850,26 @@ func BenchmarkReadOthers(b *testing.B) {
 	const n = 10_000
 	var text strings.Builder
 	for i := range n {
+		fmt.Fprintf(&text, "host%d 300 IN HINFO \"PC %d\" \"OS\"\n", i, i)
+	}
+	in := files{"z": text.String()}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, errs := ReadFile("z", Options{Origin: exampleOrg, Read: in.read}, func(*Record) {}); errs != nil {
+			b.Fatal(errs)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/record")
+}
+
+// BenchmarkReadOwn reads records that we parse ourselves, and that are not
+// plain.
+func BenchmarkReadOwn(b *testing.B) {
+	const n = 10_000
+	var text strings.Builder
+	for i := range n / 2 {
 		fmt.Fprintf(&text, "host%d 300 IN CAA 0 issue \"ca.example; account=%d\"\n", i, i)
+		fmt.Fprintf(&text, "host%d 300 IN HTTPS 1 . alpn=h2,h3 port=%d ipv4hint=192.0.2.1\n", i, i)
 	}
 	in := files{"z": text.String()}
 	b.ReportAllocs()

@@ -2,6 +2,7 @@ package text
 
 import (
 	"bytes"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -158,10 +159,20 @@ func unpack(t testing.TB, r *Record) dns.RR {
 		Ttl: r.TTL, Rdlength: uint16(len(r.Data)),
 	}
 	rr, n, err := dns.UnpackRRWithHeader(h, r.Data, 0)
+	if err != nil && isNarrow(err) {
+		return &dns.RFC3597{Hdr: h, Rdata: hex.EncodeToString(r.Data)}
+	}
 	if err != nil || n != len(r.Data) {
 		t.Fatalf("%s %s %x: %v, %d bytes read", r.Owner, r.Type, r.Data, err, n)
 	}
 	return rr
+}
+
+// isNarrow is whether err is of data that are sound, and that miekg/dns does not
+// take: an ipv6hint of an IPv4 address within IPv6, an APL of another family.
+func isNarrow(err error) bool {
+	s := err.Error()
+	return strings.Contains(s, "bad svcbipv6hint: expected ipv6, got ipv4") || strings.Contains(s, "unrecognized APL address family")
 }
 
 func TestUnknownTypes(t *testing.T) {
@@ -178,8 +189,7 @@ func TestUnknownTypes(t *testing.T) {
 		{`a NULL \# 0`, 10, ""},
 		{`a APL`, 42, ""},
 		{`a APL \# 0`, 42, ""},
-		{`a WKS \# 5 c000020106`, 11, "\xc0\x00\x02\x01\x06"},
-		{`a DSYNC \# 3 003b01`, 66, "\x00\x3b\x01"},
+		{`a A6 \# 1 80`, 38, "\x80"},
 		{`a TXT \# 2 0178`, 16, "\x01x"},
 		{`a CAA \# 308 00057469737375 ` + strings.Repeat("61", 301), 257, ""},
 	} {
