@@ -23,7 +23,7 @@ func (r *reader) entry(f *file, e *entry) error {
 	if e.blank {
 		if f.owner == "" && !f.lost {
 			f.lost = true
-			return errors.New("no owner: the line begins with white space, and no record in this file is before it")
+			return errors.New("no owner: the line begins with white space, and no record is before it")
 		}
 		return r.record(f, e.tokens)
 	}

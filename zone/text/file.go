@@ -77,14 +77,17 @@ func (r *reader) open(f *file) (string, error) {
 	return text, err
 }
 
-// include reads another file. The origin, owner and TTLs of f are f's own and
-// so as before when it ends.
+// include reads another file. It begins with the origin, owner and TTLs of f;
+// those of f are f's own and so as before when it ends.
 func (r *reader) include(f *file, args []token) error {
 	if len(args) != 1 && len(args) != 2 || args[0].text == "" {
 		return errors.New("takes the path of a file and, if wanted, an origin")
 	}
 	path := args[0].text
-	sub := &file{name: path, from: f, origin: f.origin, blind: f.blind, stated: f.stated, last: f.last}
+	sub := &file{
+		name: path, from: f, origin: f.origin, blind: f.blind,
+		owner: f.owner, lost: f.lost, stated: f.stated, last: f.last,
+	}
 	if !filepath.IsAbs(path) {
 		sub.name = filepath.Join(filepath.Dir(f.name), path)
 	}

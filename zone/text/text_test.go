@@ -166,6 +166,21 @@ func TestReadFile(t *testing.T) {
 			nil, // set below
 		},
 		{
+			"the owner before $INCLUDE",
+			files{
+				"z": "a 1 A 192.0.2.1\n$INCLUDE y\n 1 A 192.0.2.2\n$INCLUDE y abs.",
+				"y": " 1 A 192.0.2.3\nb 1 A 192.0.2.4",
+			},
+			[]string{
+				"z:1 a.example.org. 1 A 192.0.2.1",
+				"y:1 a.example.org. 1 A 192.0.2.3",
+				"y:2 b.example.org. 1 A 192.0.2.4",
+				"z:3 a.example.org. 1 A 192.0.2.2",
+				"y:1 a.example.org. 1 A 192.0.2.3",
+				"y:2 b.abs. 1 A 192.0.2.4",
+			},
+		},
+		{
 			"$INCLUDE",
 			files{
 				"z":          "$ORIGIN x\n$TTL 5\na A 192.0.2.1\n$INCLUDE sub/one\n A 192.0.2.2\n$include \"sub/one\" y.example. ; again\nb A 192.0.2.3",
@@ -260,7 +275,7 @@ z:1: syntax: ( is not closed
 z:7: A: "x" is not an IPv4 address
 z:8: syntax: ( is not closed`},
 		{"owners", files{"z": " 1 A 192.0.2.1\n 1 A 192.0.2.1\n 1 A x\na..b 1 A x\n 1 A 192.0.2.1\n.a 1 A x\n" + long + " 1 A x\n" + name + " 1 A x\n\"a\" 1 A x\nwww\n$ORIGIN .\nlast 1 A 192.0.2.1"}, `
-z:1: no owner: the line begins with white space, and no record in this file is before it
+z:1: no owner: the line begins with white space, and no record is before it
 z:3: A: "x" is not an IPv4 address
 z:4: owner: name "a..b": an empty label
 z:6: owner: name ".a": an empty label
@@ -705,7 +720,6 @@ z:4: $INCLUDE: "d/none": file does not exist
 z:5: $INCLUDE: "z" includes itself
 a:1: A: "x" is not an IPv4 address
 a:3: A: "y" is not an IPv4 address
-b:1: no owner: the line begins with white space, and no record in this file is before it
 b:2: $INCLUDE: "a" includes itself
 b:3: A: "z" is not an IPv4 address`},
 		{"depth", files{
@@ -792,8 +806,12 @@ func TestRecordsAfterErrors(t *testing.T) {
 			"i 1 A 192.0.2.17",
 			"$ORIGIN \"",
 			"j 1 A 192.0.2.19", // lost
+			"$ORIGIN ok.",
+			"k..l 1 A 192.0.2.21", // lost
+			"$INCLUDE x",          // lost, but for the second
 		}, "\n"),
 		"y": "y 1 A 192.0.2.20",
+		"x": " 1 A 192.0.2.22\nm 1 A 192.0.2.23",
 	}
 	got, _, errs := in.show(t)
 	want := []string{
@@ -802,11 +820,12 @@ func TestRecordsAfterErrors(t *testing.T) {
 		"z:7 e.example.org. 1 A 192.0.2.7",
 		"y:1 y.abs. 1 A 192.0.2.20",
 		"z:17 i.ok. 1 A 192.0.2.17",
+		"x:2 m.ok. 1 A 192.0.2.23",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if len(errs) != 6 {
+	if len(errs) != 7 {
 		t.Errorf("errors\n%v", errs)
 	}
 }
