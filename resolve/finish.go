@@ -71,9 +71,14 @@ func (s *Snapshot) fit(m *message, q *dnswire.Query, c *Scratch) {
 		o.EDEText, o.ReportChannel = "", ""
 		opt = o.Len()
 	}
-	if nsid := o.NSID; size+opt > limit && nsid != "" {
-		if o.NSID = ""; size+o.Len() > limit {
-			o.NSID = nsid // something else has to go
+	if size+opt > limit {
+		// Nor is the extended error itself, nor the server's name.
+		ede, nsid := o.EDE, o.NSID
+		if o.EDE = 0; size+o.Len() > limit {
+			o.NSID = ""
+		}
+		if size+o.Len() > limit {
+			o.EDE, o.NSID = ede, nsid // something else has to go
 		}
 		opt = o.Len()
 	}
