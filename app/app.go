@@ -18,10 +18,13 @@ import (
 
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/admin"
+	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/server"
 	"github.com/rhumb-dns/rhumb/source"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/store"
+	"github.com/rhumb-dns/rhumb/table"
+	"github.com/rhumb-dns/rhumb/zone"
 )
 
 // Options are what the process is started with.
@@ -274,11 +277,57 @@ func (a *App) reload(by string) error {
 	a.note(err)
 	a.reloads.done(err, time.Now())
 	if err != nil {
-		a.log.Error("configuration not reloaded; the one in force stays", "by", by, "error", err)
+		a.refused(by, err)
 		return err
 	}
 	a.log.Info("configuration reloaded", "by", by, "took", time.Since(begin).Round(time.Millisecond).String())
 	return nil
+}
+
+// loggedErrors is how many errors of a refused reload are logged.
+const loggedErrors = 20
+
+// refused logs a reload that changed nothing, a line for each error.
+func (a *App) refused(by string, err error) {
+	const what = "configuration not reloaded; the one in force stays"
+	var all spec.Errors
+	if !errors.As(err, &all) || len(all) == 1 {
+		a.log.Error(what, "by", by, "error", err)
+		return
+	}
+	a.log.Error(what, "by", by, "errors", len(all))
+	for i, e := range all {
+		if i == loggedErrors {
+			a.log.Error("more errors: rhumb check says them all")
+			return
+		}
+		a.log.Error(e.Error())
+	}
+}
+
+// loggedZones is how many zones a reload is logged for.
+const loggedZones = 20
+
+// changed logs the zones whose static records are others than before.
+func (a *App) changed(before, now *table.Table) {
+	was := make(map[dnswire.Name]*zone.Data, len(before.Zones))
+	for i, z := range before.Zones {
+		was[z.Name] = before.Data(i)
+	}
+	logged := 0
+	for i, z := range now.Zones {
+		d, old := now.Data(i), was[z.Name]
+		if old == nil || old.Serial == d.Serial && old.Records == d.Records {
+			continue
+		}
+		if logged++; logged > loggedZones {
+			return
+		}
+		a.log.Info("zone changed", "zone", z.Text, "serial", d.Serial, "records", d.Records)
+		if int32(d.Serial-old.Serial) < 0 { // RFC 1982
+			a.log.Warn("the serial of a zone went backwards: secondaries and caches that go by it keep what they have", "zone", z.Text, "serial", d.Serial, "before", old.Serial)
+		}
+	}
 }
 
 func (a *App) replace() error {
@@ -286,7 +335,7 @@ func (a *App) replace() error {
 	if err != nil {
 		return err
 	}
-	before := a.engine.Spec().Warnings
+	before, was := a.engine.Spec().Warnings, a.engine.Snapshot().Table
 	if s.Node.DataDir != a.engine.Spec().Node.DataDir {
 		return errDataDir
 	}
@@ -313,6 +362,7 @@ func (a *App) replace() error {
 	sockets.Commit()
 	web.commit()
 	a.logging.set(s.Log)
+	a.changed(was, a.engine.Snapshot().Table)
 	for _, w := range s.Warnings {
 		if !slices.Contains(before, w) {
 			a.log.Warn(w.Error())

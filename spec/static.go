@@ -154,8 +154,12 @@ func (s *static) file(e *entry, ttl uint32) bool {
 			s.d.errs = append(s.d.errs, Error{File: s.files[i], Msg: "everybody can write this file: chmod o-w " + path})
 		}
 	}
-	for _, e := range errs {
-		s.d.errs = append(s.d.errs, Error{File: e.File, Line: e.Line, Msg: e.Msg})
+	for _, one := range errs {
+		if one.Line == 0 && one.File == shown { // the file as a whole
+			s.d.fail(e.val(), p, "%s: %s", name, one.Msg)
+			continue
+		}
+		s.d.errs = append(s.d.errs, Error{File: one.File, Line: one.Line, Msg: one.Msg})
 	}
 	return len(errs) == 0
 }
