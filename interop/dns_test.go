@@ -4,8 +4,6 @@ package interop
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -87,50 +85,5 @@ func TestKdig(t *testing.T) {
 		if !strings.Contains(out, w) {
 			t.Errorf("no %q over one connection in\n%s", w, out)
 		}
-	}
-}
-
-// TestUnbound asks through a resolver, which takes no answer that breaks a rule.
-func TestUnbound(t *testing.T) {
-	unbound := program(t, "unbound")
-	n := serve(t, config(t, zoneText()))
-	dir := t.TempDir()
-	port := freePort(t)
-	conf := filepath.Join(dir, "unbound.conf")
-	text := fmt.Sprintf(`server:
-  interface: 127.0.0.1
-  port: %s
-  username: ""
-  chroot: ""
-  directory: %q
-  pidfile: %q
-  use-syslog: no
-  do-daemonize: no
-  do-not-query-localhost: no
-  use-caps-for-id: yes
-  module-config: "iterator"
-  local-zone: "test." nodefault
-stub-zone:
-  name: "interop.test"
-  stub-addr: 127.0.0.1@%s
-remote-control:
-  control-enable: no
-`, port, dir, filepath.Join(dir, "pid"), n.port)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	background(t, unbound, "-d", "-c", conf)
-	r := &node{t: t, port: port}
-	r.until("192.0.2.1", "www.interop.test", "A")
-	r.until("2001:db8::1", "www.interop.test", "AAAA")
-	r.until("", "v4.interop.test", "AAAA")
-	if out := r.dig("v4.interop.test", "AAAA"); !strings.Contains(out, "status: NOERROR") || !strings.Contains(out, "SOA") {
-		t.Errorf("the resolver did not take the negative answer:\n%s", out)
-	}
-	if out := r.dig("many.interop.test", "A"); !strings.Contains(out, "ANSWER: 100,") {
-		t.Errorf("the resolver did not take the answer over TCP:\n%s", out)
-	}
-	if out := r.dig("none.interop.test", "A"); !strings.Contains(out, "status: NXDOMAIN") {
-		t.Errorf("the resolver did not take the NXDOMAIN:\n%s", out)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -20,10 +19,10 @@ import (
 
 var tlsLine = regexp.MustCompile(`msg="dns listens" address=127\.0\.0\.1:(\d+) transports=tls`)
 
-// TestKdigTLS asks over TLS, and has the certificate verified.
-func TestKdigTLS(t *testing.T) {
-	kdig := program(t, "kdig")
-	dir := t.TempDir()
+// certificate makes a certificate for ns1.interop.test, which signs itself, and
+// its key.
+func certificate(t *testing.T) (crt, secret string) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -41,33 +40,40 @@ func TestKdigTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string]string{}
-	for name, b := range map[string]*pem.Block{
-		"ns.crt": {Type: "CERTIFICATE", Bytes: cert}, "ns.key": {Type: "PRIVATE KEY", Bytes: der},
-	} {
-		files[name] = filepath.Join(dir, name)
-		if err := os.WriteFile(files[name], pem.EncodeToMemory(b), 0o600); err != nil {
-			t.Fatal(err)
+	dir := t.TempDir()
+	file := func(name string, b *pem.Block) string {
+		return write(t, filepath.Join(dir, name), string(pem.EncodeToMemory(b)))
+	}
+	return file("ns.crt", &pem.Block{Type: "CERTIFICATE", Bytes: cert}), file("ns.key", &pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+// tlsPort is where the node listens for TLS.
+func (n *node) tlsPort() string {
+	n.t.Helper()
+	// The line follows the one that serve waits for.
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		if line := tlsLine.FindStringSubmatch(n.logs()); line != nil {
+			return line[1]
 		}
 	}
-	n := serve(t, config(t, "dns: {listen: [127.0.0.1:0], tls: {listen: [127.0.0.1:0], cert: "+
-		files["ns.crt"]+", key: "+files["ns.key"]+"}}\n"+zoneText()))
-	// The line follows the one that serve waits for.
-	var line []string
-	for deadline := time.Now().Add(time.Minute); line == nil && time.Now().Before(deadline); {
-		line = tlsLine.FindStringSubmatch(n.logs())
-	}
-	if line == nil {
-		t.Fatalf("it does not listen for TLS:\n%s", n.logs())
-	}
-	out := output(t, kdig, "@127.0.0.1", "-p", line[1], "+tls-ca="+files["ns.crt"], "+tls-hostname=ns1.interop.test",
+	n.t.Fatalf("it does not listen for TLS:\n%s", n.logs())
+	return ""
+}
+
+// TestKdigTLS asks over TLS, and has the certificate verified.
+func TestKdigTLS(t *testing.T) {
+	kdig := program(t, "kdig")
+	crt, key := certificate(t)
+	n := serve(t, config(t, "dns: {listen: [127.0.0.1:0], tls: {listen: [127.0.0.1:0], cert: "+crt+", key: "+key+"}}\n"+zoneText()))
+	port := n.tlsPort()
+	out := output(t, kdig, "@127.0.0.1", "-p", port, "+tls-ca="+crt, "+tls-hostname=ns1.interop.test",
 		"+keepopen", "www.interop.test", "A", "many.interop.test", "A")
 	for _, w := range []string{"TLS session (TLS1.3)", "status: NOERROR", "192.0.2.1", "198.51.100.100"} {
 		if !strings.Contains(out, w) {
 			t.Errorf("no %q in\n%s", w, out)
 		}
 	}
-	if out := output(t, rhumb, "status", "--api", n.api); !strings.Contains(out, "127.0.0.1:"+line[1]) {
+	if out := output(t, rhumb, "status", "--api", n.api); !strings.Contains(out, "127.0.0.1:"+port) {
 		t.Errorf("the status does not say where TLS is:\n%s", out)
 	}
 }
