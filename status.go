@@ -13,6 +13,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/hosts"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/table"
@@ -62,6 +63,9 @@ func (e *Engine) Endpoints() []EndpointStatus {
 						Detail: s.Health.Detail(int(ms.Targets[i]), nil),
 						Checks: e.board.Probed(s.Health.Generation(), int(ms.Targets[i])),
 					}
+					if ms.Flat(i) && st.Detail.Reason == "" && s.Hosts != nil {
+						st.Detail.Reason = resolution(s.Hosts.Detail(int(ms.Hosts[i])))
+					}
 					if borrowsHost(&s.Table.Targets[ms.Targets[i]]) {
 						st.Service = s.Table.Name(n).String()
 					}
@@ -79,6 +83,18 @@ func (e *Engine) Endpoints() []EndpointStatus {
 			cmp.Compare(a.Service, b.Service))
 	})
 	return all
+}
+
+// resolution is what is known of the addresses of a flattened host name.
+func resolution(d hosts.Detail) string {
+	n := len(d.V4.Addrs) + len(d.V6.Addrs)
+	switch why := cmp.Or(d.V4.Error, d.V6.Error); {
+	case n == 0:
+		return "no addresses: " + cmp.Or(why, "not asked for yet")
+	case d.V4.Stale || d.V6.Stale:
+		return fmt.Sprintf("%d addresses of before: %s", n, why)
+	}
+	return fmt.Sprintf("%d addresses", n)
 }
 
 // borrowsHost is whether some check of a target asks for the service's host, so
@@ -135,6 +151,13 @@ func Explain(s *resolve.Snapshot, question Question) (*resolve.Trace, error) {
 func (e *Engine) Override(o health.Overriding) error {
 	if o.Since.IsZero() {
 		o.Since = time.Now()
+	}
+	if s := e.Snapshot(); s != nil {
+		if name, err := dnswire.ParseName(o.Service); err == nil {
+			if n := s.Table.Lookup([]byte(name)); n == nil || n.Plan == table.NoPlan {
+				return fmt.Errorf("%w: there is no service %s", health.ErrNotFound, o.Service)
+			}
+		}
 	}
 	if err := e.board.SetOverride(o); err != nil {
 		return err

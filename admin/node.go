@@ -81,8 +81,11 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) {
 	}
 	if s := a.engine.Snapshot(); s != nil {
 		st.ZonesTotal, st.ServicesTotal = len(s.Table.Zones), s.Table.Services()
-		for _, z := range s.Table.Zones {
-			st.Zones = append(st.Zones, api.Zone{Name: z.Text, Services: z.Services})
+		for i, z := range s.Table.Zones {
+			d := s.Table.Data(i)
+			st.Zones = append(st.Zones, api.Zone{
+				Name: z.Text, Services: z.Services, Records: d.Records, Serial: d.Serial, Signed: d.Signed,
+			})
 		}
 		slices.SortFunc(st.Zones, func(x, y api.Zone) int { return strings.Compare(x.Name, y.Name) })
 		st.Zones = st.Zones[:min(len(st.Zones), maxStatusZones)]

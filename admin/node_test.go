@@ -46,7 +46,7 @@ func TestStatus(t *testing.T) {
 	if want := (api.EndpointCounts{Total: 6, Up: 4, Down: 2}); s.Endpoints != want {
 		t.Errorf("endpoints %+v, want %+v", s.Endpoints, want)
 	}
-	if want := "[{example.org. 1} {gslb.example.com. 6}]"; fmt.Sprint(s.Zones) != want {
+	if want := "[{example.org. 1 3 1 false} {gslb.example.com. 6 3 1 false}]"; fmt.Sprint(s.Zones) != want {
 		t.Errorf("zones %v, want %s", s.Zones, want)
 	}
 	if s.ZonesTotal != 2 || s.ServicesTotal != 7 || s.PoolsTotal != 4 || s.ChecksTotal != 2 || s.Overrides != 1 || len(s.Warnings) != 1 {

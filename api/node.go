@@ -79,6 +79,9 @@ type Listeners struct {
 type Zone struct {
 	Name     string `json:"name"`
 	Services int    `json:"services"`
+	Records  int    `json:"records"` // static ones
+	Serial   uint32 `json:"serial"`  // of the SOA record
+	Signed   bool   `json:"signed"`  // its file came with signatures
 }
 
 // EndpointCounts counts the endpoints of the pools in use, each once for each

@@ -25,7 +25,11 @@ func (r *Resolver) report(f *family, before *fact, is level) {
 	log := r.log.With("host", f.host.name.String(), "type", f.letter())
 	addresses := list(f.fact.packed, f.v6)
 	if changed {
-		log.Info("host addresses changed", "addresses", addresses, "was", list(before.packed, f.v6), "reason", f.fact.reason)
+		args := []any{"addresses", addresses, "was", list(before.packed, f.v6)}
+		if f.fact.reason != "" {
+			args = append(args, "reason", f.fact.reason)
+		}
+		log.Info("host addresses changed", args...)
 	}
 	switch {
 	case f.said == said:

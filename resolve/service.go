@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
@@ -236,6 +237,38 @@ func (m *message) answers(at *question, addr []byte) bool {
 	return false
 }
 
+// lives is whether a family has an endpoint that is not known to be down.
+func (s *Snapshot) lives(node *table.Node, ms *table.Members) bool {
+	for i, t := range ms.Targets {
+		if s.state(int(t), node) == health.Down {
+			continue
+		}
+		if ms.Flat(i) {
+			if addrs, _ := s.addrs(ms.Hosts[i], ms.Family); len(addrs) == 0 {
+				continue
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// together are the families that a record is made of: those with live endpoints
+// while there are any. That all endpoints of one are down is then no reason to
+// fall back to them.
+func (s *Snapshot) together(node *table.Node, p *table.Plan) []table.Family {
+	v4, v6 := s.lives(node, &p.Members[table.V4]), s.lives(node, &p.Members[table.V6])
+	switch {
+	case v4 && !v6:
+		return bothFamilies[:1]
+	case v6 && !v4:
+		return bothFamilies[1:]
+	}
+	return bothFamilies[:]
+}
+
+var bothFamilies = [2]table.Family{table.V4, table.V6}
+
 // maxHints is how many addresses of a family are given as hints.
 const maxHints = 16
 
@@ -263,7 +296,7 @@ func (s *Snapshot) binding(m *message, q *dnswire.Query, at *question, match *zo
 	var hints [2][]byte
 	ttl := p.Policy.TTL
 	failed := true
-	for _, f := range [2]table.Family{table.V4, table.V6} {
+	for _, f := range s.together(node, p) {
 		if len(p.Members[f].Candidates) == 0 {
 			continue
 		}
@@ -333,7 +366,7 @@ func (s *Snapshot) locations(m *message, q *dnswire.Query, at *question, match *
 	node := match.Node
 	c.named = true
 	before, start := m.answer, len(m.buf)-m.start
-	for _, f := range [2]table.Family{table.V4, table.V6} {
+	for _, f := range s.together(node, p) {
 		if len(p.Members[f].Candidates) == 0 {
 			continue
 		}

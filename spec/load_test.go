@@ -188,7 +188,7 @@ a.yaml:2:36: checks.web.port: 0 is out of range: 1 to 65535
 a.yaml:4:22: pools.eu.checks[1]: unknown check "wbe"; did you mean "web"?
 a.yaml:4:40: pools.eu.endpoints[0]: "1.2.3" is neither an IP address nor a host name
 a.yaml:4:58: pools.eu.endpoints[2]: 192.0.2.1 is stated twice; first at a.yaml:4:47
-b.yaml:2:3: zones.example.com: the key "nameservers" is missing
+b.yaml:2:3: zones.example.com: the key "nameservers" is missing: state it, or a file that has SOA and NS
 b.yaml:4:25: zones.example.com.services.www.pools[1]: unknown pool "ue"; did you mean "eu"?
 b.yaml:4:37: zones.example.com.services.www.steer: unknown filter "weigthed"; did you mean "weighted"?
 b.yaml:4:56: zones.example.com.services.www.answers: -1 is out of range: 0 to 65535

@@ -118,7 +118,7 @@ func (d *decoder) zone(z *stated) *Zone {
 	zn.SOA = d.soa(soa, z.name, lowest, servers != nil)
 
 	if file == nil && records == nil && servers == nil && !slices.Contains(o.meant, "nameservers") {
-		d.fail(z.key, z.path, "the key \"nameservers\" is missing")
+		d.fail(z.key, z.path, "the key \"nameservers\" is missing: state it, or a file that has SOA and NS")
 	}
 	st := &static{d: d, zone: zn, path: z.path, key: z.key, begun: d.kept.clock()}
 	st.make(stating{file: file, records: records, servers: servers, fixed: scope.fixed, sound: len(d.errs) == before})

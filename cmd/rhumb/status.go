@@ -97,13 +97,20 @@ func (c *cli) printStatus(s *api.Status) {
 			rows = append(rows, []cell{{}, {fmt.Sprintf("and %d more", s.ZonesTotal-i), plain}})
 			break
 		}
-		rows = append(rows, []cell{{title, dim}, {fmt.Sprintf("%s  %s", z.Name, count(z.Services, "service")), plain}})
+		rows = append(rows, []cell{{title, dim}, {fmt.Sprintf("%s  %s, %s, serial %d%s", z.Name, count(z.Services, "service"), count(z.Records, "record"), z.Serial, signed(z)), plain}})
 		title = ""
 	}
 	if len(s.Zones) == 0 {
 		rows = append(rows, []cell{{title, dim}, {"none: every query is refused", yellow}})
 	}
 	c.out.table("  ", false, rows)
+}
+
+func signed(z api.Zone) string {
+	if z.Signed {
+		return ", signed"
+	}
+	return ""
 }
 
 func (c *cli) reloadCommand() *cobra.Command {
