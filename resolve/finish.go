@@ -82,10 +82,6 @@ func (s *Snapshot) fit(m *message, q *dnswire.Query, c *Scratch) {
 		}
 		opt = o.Len()
 	}
-	if size+opt > limit && m.required > 0 {
-		m.buf, m.extra = m.buf[:m.required], m.needed
-		size = len(m.buf) - m.start
-	}
 	if size+opt > limit {
 		size = max(q.QuestionEnd, dnswire.HeaderLen)
 		m.buf = m.buf[:m.start+size]

@@ -16,10 +16,6 @@ type message struct {
 	answer int    // records in each section
 	auth   int
 	extra  int
-	// required is the length of buf without the additional records that may be
-	// left out when the client takes no more; 0 while there are none.
-	required int
-	needed   int // additional records among them
 }
 
 // question is the name that is being answered, in lower-case wire form, and

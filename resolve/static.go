@@ -185,9 +185,6 @@ func (s *Snapshot) additional(m *message, q *dnswire.Query, c *Scratch) {
 	}
 	for pass := range passes {
 		must := c.glue && pass == 0
-		if !must && m.required == 0 {
-			m.required, m.needed = len(m.buf), m.extra
-		}
 		at := c.last.at
 		for range c.last.count {
 			data := at + 12
