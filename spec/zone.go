@@ -9,6 +9,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec/document"
+	"github.com/rhumb-dns/rhumb/zone"
 )
 
 // stated is a zone as the files state it.
@@ -49,6 +50,27 @@ func (d *decoder) allZones(p *path, entries []*entry) {
 	}
 	for _, z := range zones {
 		d.spec.Zones = append(d.spec.Zones, d.zone(z))
+	}
+	d.undelegated(zones)
+}
+
+// undelegated finds zones below one whose file says nothing of them: whoever asks
+// there, as a resolver does for DS, is told that they do not exist.
+func (d *decoder) undelegated(zones []*stated) {
+	for i, z := range zones {
+		up := d.spec.Zones[i]
+		if len(z.children) == 0 || up.Data == nil || len(up.Nameservers) > 0 {
+			continue
+		}
+		tree := zone.NewTree([]*zone.Data{up.Data}, 0)
+		for k, below := range d.spec.Zones {
+			if below == up || !below.Name.Within(up.Name) {
+				continue
+			}
+			if m := tree.Find([]byte(below.Name), dnswire.TypeNS); m.Kind != zone.Delegation {
+				d.doubt(zones[k].key, zones[k].path, "the file of %s does not delegate this zone: resolvers that ask there are told that it does not exist", bare(up.Name))
+			}
+		}
 	}
 }
 
