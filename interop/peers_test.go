@@ -53,11 +53,18 @@ func (b *batch) add(t testing.TB, origin, text string) {
 	b.zones = append(b.zones, zoneOnDisk{origin, file})
 }
 
+// zoneKeys is what a zone of a batch is in our configuration.
+const zoneKeys = "  %q: {file: %q}\n"
+
 // each writes a line per zone.
 func (b *batch) each(format string) string {
 	var s strings.Builder
 	for _, z := range b.zones {
-		fmt.Fprintf(&s, format, strings.TrimSuffix(z.origin, "."), z.file)
+		origin := strings.TrimSuffix(z.origin, ".")
+		if origin == "" {
+			origin = "."
+		}
+		fmt.Fprintf(&s, format, origin, z.file)
 	}
 	return s.String()
 }
@@ -205,7 +212,7 @@ controls { };
 
 // rhumb is a node of ours, with the same zones.
 func (b *batch) rhumb(t testing.TB) *peer {
-	n := serve(t, config(t, "zones:\n"+b.each("  %q: {file: %q}\n")))
+	n := serve(t, config(t, "zones:\n"+b.each(zoneKeys)))
 	p := &peer{name: "Rhumb", port: n.port, log: n.logs}
 	p.ready(t, b)
 	return p
