@@ -157,6 +157,9 @@ func service(s *resolve.Snapshot, n *table.Node) api.Service {
 	for f := range p.Members {
 		ms := &p.Members[f]
 		for i, c := range ms.Candidates {
+			if ms.Family == table.V6 && ms.Flat(i) {
+				continue // it stands among the IPv4 endpoints as well
+			}
 			in := &out.Pools[c.Pool]
 			in.Endpoints++
 			if state, _ := s.Health.Of(int(ms.Targets[i]), text); state == health.Up {

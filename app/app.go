@@ -32,6 +32,10 @@ type Options struct {
 	Config    string    // path of the configuration file
 	Version   string    // what `rhumb version` prints
 	LogWriter io.Writer // default: standard error
+	// Hangups asks for reloads; nil: SIGHUP does, from Run on. A program takes
+	// its own before New, which may read for seconds: until somebody takes it, the
+	// signal ends the process.
+	Hangups <-chan os.Signal
 }
 
 // App is one node.
@@ -43,6 +47,7 @@ type App struct {
 	logging  *logging
 	registry *prometheus.Registry
 	reloads  *reloadMeters
+	hangups  <-chan os.Signal
 	store    *store.Store // nil: memory only
 	engine   *rhumb.Engine
 	dns      *server.Server
@@ -72,6 +77,7 @@ func New(o Options) (*App, error) {
 		log:      slog.New(logs),
 		registry: prometheus.NewRegistry(),
 		ready:    make(chan struct{}),
+		hangups:  o.Hangups,
 	}
 	a.file = source.NewFile(o.Config, a.log)
 	s, err := a.file.Load()
@@ -133,8 +139,12 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.closeStore()
 	// A reload waits until the node answers, so that it finds it whole.
 	a.reloadMu.Lock()
-	hup, unhook := hangups()
-	defer unhook()
+	hup := a.hangups
+	if hup == nil {
+		var unhook func()
+		hup, unhook = Hangups()
+		defer unhook()
+	}
 	starting := true
 	defer func() {
 		if starting {
@@ -274,6 +284,7 @@ func (a *App) reload(by string) error {
 	defer a.reloadMu.Unlock()
 	begin := time.Now()
 	err := a.replace()
+	release(a.engine)
 	a.note(err)
 	a.reloads.done(err, time.Now())
 	if err != nil {
@@ -368,7 +379,6 @@ func (a *App) replace() error {
 			a.log.Warn(w.Error())
 		}
 	}
-	release(a.engine)
 	return nil
 }
 

@@ -4,6 +4,6 @@ package app
 
 import "os"
 
-// hangups delivers nothing: there is no SIGHUP here. POST /api/v1/reload and the
+// Hangups delivers nothing: there is no SIGHUP here. POST /api/v1/reload and the
 // watch on the files remain.
-func hangups() (hup <-chan os.Signal, stop func()) { return nil, func() {} }
+func Hangups() (hup <-chan os.Signal, stop func()) { return nil, func() {} }

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// hangups delivers SIGHUP until stop is called.
-func hangups() (hup <-chan os.Signal, stop func()) {
+// Hangups delivers SIGHUP until stop is called.
+func Hangups() (hup <-chan os.Signal, stop func()) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGHUP)
 	return c, func() { signal.Stop(c) }

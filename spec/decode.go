@@ -266,7 +266,7 @@ func (d *decoder) warn(docs []origin) {
 		}
 		d.spec.Warnings = append(d.spec.Warnings, e)
 	}
-	if d.spec.Node.DataDir == "" {
+	if d.spec.Node.DataDir == "" && (len(d.pools) > 0 || len(d.spec.Zones) == 0) { // nothing is judged without pools
 		note(document.Node{}, "node.data_dir", "not stated: health is kept in memory only and lost at a restart")
 	}
 	if !d.everybody.IsZero() {

@@ -146,6 +146,7 @@ func (s *static) file(e *entry, ttl uint32) bool {
 	if !filepath.IsAbs(name) { // as the configuration file itself was named
 		shown = filepath.Join(filepath.Dir(e.val().Name()), name)
 	}
+	before := s.b.Len()
 	files, errs := text.ReadFile(shown, text.Options{Origin: s.zone.Name, TTL: ttl}, s.put)
 	s.files, s.paths = append([]string{shown}, files[1:]...), files
 	s.d.looked = append(s.d.looked, files...)
@@ -160,6 +161,10 @@ func (s *static) file(e *entry, ttl uint32) bool {
 			continue
 		}
 		s.d.errs = append(s.d.errs, Error{File: one.File, Line: one.Line, Msg: one.Msg})
+	}
+	if len(errs) == 0 && len(s.faults) == 0 && s.b.Len() == before {
+		s.d.fail(e.val(), p, "%s: the file has no records: perhaps it is being written; replace it by renaming a whole one into its place", name)
+		return false
 	}
 	return len(errs) == 0
 }

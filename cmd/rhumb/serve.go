@@ -59,12 +59,15 @@ func (c *cli) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			node, err := app.New(app.Options{Config: path, Version: release(), LogWriter: c.err})
+			// Before the configuration is read, which may take seconds.
+			ctx, stop := untilSignal()
+			defer stop()
+			hangups, unhook := app.Hangups()
+			defer unhook()
+			node, err := app.New(app.Options{Config: path, Version: release(), LogWriter: c.err, Hangups: hangups})
 			if err != nil {
 				return err
 			}
-			ctx, stop := untilSignal()
-			defer stop()
 			return node.Run(ctx)
 		}),
 	}
