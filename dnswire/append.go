@@ -221,7 +221,9 @@ func AppendOPT(dst []byte, o *OPT) []byte {
 	}
 	if o.HasPad {
 		dst = appendOption(dst, optPadding, o.Pad)
-		dst = append(dst, make([]byte, o.Pad)...) // no slice is made for it
+		for left := o.Pad; left > 0; left -= len(zeros) {
+			dst = append(dst, zeros[:min(left, len(zeros))]...)
+		}
 	}
 	return dst
 }
@@ -237,6 +239,9 @@ func AppendPlainOPT(dst []byte, rc RCode, do bool) []byte {
 	}
 	return append(dst, 0, 0, byte(TypeOPT), MaxUDP>>8, MaxUDP&0xff, byte(rc>>4), 0, flags, 0, 0, 0)
 }
+
+// zeros are what padding is made of (RFC 7830 section 3).
+var zeros [512]byte
 
 func appendOption(dst []byte, code uint16, size int) []byte {
 	return append(dst, byte(code>>8), byte(code), byte(size>>8), byte(size))
