@@ -69,7 +69,10 @@ func (b *Builder) Add(r *text.Record) error {
 	if len(r.Data) > math.MaxUint16 || !wellFormed(r.Type, r.Data) {
 		return fmt.Errorf("the data of %s %s are not in the form that the type has", r.Owner, r.Type)
 	}
-	if len(b.data)+len(r.Data) > maxArena {
+	// With each record go what stands before its data, the head of its set, and
+	// the places of its pointers.
+	const most = ownerLen + fixedLen + setHeader + 4*2
+	if len(b.data)+len(r.Data)+most*(len(b.records)+1)+len(b.owners.bytes)+2*len(b.owners.nodes) > maxArena {
 		return errors.New("the zone is larger than 4 GiB")
 	}
 	// Records of one name mostly stand together.
