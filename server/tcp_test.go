@@ -183,6 +183,22 @@ func TestTCPLimits(t *testing.T) {
 	}
 }
 
+// waitingSince is the clock since when the last of the connections waits for its
+// client; 0 while one does not.
+func waitingSince(r *node) uint64 {
+	r.tcp.mu.Lock()
+	defer r.tcp.mu.Unlock()
+	last := uint64(0)
+	for c := range r.tcp.all {
+		at := c.waiting.Load()
+		if at == 0 {
+			return 0
+		}
+		last = max(last, at)
+	}
+	return last
+}
+
 // TestTCPWhoDoesNotRead has every place taken by clients that ask and do not
 // take the answers in: a client that does finds a place.
 func TestTCPWhoDoesNotRead(t *testing.T) {
@@ -198,16 +214,20 @@ func TestTCPWhoDoesNotRead(t *testing.T) {
 		if err := c.(*net.TCPConn).SetReadBuffer(1024); err != nil {
 			t.Fatal(err)
 		}
-		// When it reads no more queries, the server is stuck with an answer.
-		var err error
-		for err == nil {
-			if err = c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+		// When it reads no more queries, the server is stuck with an answer: nothing
+		// can be written, and its connection waits for us all the while.
+		for stuck, since, at := false, uint64(0), 0; !stuck; {
+			before := waitingSince(r)
+			if err := c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
 				t.Fatal(err)
 			}
-			_, err = c.Write(many)
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatal(err)
+			n, err := c.Write(many[at:])
+			at = (at + n) % len(many) // a query is not left in the middle
+			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatal(err)
+			}
+			since = waitingSince(r)
+			stuck = n == 0 && since != 0 && since == before
 		}
 	}
 	c := dial(t, "tcp", r.Addrs()[0])
