@@ -135,7 +135,9 @@ func (s *Server) serveConn(c *conn) {
 		if !c.finishing.Load() {
 			_ = c.tcp.SetDeadline(time.Now().Add(idle)) // fails only when closed
 		}
-		s.tcp.waits(c)
+		if c.waiting.Load() == 0 { // else since its last answers went out
+			s.tcp.waits(c)
+		}
 		n, err := w.fill(c, have)
 		have += n
 		c.waiting.Store(0)
@@ -191,6 +193,7 @@ func (w *tcpWorker) answerAll(c *conn, have int, taking time.Duration) (rest int
 		b = b[lengthSize+size:]
 		if len(w.out) >= tcpFlush {
 			ok = w.flush(c, taking)
+			c.waiting.Store(0) // there is more to do
 		}
 	}
 	if !w.flush(c, taking) {
@@ -227,7 +230,6 @@ func (w *tcpWorker) flush(c *conn, taking time.Duration) bool {
 	}
 	w.s.tcp.waits(c)
 	_, err := c.Write(w.out)
-	c.waiting.Store(0)
 	if !c.finishing.Load() {
 		w.s.left(c, err)
 	}
