@@ -237,13 +237,14 @@ func (m *message) answers(at *question, addr []byte) bool {
 	return false
 }
 
-// lives is whether a family has an endpoint that is not known to be down.
-func (s *Snapshot) lives(node *table.Node, ms *table.Members) bool {
+// lives is whether a family has an endpoint that is not known to be down, and
+// addresses of it unless it is answered by name.
+func (s *Snapshot) lives(node *table.Node, ms *table.Members, c *Scratch) bool {
 	for i, t := range ms.Targets {
 		if s.state(int(t), node) == health.Down {
 			continue
 		}
-		if ms.Flat(i) {
+		if ms.Flat(i) && !c.named {
 			if addrs, _ := s.addrs(ms.Hosts[i], ms.Family); len(addrs) == 0 {
 				continue
 			}
@@ -256,8 +257,8 @@ func (s *Snapshot) lives(node *table.Node, ms *table.Members) bool {
 // together are the families that a record is made of: those with live endpoints
 // while there are any. That all endpoints of one are down is then no reason to
 // fall back to them.
-func (s *Snapshot) together(node *table.Node, p *table.Plan) []table.Family {
-	v4, v6 := s.lives(node, &p.Members[table.V4]), s.lives(node, &p.Members[table.V6])
+func (s *Snapshot) together(node *table.Node, p *table.Plan, c *Scratch) []table.Family {
+	v4, v6 := s.lives(node, &p.Members[table.V4], c), s.lives(node, &p.Members[table.V6], c)
 	switch {
 	case v4 && !v6:
 		return bothFamilies[:1]
@@ -296,7 +297,7 @@ func (s *Snapshot) binding(m *message, q *dnswire.Query, at *question, match *zo
 	var hints [2][]byte
 	ttl := p.Policy.TTL
 	failed := true
-	for _, f := range s.together(node, p) {
+	for _, f := range s.together(node, p, c) {
 		if len(p.Members[f].Candidates) == 0 {
 			continue
 		}
@@ -366,7 +367,7 @@ func (s *Snapshot) locations(m *message, q *dnswire.Query, at *question, match *
 	node := match.Node
 	c.named = true
 	before, start := m.answer, len(m.buf)-m.start
-	for _, f := range s.together(node, p) {
+	for _, f := range s.together(node, p, c) {
 		if len(p.Members[f].Candidates) == 0 {
 			continue
 		}

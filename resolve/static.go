@@ -168,11 +168,11 @@ func targetAt(t dnswire.Type) int {
 }
 
 // additional adds the addresses that the last record set of the answer leads
-// to: those of the name servers below a cut must be there (RFC 9471 section 3),
+// to, which is not empty: those of the name servers below a cut must be there (RFC 9471 section 3),
 // all others as far as there is room.
 func (s *Snapshot) additional(m *message, q *dnswire.Query, c *Scratch) {
 	skip := targetAt(c.last.typ)
-	if c.last.count == 0 || skip < 0 {
+	if skip < 0 {
 		return
 	}
 	room := q.Limit()
