@@ -91,8 +91,8 @@ func (f *fact) records(v6 bool) Records {
 	}
 }
 
-// Fixed is a view of stated names: for explaining a configuration without a
-// running node, and for tests and benchmarks. The addresses are put in order.
+// Fixed is a view of stated names, for who resolves them by other means, as tests
+// do. The addresses are put in order.
 func Fixed(details ...Detail) *View {
 	v := &View{names: make([]dnswire.Name, len(details)), pages: blank(len(details))}
 	for i, d := range details {

@@ -125,12 +125,12 @@ func (s *static) error(f zone.Fault) Error {
 // maxFaults is how many errors of one zone file are shown.
 const maxFaults = 100
 
-// file reads the zone file and says whether it could be read.
-func (s *static) file(e *entry, ttl uint32) bool {
+// file reads the zone file. What is wrong with it is among the errors.
+func (s *static) file(e *entry, ttl uint32) {
 	p := s.path.dot("file")
 	name, ok := s.d.text(e.val(), p)
 	if !ok {
-		return false
+		return
 	}
 	abs := beside(e.val(), name)
 	if st, err := os.Stat(abs); err != nil || !st.Mode().IsRegular() {
@@ -140,7 +140,7 @@ func (s *static) file(e *entry, ttl uint32) bool {
 		}
 		s.d.looked = append(s.d.looked, abs)
 		s.d.fail(e.val(), p, "%s: %s", name, why)
-		return false
+		return
 	}
 	shown := name
 	if !filepath.IsAbs(name) { // as the configuration file itself was named
@@ -164,9 +164,7 @@ func (s *static) file(e *entry, ttl uint32) bool {
 	}
 	if len(errs) == 0 && len(s.faults) == 0 && s.b.Len() == before {
 		s.d.fail(e.val(), p, "%s: the file has no records: perhaps it is being written; replace it by renaming a whole one into its place", name)
-		return false
 	}
-	return len(errs) == 0
 }
 
 // records reads the records of the configuration itself.
