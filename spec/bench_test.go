@@ -57,7 +57,7 @@ func BenchmarkLoadMillion(b *testing.B) {
 			defer stop()
 			for b.Loop() {
 				s, _, err := Load(file, Options{})
-				if err != nil || len(s.Zones[0].Services) != n {
+				if err != nil || s.Zones[0].Services.Len() != n {
 					b.Fatal(err)
 				}
 			}

@@ -73,8 +73,9 @@ func TestIncludeMerges(t *testing.T) {
 		t.Fatal(why)
 	}
 	z := s.Zones[0]
-	if len(z.Services) != 2 || z.Services[0].Label != "a" || z.Services[1].Label != "b" || z.Services[0].Policy != z.Services[1].Policy {
-		t.Errorf("services %+v", z.Services)
+	services := slices.Collect(z.Services.All())
+	if len(services) != 2 || services[0].Label != "a" || services[1].Label != "b" || services[0].Policy != services[1].Policy {
+		t.Errorf("services %+v", services)
 	}
 	if s.DNS.TTL != 10 || s.DNS.ECS || z.SOA.Retry != 7 || z.SOA.Refresh != 9 || z.SOA.Minimum != 10 {
 		t.Errorf("%+v %+v", s.DNS, z.SOA)
@@ -87,8 +88,8 @@ func TestIncludeMerges(t *testing.T) {
 			t.Errorf("files %v", s.Files)
 		}
 	}
-	if file := s.Files[z.Services[1].File]; filepath.Base(file) != "b.yaml" || z.Services[1].Line != 4 {
-		t.Errorf("service b is said to be at %s:%d", file, z.Services[1].Line)
+	if file := s.Files[services[1].File]; filepath.Base(file) != "b.yaml" || services[1].Line != 4 {
+		t.Errorf("service b is said to be at %s:%d", file, services[1].Line)
 	}
 	if want := []string{"conf.d", "conf.d/a.yaml", "conf.d/b.yaml", "extra.yaml", "main.yaml"}; !slices.Equal(watch, want) {
 		t.Errorf("watch %v", watch)

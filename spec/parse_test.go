@@ -51,7 +51,7 @@ func outline(s *Spec) string {
 		if z.Data != nil {
 			p("  records %d serial %d signed %t", z.Data.Records, z.Data.Serial, z.Data.Signed)
 		}
-		for _, sv := range z.Services {
+		for sv := range z.Services.All() {
 			pol := sv.Policy
 			other := ""
 			if pol.AllDown.Pool != nil {
@@ -140,7 +140,7 @@ func TestPoliciesAreShared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sv := s.Zones[0].Services
+	sv := slices.Collect(s.Zones[0].Services.All())
 	if sv[5].Policy != sv[6].Policy || sv[5].Policy != sv[7].Policy {
 		t.Error("f, g and h have policies of their own")
 	}
@@ -173,7 +173,7 @@ func TestPoliciesDiffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := map[*Policy]int{}
-	for i, sv := range s.Zones[0].Services {
+	for i, sv := range slices.Collect(s.Zones[0].Services.All()) {
 		at, known := first[sv.Policy]
 		if !known {
 			at, first[sv.Policy] = i/2, i/2
@@ -204,7 +204,7 @@ zones:
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := s.Zones[0].Services, s.Zones[1].Services
+	a, b := slices.Collect(s.Zones[0].Services.All()), slices.Collect(s.Zones[1].Services.All())
 	if a[0].Policy.Flatten || a[0].Policy != a[2].Policy {
 		t.Errorf("a and b: %+v %+v", a[0].Policy, a[2].Policy)
 	}

@@ -12,7 +12,7 @@ import (
 // services decodes the services of a zone, of which there may be a million:
 // labels are pieces of one string, names are looked up in a table of indices,
 // and services with the same text share one policy. lowest is the lowest TTL.
-func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, lowest uint32) {
+func (d *decoder) services(e *entry, p *path, scope *zoneScope) (stated Services, lowest uint32) {
 	lowest = d.spec.DNS.TTL
 	count, size := 0, 0
 	for _, r := range e.vals {
@@ -27,7 +27,7 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, 
 			size += len(k.Raw())
 		}
 	}
-	out = make([]Service, 0, count)
+	out := make([]Service, 0, count)
 	var text strings.Builder
 	text.Grow(size) // so that it never moves and labels can point into it
 	seen := newLabelSet(count)
@@ -56,7 +56,7 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, 
 			if d.clear(k, label, p, scope) && d.fits(use, k, label, p, scope) {
 				use.services++
 				lowest = min(lowest, use.policy.TTL)
-				out = append(out, Service{Label: label, Policy: use.policy, Line: k.Line(), File: k.File()})
+				out = append(out, Service{Label: label, Policy: use.policy, Line: k.Line(), Col: k.Col(), File: k.File()})
 				if scope.keys != nil {
 					scope.keys = append(scope.keys, k)
 				}
@@ -66,7 +66,7 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (out []Service, 
 			}
 		}
 	}
-	return out, lowest
+	return StateServices(out), lowest
 }
 
 // appendLabel checks the name of a service and appends it in lower case. zone

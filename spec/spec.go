@@ -196,7 +196,7 @@ type Zone struct {
 	Name        dnswire.Name
 	Nameservers []Nameserver // in the order written; empty when Data has them from a file
 	SOA         SOA
-	Services    []Service // in the order written
+	Services    Services // in the order written
 	// Data are its static records: SOA and NS, those of its file, and so on.
 	Data *zone.Data
 	Pos  Pos
@@ -220,17 +220,6 @@ type SOA struct {
 	TTL     uint32 // of the SOA and NS records
 
 	stated bool // the configuration states the serial
-}
-
-// Service is a steered name in a zone. Services with the same steering may
-// share one Policy, so a million of them are a million names and pointers.
-type Service struct {
-	// Label is the name below the zone as text, lower case: "www", "a.b", "*.x",
-	// or "@" for the apex.
-	Label  string
-	Policy *Policy
-	Line   int // in Spec.Files[File]
-	File   int
 }
 
 // Policy is how a service picks its endpoints, and what it answers of them.

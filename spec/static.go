@@ -356,16 +356,17 @@ func (s *static) beneath(scope *zoneScope) {
 		return
 	}
 	lowest := uint32(maxTTL)
-	for i := range s.zone.Services {
-		lowest = min(lowest, s.zone.Services[i].Policy.TTL)
+	for svc := range s.zone.Services.All() {
+		lowest = min(lowest, svc.Policy.TTL)
 	}
 	if _, ttl := data.SOA(); ttl > lowest {
 		s.d.doubt(s.key, s.path, "the SOA record lets resolvers remember for %d s that a service has no data, longer than the %d s of its answers", ttl, lowest)
 	}
 	tree := zone.NewTree([]*zone.Data{data}, 0)
 	var wire []byte
-	for i := range s.zone.Services {
-		svc := &s.zone.Services[i]
+	i := -1
+	for svc := range s.zone.Services.All() {
+		i++
 		wire = appendWire(wire[:0], svc.Label, s.zone.Name)
 		at, p := scope.keys[i], s.path.dot("services").dot(svc.Label)
 		m := tree.Find(wire, dnswire.TypeA)

@@ -20,10 +20,11 @@ func million(b *testing.B, n int, format string) *spec.Spec {
 	}
 	zone := &spec.Zone{Name: "\x04gslb\x07example\x03com\x00", Nameservers: []spec.Nameserver{{Name: "\x02ns\x07example\x03net\x00"}}}
 	zone.Data = static(b, zone)
-	zone.Services = make([]spec.Service, n)
-	for i := range zone.Services {
-		zone.Services[i] = spec.Service{Label: fmt.Sprintf(format, i), Policy: policies[i%len(policies)]}
+	services := make([]spec.Service, n)
+	for i := range services {
+		services[i] = spec.Service{Label: fmt.Sprintf(format, i), Policy: policies[i%len(policies)]}
 	}
+	zone.Services = spec.StateServices(services)
 	return bare(zone)
 }
 

@@ -113,9 +113,10 @@ func randomWorld(t *testing.T, r *rand.Rand) (*world, *spec.Spec) {
 		if len(zone.Nameservers) == 0 {
 			zone.Nameservers = []spec.Nameserver{{Name: name(t, "ns.elsewhere.")}}
 		}
+		var services []spec.Service
 		if r.IntN(2) == 0 {
 			w.services[z] = true
-			zone.Services = append(zone.Services, spec.Service{Label: "@", Policy: onePool})
+			services = append(services, spec.Service{Label: "@", Policy: onePool})
 		}
 		for range r.IntN(8) {
 			n, text := below(z, 1+r.IntN(4))
@@ -123,8 +124,9 @@ func randomWorld(t *testing.T, r *rand.Rand) (*world, *spec.Spec) {
 				continue
 			}
 			w.owner[n], w.services[n] = z, true
-			zone.Services = append(zone.Services, spec.Service{Label: text, Policy: onePool})
+			services = append(services, spec.Service{Label: text, Policy: onePool})
 		}
+		zone.Services = spec.StateServices(services)
 		zone.Data = static(t, zone)
 		zones = append(zones, zone)
 	}

@@ -68,11 +68,11 @@ func Compile(prev *Table, s *spec.Spec) (*Table, error) {
 	for i, z := range s.Zones {
 		data[i] = z.Data
 		t.Zones = append(t.Zones, &Zone{
-			Name: z.Name, Text: z.Name.String(), Labels: uint8(z.Name.Labels()), Services: len(z.Services),
+			Name: z.Name, Text: z.Name.String(), Labels: uint8(z.Name.Labels()), Services: z.Services.Len(),
 		})
-		n += len(z.Services)
-		for k := range z.Services {
-			octets += len(z.Services[k].Label) + 2 + len(z.Name)
+		n += z.Services.Len()
+		for svc := range z.Services.All() {
+			octets += len(svc.Label) + 2 + len(z.Name)
 		}
 	}
 	t.Tree = zone.NewTree(data, n)
@@ -94,8 +94,7 @@ type compiler struct {
 
 func (c *compiler) zone(i int, z *spec.Zone) error {
 	t := c.t
-	for k := range z.Services {
-		svc := &z.Services[k]
+	for svc := range z.Services.All() {
 		n := t.Add(c.wire(z, svc.Label), i)
 		plan, err := c.planner.plan(svc.Policy, func() string {
 			return strings.TrimSuffix(t.Name(n).String(), ".")
@@ -105,7 +104,7 @@ func (c *compiler) zone(i int, z *spec.Zone) error {
 		}
 		n.Plan = plan
 	}
-	t.services += len(z.Services)
+	t.services += z.Services.Len()
 	return nil
 }
 

@@ -194,7 +194,7 @@ func tally(path string, s *spec.Spec) checked {
 		Zones: len(s.Zones), Pools: len(s.Pools), Checks: len(s.Checks),
 	}
 	for _, z := range s.Zones {
-		n.Services += len(z.Services)
+		n.Services += z.Services.Len()
 		n.Records += z.Data.Records
 	}
 	for _, p := range s.Pools {
