@@ -25,6 +25,8 @@ type Options struct {
 	HTTP      *http.Client
 	Timeout   time.Duration // of a whole request; 0: none but the context's
 	UserAgent string
+	// Token is the secret of a token of the node; empty: none is stated.
+	Token string
 }
 
 // Client asks one node. It is safe for concurrent use.
@@ -34,15 +36,19 @@ type Client struct {
 	http    http.Client
 	timeout time.Duration
 	agent   string
+	token   string
 }
 
 // maxBody is the longest response that is read: a hundred thousand endpoints
 // with their checks are some 80 MB.
 const maxBody = 1 << 30
 
+// ErrToken is the error of New for a token that no node can have.
+var ErrToken = errors.New("a token has visible ASCII characters only")
+
 // New makes a client of the node whose admin surface is at base, such as
 // http://127.0.0.1:8080. Without a scheme it is http. The error says what is
-// wrong with base.
+// wrong with base, or is ErrToken.
 func New(base string, o Options) (*Client, error) {
 	text := base
 	if !strings.Contains(text, "://") {
@@ -64,7 +70,10 @@ func New(base string, o Options) (*Client, error) {
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("address %q: neither ? nor # belongs in it", base)
 	}
-	c := &Client{base: u, text: u.Redacted(), timeout: o.Timeout, agent: cmp.Or(o.UserAgent, "rhumb")}
+	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, ErrToken
+	}
+	c := &Client{base: u, text: u.Redacted(), timeout: o.Timeout, agent: cmp.Or(o.UserAgent, "rhumb"), token: o.Token}
 	if o.HTTP != nil {
 		c.http = *o.HTTP
 	}
@@ -209,6 +218,9 @@ func call[T any](ctx context.Context, c *Client, r request) (*T, error) {
 	req.Header.Set("User-Agent", c.agent)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

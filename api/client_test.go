@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -29,6 +30,29 @@ func TestNew(t *testing.T) {
 		_, err := api.New(base, api.Options{})
 		if got := text(err); got != want {
 			t.Errorf("%s: %s\nwant %s", base, got, want)
+		}
+	}
+	for token, ok := range map[string]bool{"": true, "a-token/of=0123": true, "two words": false, "line\n": false, "schlüssel": false} {
+		if _, err := api.New("127.0.0.1", api.Options{Token: token}); errors.Is(err, api.ErrToken) == ok {
+			t.Errorf("the token %q: %v", token, err)
+		}
+	}
+}
+
+func TestToken(t *testing.T) {
+	for token, want := range map[string]string{"": "[]", "s3cret": "[Bearer s3cret]"} {
+		got := ""
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			got = fmt.Sprint(r.Header["Authorization"])
+			answer(200, "application/json", "{}")(w, r)
+		}))
+		c, err := api.New(srv.URL, api.Options{Token: token})
+		if err == nil {
+			_, err = c.Version(t.Context())
+		}
+		srv.Close()
+		if err != nil || got != want {
+			t.Errorf("%q: %v, Authorization %s", token, err, got)
 		}
 	}
 }

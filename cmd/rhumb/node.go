@@ -7,9 +7,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -23,6 +25,7 @@ type nodeFlags struct {
 	timeout   time.Duration
 	ca        string
 	cert, key string
+	tokenFile string
 }
 
 func (f *nodeFlags) add(flags *pflag.FlagSet) {
@@ -31,6 +34,7 @@ func (f *nodeFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.ca, "cacert", "", "PEM file of who signed the node's certificate (default the system's)")
 	flags.StringVar(&f.cert, "cert", "", "PEM file of a client certificate")
 	flags.StringVar(&f.key, "key", "", "PEM file of its key")
+	flags.StringVar(&f.tokenFile, "token-file", "", "file with the secret of a token; else RHUMB_TOKEN is the secret")
 }
 
 // client is the client that the flags describe.
@@ -64,11 +68,45 @@ func (c *cli) client() (*api.Client, error) {
 		}
 		o.HTTP = &http.Client{Transport: &http.Transport{TLSClientConfig: conf, Proxy: http.ProxyFromEnvironment}}
 	}
+	var err error
+	if o.Token, err = f.token(); err != nil {
+		return nil, err
+	}
 	node, err := api.New(f.address, o)
+	if errors.Is(err, api.ErrToken) {
+		return nil, misuse{fmt.Errorf("RHUMB_TOKEN, --token-file: %w", err)}
+	}
 	if err != nil {
 		return nil, misuse{fmt.Errorf("--api: %w", err)}
 	}
 	return node, nil
+}
+
+// maxTokenFile is more than any secret takes.
+const maxTokenFile = 64 << 10
+
+// token is the secret of the token to state, "" for none. No flag holds it: the
+// arguments of a process are there for everybody to read.
+func (f *nodeFlags) token() (string, error) {
+	if f.tokenFile == "" {
+		return strings.TrimSpace(os.Getenv("RHUMB_TOKEN")), nil
+	}
+	file, err := os.Open(f.tokenFile)
+	if err != nil {
+		return "", fmt.Errorf("--token-file: %w", err)
+	}
+	defer file.Close()
+	b, err := io.ReadAll(io.LimitReader(file, maxTokenFile+1))
+	secret := strings.TrimSpace(string(b))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("--token-file: %w", err)
+	case len(b) > maxTokenFile:
+		return "", fmt.Errorf("--token-file: %s is no file with a secret on one line", f.tokenFile)
+	case secret == "":
+		return "", fmt.Errorf("--token-file: %s is empty", f.tokenFile)
+	}
+	return secret, nil
 }
 
 // ask makes one call to the node. An interrupt ends it.
@@ -82,11 +120,14 @@ func ask[T any](c *cli, call func(context.Context, *api.Client) (T, error)) (T, 
 	defer stop()
 	v, err := call(ctx, node)
 	var away *api.Unreachable
+	var refused *api.Problem
 	switch {
 	case err == nil:
 		return v, nil
 	case ctx.Err() != nil:
 		return none, errors.New("interrupted")
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+		return none, fmt.Errorf("%w; RHUMB_TOKEN or --token-file states one", err)
 	case errors.As(err, &away):
 		return none, fmt.Errorf("%w; is `rhumb serve` running there? --api names another", err)
 	}
