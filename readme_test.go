@@ -82,6 +82,8 @@ func TestSnippets(t *testing.T) {
 	for file, snippets := range all {
 		t.Run(file, func(t *testing.T) {
 			t.Chdir(t.TempDir())
+			t.Setenv("OPS_TOKEN", "0123456789-operator")
+			t.Setenv("PROMETHEUS_TOKEN", "0123456789-viewer")
 			var s *spec.Spec
 			var e *rhumb.Engine
 			for i, f := range snippets {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,7 +55,10 @@ type Admin struct {
 	process Process
 	log     *slog.Logger
 	meters  *meters
+	guesses *guesses
 	handler http.Handler
+	// profiling is held while a profile is taken.
+	profiling sync.Mutex
 }
 
 // New makes the surface.
@@ -65,7 +69,7 @@ func New(o Options) *Admin {
 	if o.Gatherer == nil {
 		o.Gatherer = prometheus.DefaultGatherer
 	}
-	a := &Admin{engine: o.Engine, process: o.Process, log: o.Logger}
+	a := &Admin{engine: o.Engine, process: o.Process, log: o.Logger, guesses: newGuesses()}
 	a.meters = newMeters(o.Registerer, o.Process.Condition().Version)
 	a.handler = a.guard(a.mux(o.Gatherer))
 	return a

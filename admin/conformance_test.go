@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -60,6 +61,7 @@ func TestConformance(t *testing.T) {
 		t.Fatal(err)
 	}
 	openapi3filter.RegisterBodyDecoder("application/openmetrics-text", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("text/html", openapi3filter.PlainBodyDecoder)
 
 	const word = "/api/v1/overrides/www.gslb.example.com/192.0.2.10"
 	broken := errors.New("rhumb.yaml:1:1: dns: no such key\nrhumb.yaml:2:1: zone: no such key; zones was meant?")
@@ -106,6 +108,15 @@ func TestConformance(t *testing.T) {
 		{"GET", "/api/v1/openapi.json", "", 200, nil},
 		{"GET", "/api/v1/metrics", "", 200, nil},
 		{"GET", "/metrics", "", 200, nil},
+		{"GET", "/debug/pprof/", "", 200, nil},
+		{"GET", "/debug/pprof/cmdline", "", 200, nil},
+		{"GET", "/debug/pprof/symbol?0x1", "", 200, nil},
+		{"POST", "/debug/pprof/symbol", "", 200, nil},
+		{"GET", "/debug/pprof/profile?seconds=1", "", 200, nil},
+		{"GET", "/debug/pprof/trace", "", 200, nil},
+		{"GET", "/debug/pprof/heap?gc=1", "", 200, nil},
+		{"GET", "/debug/pprof/goroutine?debug=2", "", 200, nil},
+		{"GET", "/debug/pprof/nothing", "", 404, nil},
 	} {
 		if c.before != nil {
 			c.before()
@@ -123,7 +134,9 @@ func TestConformance(t *testing.T) {
 				t.Fatal(err)
 			}
 			seen[c.method+" "+found.Path] = true
-			in := &openapi3filter.RequestValidationInput{Request: request(), PathParams: values, Route: found}
+			in := &openapi3filter.RequestValidationInput{Request: request(), PathParams: values, Route: found, Options: &openapi3filter.Options{
+				AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, // TestRoles has it
+			}}
 			if err := openapi3filter.ValidateRequest(context.Background(), in); err != nil {
 				t.Errorf("request: %v", err)
 			}
@@ -156,14 +169,19 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestDescribed compares what is served with what is described, both ways.
+// TestDescribed compares what is served, and for whom, with what is described,
+// both ways.
 func TestDescribed(t *testing.T) {
 	n := newNode(t, configuration)
 	doc := described(t, n)
 	var written []string
 	for path, item := range doc.Paths.Map() {
-		for method := range item.Operations() {
-			written = append(written, method+" "+path)
+		for method, o := range item.Operations() {
+			role := o.Extensions["x-rhumb-role"]
+			written = append(written, fmt.Sprint(method, " ", path, " ", role))
+			if open := o.Security != nil && len(*o.Security) == 0; open != (role == "none") {
+				t.Errorf("%s %s: the role %v, and security %v", method, path, role, o.Security)
+			}
 		}
 	}
 	served := admin.Served()

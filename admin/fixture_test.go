@@ -1,12 +1,21 @@
 package admin_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +92,7 @@ type node struct {
 	process *process
 	handler http.Handler
 	metrics *prometheus.Registry
+	said    bytes.Buffer // the log
 }
 
 func newNode(t testing.TB, config string) *node {
@@ -97,7 +107,7 @@ func newNode(t testing.TB, config string) *node {
 		DNS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, DNSOverTLS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8853")},
 		Bound: true, Settled: true,
 	}}}
-	n.handler = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg}).Handler()
+	n.handler = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg, Logger: slog.New(slog.NewTextHandler(&n.said, nil))}).Handler()
 	if config != "" {
 		n.configure(config)
 	}
@@ -196,4 +206,30 @@ func refused(t testing.TB, resp *http.Response, status int) string {
 		t.Errorf("not a whole problem: %+v", p)
 	}
 	return p.Detail
+}
+
+// writePair writes a certificate that is signed by itself to name.crt, and its
+// key to name.key.
+func writePair(t testing.TB, name string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	c, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, b := range map[string]*pem.Block{
+		name + ".crt": {Type: "CERTIFICATE", Bytes: c}, name + ".key": {Type: "PRIVATE KEY", Bytes: der},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -21,7 +21,8 @@ const (
 	maxWrite = 2 * time.Minute
 )
 
-// loopback is who may ask before any configuration is in force.
+// loopback is who may ask before any configuration is in force: to read, for the
+// configuration may have tokens.
 var loopback = spec.Admin{AllowedNetworks: []netip.Prefix{
 	netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128"),
 }}
@@ -40,9 +41,9 @@ func (a *Admin) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Referrer-Policy", "no-referrer")
 
-		conf := &loopback
-		if s := a.engine.Spec(); s != nil {
-			conf = &s.Admin
+		conf, stated := &loopback, a.engine.Spec()
+		if stated != nil {
+			conf = &stated.Admin
 		}
 		from, ok := sourceOf(r)
 		if !ok || !allowed(conf.AllowedNetworks, from) {
@@ -57,6 +58,9 @@ func (a *Admin) guard(next http.Handler) http.Handler {
 		if sites.Check(r) != nil {
 			refuse(rec, http.StatusForbidden, "a web page of another site may not do this")
 			return
+		}
+		if rec.who.role = spec.RoleViewer; stated != nil {
+			rec.who = a.identify(conf, r, from)
 		}
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxWrite)) // not of every writer
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -115,12 +119,21 @@ func local(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
-// recorder remembers what was answered, for counting.
+// recorder remembers who asked, and what was answered, for counting.
 type recorder struct {
 	http.ResponseWriter
+	who   asker
 	path  string
 	code  int
 	wrote bool
+}
+
+// askerOf is who is answered.
+func askerOf(w http.ResponseWriter) asker {
+	if rec, ok := w.(*recorder); ok {
+		return rec.who
+	}
+	return asker{}
 }
 
 // named notes which path was found for the request.

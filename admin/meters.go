@@ -10,6 +10,7 @@ import (
 
 type meters struct {
 	requests *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 }
 
 func newMeters(reg prometheus.Registerer, version string) *meters {
@@ -17,6 +18,13 @@ func newMeters(reg prometheus.Registerer, version string) *meters {
 		Name: "rhumb_admin_requests_total",
 		Help: "Requests to the admin surface, by path as the API documents it, method and status code. Anything else is the path \"other\".",
 	}, []string{"path", "method", "code"})}
+	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "rhumb_admin_tokens_refused_total",
+		Help: "Requests to the admin surface whose token did not do, by reason: missing, wrong, limited (not looked at, after too many wrong ones), role (a right one whose role is not enough).",
+	}, []string{"reason"})
+	for _, why := range []failure{tokenMissing, tokenWrong, tokenLimited, tokenTooLow} {
+		m.refused.WithLabelValues(string(why))
+	}
 	if reg == nil {
 		return m
 	}
@@ -26,7 +34,7 @@ func newMeters(reg prometheus.Registerer, version string) *meters {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	reg.MustRegister(build, m.requests)
+	reg.MustRegister(build, m.requests, m.refused)
 	return m
 }
 
@@ -39,3 +47,6 @@ func (m *meters) done(path, method string, code int) {
 	}
 	m.requests.WithLabelValues(path, method, strconv.Itoa(code)).Inc()
 }
+
+// failed counts a request whose token did not do.
+func (m *meters) failed(why failure) { m.refused.WithLabelValues(string(why)).Inc() }

@@ -24,6 +24,9 @@ func (a *Admin) live(w http.ResponseWriter, _ *http.Request) {
 func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) {
 	c := a.process.Condition()
 	r := api.Ready{DNSReady: c.Bound, HealthReady: c.Settled, Config: configState(c)}
+	if askerOf(w).role == spec.RoleNone {
+		r.Config.File, r.Config.Error = "", "" // how it is, but not what is in the files
+	}
 	r.Ready = r.DNSReady && r.HealthReady
 	switch {
 	case !c.Settled:

@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rhumb-dns/rhumb/spec"
 )
 
 // prefix is where version 1 of the API is.
@@ -16,37 +18,50 @@ const prefix = "/api/v1"
 // route is one path and what it does by method.
 type route struct {
 	path    string // as the OpenAPI document spells it
-	methods map[string]http.HandlerFunc
+	methods map[string]deed
 }
 
-func get(h http.HandlerFunc) map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{http.MethodGet: h}
+// deed is what one method of a path does.
+type deed struct {
+	need spec.Role // of whoever asks for it; RoleNone: everybody in admin.allowed_networks may
+	do   http.HandlerFunc
+}
+
+func get(need spec.Role, h http.HandlerFunc) map[string]deed {
+	return map[string]deed{http.MethodGet: {need, h}}
 }
 
 func (a *Admin) routes(g prometheus.Gatherer) []route {
+	const (
+		open     = spec.RoleNone
+		viewer   = spec.RoleViewer
+		operator = spec.RoleOperator
+	)
 	metrics := promhttp.HandlerFor(g, promhttp.HandlerOpts{
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelError),
 		ErrorHandling:     promhttp.ContinueOnError,
 		EnableOpenMetrics: true,
 	}).ServeHTTP
-	return []route{
-		{prefix + "/live", get(a.live)},
-		{prefix + "/ready", get(a.ready)},
-		{prefix + "/version", get(a.version)},
-		{prefix + "/status", get(a.status)},
-		{prefix + "/reload", map[string]http.HandlerFunc{http.MethodPost: a.reload}},
-		{prefix + "/health/servers", get(a.servers)},
-		{prefix + "/health/regions", get(a.regions)},
-		{prefix + "/services", get(a.services)},
-		{prefix + "/explain", get(a.explain)},
-		{prefix + "/overrides", get(a.overrides)},
-		{prefix + "/overrides/{service}/{address}", map[string]http.HandlerFunc{
-			http.MethodGet: a.override, http.MethodPut: a.setOverride, http.MethodDelete: a.clearOverride,
+	return append([]route{
+		{prefix + "/live", get(open, a.live)},
+		{prefix + "/ready", get(open, a.ready)},
+		{prefix + "/version", get(viewer, a.version)},
+		{prefix + "/status", get(viewer, a.status)},
+		{prefix + "/reload", map[string]deed{http.MethodPost: {operator, a.reload}}},
+		{prefix + "/health/servers", get(viewer, a.servers)},
+		{prefix + "/health/regions", get(viewer, a.regions)},
+		{prefix + "/services", get(viewer, a.services)},
+		{prefix + "/explain", get(viewer, a.explain)},
+		{prefix + "/overrides", get(viewer, a.overrides)},
+		{prefix + "/overrides/{service}/{address}", map[string]deed{
+			http.MethodGet:    {viewer, a.override},
+			http.MethodPut:    {operator, a.setOverride},
+			http.MethodDelete: {operator, a.clearOverride},
 		}},
-		{prefix + "/openapi.json", get(a.openapi)},
-		{prefix + "/metrics", get(metrics)},
-		{"/metrics", get(metrics)},
-	}
+		{prefix + "/openapi.json", get(viewer, a.openapi)},
+		{prefix + "/metrics", get(viewer, metrics)},
+		{"/metrics", get(viewer, metrics)},
+	}, a.profileRoutes()...)
 }
 
 // mux sends a request to its route. What has none is a problem, like every
@@ -54,26 +69,42 @@ func (a *Admin) routes(g prometheus.Gatherer) []route {
 func (a *Admin) mux(g prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range a.routes(g) {
-		allow := r.allow()
-		mux.HandleFunc(r.path, func(w http.ResponseWriter, req *http.Request) {
-			named(w, r.path)
-			method := req.Method
-			if method == http.MethodHead {
-				method = http.MethodGet // net/http leaves the body out
-			}
-			h, ok := r.methods[method]
-			if !ok {
-				w.Header().Set("Allow", allow)
-				refuse(w, http.StatusMethodNotAllowed, "%s takes %s", r.path, allow)
-				return
-			}
-			h(w, req)
-		})
+		handler := a.serve(r)
+		mux.HandleFunc(strings.TrimSuffix(r.path, "/"), handler)
+		if strings.HasSuffix(r.path, "/") {
+			mux.HandleFunc(r.path+"{$}", handler) // and nothing below it
+		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
-		refuse(w, http.StatusNotFound, "nothing is at this path; %s/openapi.json lists what there is", prefix)
+		if a.admit(w, spec.RoleViewer) { // which paths there are is not for everybody
+			refuse(w, http.StatusNotFound, "nothing is at this path; %s/openapi.json lists what there is", prefix)
+		}
 	})
 	return mux
+}
+
+// serve does what a route does by method, for those whose role is enough.
+func (a *Admin) serve(r route) http.HandlerFunc {
+	allow := r.allow()
+	return func(w http.ResponseWriter, req *http.Request) {
+		named(w, r.path)
+		method := req.Method
+		if method == http.MethodHead {
+			method = http.MethodGet // net/http leaves the body out
+		}
+		d, ok := r.methods[method]
+		if !ok {
+			d.need = spec.RoleViewer
+		}
+		switch {
+		case !a.admit(w, d.need):
+		case !ok:
+			w.Header().Set("Allow", allow)
+			refuse(w, http.StatusMethodNotAllowed, "%s takes %s", r.path, allow)
+		default:
+			d.do(w, req)
+		}
+	}
 }
 
 // allow is the Allow header of the route.

@@ -188,6 +188,12 @@ func (d *decoder) admin(o *object) {
 	if e := o.get("tls"); e != nil {
 		a.TLS = d.adminTLS(e, o.path.dot("tls"))
 	}
+	if e := o.get("tokens"); e != nil {
+		a.Tokens = d.tokens(e.val(), o.path.dot("tokens"))
+		if o.get("tls") == nil && !a.Listen.Addr().IsLoopback() {
+			d.doubt(e.key, o.path.dot("tokens"), "everybody on the way can read the tokens of requests: state admin.tls")
+		}
+	}
 	d.spec.Admin = a
 }
 

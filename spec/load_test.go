@@ -206,6 +206,7 @@ func TestPermissions(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("windows has no permission bits")
 	}
+	const token = "admin: {tokens: [{name: a, secret: %s, role: viewer}]}\n"
 	const secret = "checks:\n  web: {type: http, headers: {%s: %s}}\n"
 	for _, c := range []struct {
 		text string
@@ -227,8 +228,9 @@ func TestPermissions(t *testing.T) {
 		{"dns: {cookie_secret: 00112233445566778899aabbccddeeff}\n", 0o644, "main.yaml:1:22: dns.cookie_secret: a secret in a file that everybody can read: chmod o-r main.yaml, or take it from the environment: ${VAR}"},
 		{"dns: {cookie_secret: [\"${TEST_SECRET}\", e5e973e5a6b2a43f48e7dc849e37bfcf]}\n", 0o644, "main.yaml:1:41: dns.cookie_secret[1]: a secret in a file that everybody can read: chmod o-r main.yaml, or take it from the environment: ${VAR}"},
 		{"dns: {cookie_secret: [\"${TEST_SECRET}\", e5e973e5a6b2a43f48e7dc849e37bfcf]}\n", 0o640, ""},
-		{"admin: {tokens: [{name: a, secret: x}]}\n", 0o644, "main.yaml:1:9: admin.tokens: not available in this version\n" +
-			"main.yaml:1:36: admin.tokens[0].secret: a secret in a file that everybody can read: chmod o-r main.yaml, or take it from the environment: ${VAR}"},
+		{fmt.Sprintf(token, "0123456789abcdef"), 0o644, "main.yaml:1:36: admin.tokens[0].secret: a secret in a file that everybody can read: chmod o-r main.yaml, or take it from the environment: ${VAR}"},
+		{fmt.Sprintf(token, "0123456789abcdef"), 0o640, ""},
+		{fmt.Sprintf(token, "'${OPS_TOKEN}'"), 0o644, ""},
 	} {
 		dir := tree(t, map[string]string{"main.yaml": c.text})
 		if err := os.Chmod(filepath.Join(dir, "main.yaml"), c.mode); err != nil {

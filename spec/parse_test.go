@@ -18,6 +18,9 @@ func outline(s *Spec) string {
 	p("node %+v", s.Node)
 	p("dns %+v", s.DNS)
 	p("admin %v %v %+v", s.Admin.Listen, s.Admin.AllowedNetworks, s.Admin.TLS)
+	for _, t := range s.Admin.Tokens {
+		p("  token %+v", t)
+	}
 	p("log %+v", s.Log)
 	for _, name := range sorted(s.Checks) {
 		p("check %+v", *s.Checks[name])

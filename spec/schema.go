@@ -142,7 +142,7 @@ var adminSection = section{
 	fields: []field{
 		{name: "listen", typ: "address:port", def: "127.0.0.1:8080", doc: "Port 0 takes any free one."},
 		{name: "allowed_networks", typ: "list of networks", def: "[127.0.0.0/8, ::1/128]", doc: "Who may ask, by source address."},
-		{name: "tokens", typ: "list of maps", later: true, doc: "Who may do what."},
+		{name: "tokens", typ: "list of tokens", prose: "none is asked for", doc: "Who may do what. See [admin.tokens](#admintokens)."},
 		{name: "tls", typ: "map", prose: "plain HTTP", merge: true, doc: "See [admin.tls](#admintls)."},
 	},
 }
@@ -404,6 +404,6 @@ var steerings = []steering{
 
 // sections are in the order of the reference.
 var sections = []*section{
-	&topSection, &nodeSection, &dnsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection, &adminSection, &adminTLSSection, &logSection,
+	&topSection, &nodeSection, &dnsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection, &adminSection, &tokenSection, &adminTLSSection, &logSection,
 	&checkSection, &poolSection, &placeSection, &endpointSection, &zoneSection, &soaSection, &serviceSection, &svcbSection, &srvSection,
 }

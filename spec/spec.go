@@ -95,7 +95,9 @@ type DNSTLS struct {
 type Admin struct {
 	Listen          netip.AddrPort
 	AllowedNetworks []netip.Prefix
-	TLS             *AdminTLS // nil: plain HTTP
+	// Tokens are who may do what; empty: AllowedNetworks alone says.
+	Tokens []Token
+	TLS    *AdminTLS // nil: plain HTTP
 }
 
 // AdminTLS are PEM files, as absolute paths.
