@@ -6,7 +6,7 @@ import (
 
 func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
 	c.Outcome = Outcome{Zone: -1}
-	c.counters = c.counters[:0]
+	c.counters, c.targets = c.counters[:0], c.targets[:0]
 	c.expanded, c.proofs, c.given, c.renames = c.expanded[:0], c.proofs[:0], c.given[:0], c.renames[:0]
 	c.last.count, c.glue, c.named = 0, false, false
 	if q.Status == dnswire.StatusDrop {
@@ -52,7 +52,7 @@ func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
 		}
 		s.lookup(&m, q, c)
 	}
-	c.Outcome.Counters = c.counters
+	c.Outcome.Counters, c.Outcome.Targets = c.counters, c.targets
 	return s.finish(&m, q, c)
 }
 

@@ -87,8 +87,8 @@ func (s *Snapshot) fit(m *message, q *dnswire.Query, c *Scratch) {
 		m.buf = m.buf[:m.start+size]
 		m.flags |= dnswire.FlagTC
 		m.answer, m.auth, m.extra = 0, 0, 0
-		c.counters = c.counters[:0]
-		c.Outcome.Counters = c.counters
+		c.counters, c.targets = c.counters[:0], c.targets[:0]
+		c.Outcome.Counters, c.Outcome.Targets = c.counters, c.targets
 		if c.trace != nil {
 			c.trace.note("truncated", "larger than the %d octets the client takes: TC", limit)
 		}

@@ -55,7 +55,7 @@ func (s *Snapshot) alias(m *message, q *dnswire.Query, at *question, match *zone
 	next.name = c.chase(step)[:copy(c.chase(step)[:], next.name)]
 	c.lengths[step] = uint8(next.Len)
 	c.next = next
-	c.counters = append(c.counters, node.Counter+uint32(picked[0].Pool))
+	c.count(node, ms, picked[0])
 	return q.Type != dnswire.TypeCNAME && q.Type != dnswire.TypeANY
 }
 
@@ -96,13 +96,19 @@ func (s *Snapshot) answerAddresses(m *message, q *dnswire.Query, at *question, m
 		return
 	}
 	for i := range picked {
-		cand := &picked[i]
-		if ms.Repeats && repeats(ms, f, picked[:i], *cand) {
+		cand := picked[i]
+		if ms.Repeats && repeats(ms, f, picked[:i], cand) {
 			continue
 		}
 		m.address(at, f, p.Policy.TTL, ms.Addr(f, cand.Index))
-		c.counters = append(c.counters, node.Counter+uint32(cand.Pool))
+		c.count(node, ms, cand)
 	}
+}
+
+// count notes that a record was given of a candidate.
+func (c *Scratch) count(node *table.Node, ms *table.Members, cand steer.Candidate) {
+	c.counters = append(c.counters, node.Counter+uint32(cand.Pool))
+	c.targets = append(c.targets, ms.Targets[cand.Index])
 }
 
 // unresolved answers while the addresses of the host names are not known yet: a
@@ -139,7 +145,7 @@ func (s *Snapshot) choose(m *message, q *dnswire.Query, node *table.Node, p *tab
 func (m *message) servFail(q *dnswire.Query, c *Scratch) {
 	c.Outcome.RCode = dnswire.ServFail
 	m.buf, m.answer = m.buf[:m.start+q.QuestionEnd], 0
-	c.counters = c.counters[:0]
+	c.counters, c.targets = c.counters[:0], c.targets[:0]
 	m.flags &^= dnswire.FlagAA
 }
 
@@ -215,7 +221,7 @@ func (s *Snapshot) flatten(m *message, at *question, ms *table.Members, picked [
 		for ; len(addrs) > 0; addrs = addrs[size:] {
 			if !m.answers(at, addrs[:size]) {
 				m.address(at, ms.Family, ttl, addrs[:size])
-				c.counters = append(c.counters, node.Counter+uint32(cand.Pool))
+				c.count(node, ms, cand)
 			}
 		}
 	}
@@ -290,7 +296,7 @@ func (s *Snapshot) binding(m *message, q *dnswire.Query, at *question, match *zo
 			m.head(at.Offset, q.Type, p.Policy.TTL, 2+len(host))
 			m.buf = dnswire.AppendName(append(m.buf, 0, 0), host)
 			m.answer++
-			c.counters = append(c.counters, node.Counter+uint32(picked[0].Pool))
+			c.count(node, ms, picked[0])
 		}
 		return
 	}
@@ -323,7 +329,7 @@ func (s *Snapshot) binding(m *message, q *dnswire.Query, at *question, match *zo
 			} else {
 				hints[f] = appendHints(c.hints[f][:0], hints[f], ms.Addr(f, cand.Index), f)
 			}
-			c.counters = append(c.counters, node.Counter+uint32(cand.Pool))
+			c.count(node, ms, cand)
 			failed = false
 		}
 	}
@@ -378,7 +384,7 @@ func (s *Snapshot) locations(m *message, q *dnswire.Query, at *question, match *
 		for _, cand := range picked {
 			if !twice(ms, int(cand.Index)) {
 				s.location(m, at, len(match.Data().Name), ms.Endpoints[cand.Index], p, c)
-				c.counters = append(c.counters, node.Counter+uint32(cand.Pool))
+				c.count(node, ms, cand)
 			}
 		}
 	}

@@ -174,10 +174,24 @@ zones:
 		{"no.z.test.", dns.TypeA, -1, dnswire.Refused, ""},
 	} {
 		q := parsed(query(t, want.name, want.typ), dnswire.UDP)
-		sound(t, q, s.Append(nil, q, c))
-		var got []string
+		m := sound(t, q, s.Append(nil, q, c))
+		var got, endpoints, answered []string
 		for _, i := range c.Outcome.Counters {
 			got = append(got, names[i])
+		}
+		for _, i := range c.Outcome.Targets {
+			endpoints = append(endpoints, s.Table.Targets[i].String())
+		}
+		for _, r := range m.Answer {
+			switch r := r.(type) {
+			case *dns.A:
+				answered = append(answered, r.A.String())
+			case *dns.CNAME:
+				answered = append(answered, strings.TrimSuffix(r.Target, "."))
+			}
+		}
+		if strings.Join(endpoints, " ") != strings.Join(answered, " ") {
+			t.Errorf("%s %d: the targets are %q, the answer has %q", want.name, want.typ, endpoints, answered)
 		}
 		if c.Outcome.Zone != want.zone || c.Outcome.RCode != want.rcode || strings.Join(got, " ") != want.counters {
 			t.Errorf("%s %d: zone %d, %s, counters %q", want.name, want.typ, c.Outcome.Zone, c.Outcome.RCode, got)

@@ -27,6 +27,9 @@ type Outcome struct {
 	// Counters are the counters (indexes below Table.Counters().Len) of the
 	// service and pool of each record given. It points into the Scratch.
 	Counters []uint32
+	// Targets are the endpoints of the same records, as indexes in Table.Targets.
+	// It points into the Scratch.
+	Targets []int32
 }
 
 // Scratch is the working memory of one worker: buffers, random numbers, and
@@ -37,6 +40,7 @@ type Scratch struct {
 	query    steer.Query
 	set      []steer.Candidate
 	counters []uint32
+	targets  []int32
 	healthy  []int // of each pool, while a service is picked
 	named    bool  // the endpoints picked are answered by name, all of them
 	hints    [2][maxHints * 16]byte
@@ -71,6 +75,7 @@ func NewScratch(seed1, seed2 uint64) *Scratch {
 		query:    steer.Query{Rand: rand.NewPCG(seed1, seed2)},
 		set:      make([]steer.Candidate, 0, 512),
 		counters: make([]uint32, 0, 512),
+		targets:  make([]int32, 0, 512),
 		healthy:  make([]int, 0, 64),
 		given:    make([]placed, 0, 64),
 		renames:  make([]renamed, 0, maxChase),
