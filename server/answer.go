@@ -7,6 +7,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/server/meter"
 )
 
 // worker is the working memory with which one goroutine answers queries.
@@ -25,10 +26,13 @@ type worker struct {
 	// now is the time in seconds once timed, which a batch with a cookie in it is.
 	now   uint32
 	timed bool
+
+	watch watch
 }
 
 func (s *Server) newWorker(t dnswire.Transport, c *counters) *worker {
 	w := &worker{s: s, count: c}
+	w.watch.sampler = meter.NewSampler(rand.Uint64(), rand.Uint64())
 	w.q.Transport = t
 	w.reset()
 	return w
@@ -40,6 +44,7 @@ func (w *worker) reset() { w.scratch = resolve.NewScratch(rand.Uint64(), rand.Ui
 func (w *worker) begin() {
 	w.snap = w.s.o.Snapshot()
 	w.timed = false
+	w.watch.begin()
 	if w.snap != nil {
 		w.view = w.count.viewOf(w.snap, w.s.o.Snapshot)
 	}
@@ -63,11 +68,7 @@ func (w *worker) answer(dst, msg []byte, client netip.AddrPort) []byte {
 		w.count.drop(dropNotQuery)
 		return out
 	}
-	o := &w.scratch.Outcome
-	w.view.query(w.count, o.Zone, q.Type, o.RCode)
-	for _, i := range o.Counters {
-		w.view.answer(w.count, i)
-	}
+	w.answered(len(out) - len(dst))
 	return out
 }
 

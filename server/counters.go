@@ -7,6 +7,7 @@ import (
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/server/datagram"
+	"github.com/rhumb-dns/rhumb/server/meter"
 )
 
 // The reasons for which a packet gets no answer.
@@ -80,14 +81,25 @@ type zoneCounts [len(typeNames)][len(rcodeNames)]atomic.Uint64
 // the services of a large table are seldom asked for.
 const pageSize = 256
 
-type page [pageSize]atomic.Uint64
+type page [pageSize]struct {
+	queries atomic.Uint64 // answered with a record of it first
+	more    atomic.Uint64 // records beyond these
+}
+
+// endpointPage has the counters of some targets of a table, by their index.
+type endpointPage [pageSize]atomic.Pointer[atomic.Uint64]
 
 // counters count what one UDP worker, or all connections of TCP or of TLS, have
-// done. A
-// query touches two or three of them, with plain atomic additions; whoever
-// scrapes adds up those of all workers. What allocates or locks happens once
-// per zone, per page of services, and per table.
+// done. A query touches a handful of them, with atomic additions; whoever
+// scrapes adds up those of all workers. With one writer a load and a store would
+// do, but on amd64 Go's store is locked as its addition is, and costs the same.
+// What allocates or locks happens once per zone, per page of services or
+// endpoints, per endpoint, and per table.
 type counters struct {
+	latency meter.Histogram
+	sizes   meter.Sizes
+	heavy   *heavy // nil in sums
+
 	dropped [dropReasons]atomic.Uint64
 	panics  atomic.Uint64
 	kernel  atomic.Uint64 // drops of sockets that are closed, in sums only
@@ -97,8 +109,10 @@ type counters struct {
 	// zones are the counts by the zone's name, which outlives the index that
 	// the zone has in a table. UDP, TCP and TLS are counted in different counters,
 	// so the transport needs no dimension here.
-	zones  map[string]*zoneCounts
-	socket *datagram.Socket // nil: none, or closed
+	zones map[string]*zoneCounts
+	// endpoints are the counts by the endpoint's address or host name, likewise.
+	endpoints map[string]*atomic.Uint64
+	socket    *datagram.Socket // nil: none, or closed
 }
 
 // view is where the indexes of one table point to.
@@ -107,6 +121,8 @@ type view struct {
 	zones []atomic.Pointer[zoneCounts]
 	epoch uint64
 	pages []atomic.Pointer[page]
+
+	endpoints []atomic.Pointer[endpointPage]
 }
 
 // viewOf is the view for a snapshot. Health makes new snapshots of the same
@@ -133,6 +149,8 @@ func (c *counters) newView(snap *resolve.Snapshot, current func() *resolve.Snaps
 		zones: make([]atomic.Pointer[zoneCounts], len(snap.Table.Zones)+1), // 0: no zone
 		epoch: layout.Epoch,
 		pages: make([]atomic.Pointer[page], (layout.Len+pageSize-1)/pageSize),
+
+		endpoints: make([]atomic.Pointer[endpointPage], (len(snap.Table.Targets)+pageSize-1)/pageSize),
 	}
 	if old != nil && old.epoch == v.epoch {
 		for i := range min(len(old.pages), len(v.pages)) {
@@ -141,6 +159,7 @@ func (c *counters) newView(snap *resolve.Snapshot, current func() *resolve.Snaps
 	}
 	if now := current(); old == nil || now == nil || now.Table == snap.Table {
 		c.forgetZones(snap)
+		c.forgetEndpoints(snap)
 		c.view.Store(v)
 	}
 	// Otherwise a connection has been overtaken by a reload in the midst of a
@@ -206,13 +225,94 @@ func (c *counters) zoneNamed(name string) *zoneCounts {
 	return z
 }
 
-// answer counts an answer of a service and pool.
-func (v *view) answer(c *counters, i uint32) {
-	p := v.pages[i/pageSize].Load()
-	if p == nil {
-		p = c.page(v, i/pageSize)
+// answers counts the records of an answer by the service and pool, and the
+// answer by each endpoint that it was made of.
+func (v *view) answers(c *counters, o *resolve.Outcome) {
+	for i := 0; i < len(o.Counters); {
+		k := o.Counters[i]
+		n := uint64(1) // records of the same pool mostly follow each other
+		for int(n) < len(o.Counters)-i && o.Counters[i+int(n)] == k {
+			n++
+		}
+		p := v.pages[k/pageSize].Load()
+		if p == nil {
+			p = c.page(v, k/pageSize)
+		}
+		more := n
+		if i == 0 {
+			p[k%pageSize].queries.Add(1)
+			more--
+		}
+		if more > 0 {
+			p[k%pageSize].more.Add(more)
+		}
+		i += int(n)
 	}
-	p[i%pageSize].Add(1)
+	last := int32(-1) // a host name with several addresses is one endpoint
+	for _, t := range o.Targets {
+		if t != last {
+			v.endpoint(c, t)
+			last = t
+		}
+	}
+}
+
+// endpoint counts an answer with the target of that index.
+func (v *view) endpoint(c *counters, t int32) {
+	if p := v.endpoints[t/pageSize].Load(); p != nil {
+		if n := p[t%pageSize].Load(); n != nil {
+			n.Add(1)
+			return
+		}
+	}
+	c.endpoint(v, t).Add(1)
+}
+
+// endpoint finds or makes the counter of the target with that index.
+func (c *counters) endpoint(v *view, t int32) *atomic.Uint64 {
+	n := c.endpointNamed(v.snap.Table.Targets[t].String())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := v.endpoints[t/pageSize].Load()
+	if p == nil {
+		p = new(endpointPage)
+		v.endpoints[t/pageSize].Store(p)
+	}
+	p[t%pageSize].Store(n)
+	return n
+}
+
+func (c *counters) endpointNamed(name string) *atomic.Uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.endpoints[name]
+	if n == nil {
+		n = new(atomic.Uint64)
+		if c.endpoints == nil {
+			c.endpoints = map[string]*atomic.Uint64{}
+		}
+		c.endpoints[name] = n
+	}
+	return n
+}
+
+// endpointSlack is how many endpoints are not worth forgetting.
+const endpointSlack = 1024
+
+// forgetEndpoints is forgetZones for endpoints.
+func (c *counters) forgetEndpoints(snap *resolve.Snapshot) {
+	targets := snap.Table.Targets
+	if len(c.endpoints) <= 2*len(targets)+endpointSlack {
+		return
+	}
+	kept := make(map[string]*atomic.Uint64, len(targets))
+	for i := range targets {
+		name := targets[i].String()
+		if n := c.endpoints[name]; n != nil {
+			kept[name] = n
+		}
+	}
+	c.endpoints = kept
 }
 
 // page makes a page, once, and for the view of the newest table too when that
@@ -249,6 +349,9 @@ func (c *counters) add(o *counters) {
 	}
 	c.panics.Add(o.panics.Load())
 	c.kernel.Add(o.kernel.Load())
+	c.latency.Add(&o.latency)
+	sizes := o.sizes.Load()
+	c.sizes.Add(&sizes)
 	if v, into := o.view.Load(), c.view.Load(); v != nil && into != nil && v.epoch == into.epoch {
 		for i := range min(len(v.pages), len(into.pages)) {
 			from := v.pages[i].Load()
@@ -257,7 +360,8 @@ func (c *counters) add(o *counters) {
 			}
 			to := c.page(into, uint32(i))
 			for k := range from {
-				to[k].Add(from[k].Load())
+				to[k].queries.Add(from[k].queries.Load())
+				to[k].more.Add(from[k].more.Load())
 			}
 		}
 	}
@@ -265,6 +369,9 @@ func (c *counters) add(o *counters) {
 	defer o.mu.Unlock()
 	if o.socket != nil {
 		c.kernel.Add(uint64(o.socket.KernelDrops()))
+	}
+	for name, n := range o.endpoints {
+		c.endpointNamed(name).Add(n.Load())
 	}
 	for name, z := range o.zones {
 		to := c.zoneNamed(name)

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rhumb-dns/rhumb/server/datagram"
+	"github.com/rhumb-dns/rhumb/server/meter"
 )
 
 // The metrics. Every label is from the configuration or from a fixed list.
@@ -14,6 +16,15 @@ var (
 	descAnswers = prometheus.NewDesc("rhumb_answers_total",
 		"Records given as answers, by service and by the pool that the endpoint is from.",
 		[]string{"service", "pool"}, nil)
+	descEndpoints = prometheus.NewDesc("rhumb_endpoint_answers_total",
+		"Queries answered with an endpoint of a service, by its address or host name.",
+		[]string{"endpoint"}, nil)
+	descLatency = prometheus.NewDesc("rhumb_dns_latency_seconds",
+		"Time from when the server had read a query to when it had sent the answer, by transport: its own part of what a client waits for. Queries that come together leave together.",
+		[]string{"transport"}, nil)
+	descSizes = prometheus.NewDesc("rhumb_dns_response_size_bytes",
+		"Size of answers in octets, by transport.",
+		[]string{"transport"}, nil)
 	descDropped = prometheus.NewDesc("rhumb_dns_dropped_total",
 		"Packets without an answer, by reason: not_a_query, not_ready, source_port (it was 0), panic, send (the answer was refused by the kernel), proxy_header (a proxy's, without a header that can be read), receive_buffer (it was full).",
 		[]string{"reason"}, nil)
@@ -38,7 +49,7 @@ var (
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descQueries, descAnswers, descDropped, descPanics,
+		descQueries, descAnswers, descEndpoints, descLatency, descSizes, descDropped, descPanics,
 		descConns, descAccepted, descRefused, descAcceptErrors, descHandshakes, descExpiry,
 	} {
 		ch <- d
@@ -51,29 +62,27 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
-	udp, all := s.totals()
-	udp.eachQuery(func(zone, qtype, rcode string, n uint64) {
-		counter(descQueries, n, zone, qtype, rcode, "udp")
-	})
-	s.tcpCount.eachQuery(func(zone, qtype, rcode string, n uint64) {
-		counter(descQueries, n, zone, qtype, rcode, "tcp")
-	})
-	s.tlsCount.eachQuery(func(zone, qtype, rcode string, n uint64) {
-		counter(descQueries, n, zone, qtype, rcode, "tls")
-	})
-	if v := all.view.Load(); v != nil {
-		v.snap.Table.EachCounter(
-			func(i uint32) bool { return v.answers(i) > 0 },
-			func(i uint32, service, pool string) { counter(descAnswers, v.answers(i), service, pool) })
+	r := s.Reading()
+	for _, q := range r.Queries {
+		counter(descQueries, q.N, q.Zone, q.Type, q.RCode, q.Transport)
 	}
-	for i, name := range dropNames {
-		counter(descDropped, all.dropped[i].Load(), name)
+	for _, a := range r.Services {
+		counter(descAnswers, a.Records, a.Service, a.Pool)
 	}
-	counter(descDropped, all.kernel.Load(), "receive_buffer")
-	counter(descPanics, all.panics.Load())
+	for _, e := range r.Endpoints {
+		counter(descEndpoints, e.N, e.Name)
+	}
+	for _, d := range r.Dropped {
+		counter(descDropped, d.N, d.Name)
+	}
+	for i, name := range meter.Transports {
+		ch <- latency(&r.Latency[i], name)
+		ch <- sizes(&r.Sizes[i], name)
+	}
+	counter(descPanics, r.Panics)
 
 	t := &s.tcp
-	ch <- prometheus.MustNewConstMetric(descConns, prometheus.GaugeValue, float64(t.count.Load()))
+	ch <- prometheus.MustNewConstMetric(descConns, prometheus.GaugeValue, float64(r.Connections))
 	counter(descAccepted, t.accepted.Load())
 	for i, name := range closeNames {
 		counter(descRefused, t.closed[i].Load(), name)
@@ -89,72 +98,27 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// totals adds up the UDP workers, and these, TCP and TLS, at the current table.
-func (s *Server) totals() (udp, all *counters) {
-	udp, all = s.sum(), s.sum()
-	s.countMu.Lock()
-	udp.add(s.gone)
-	for c := range s.live {
-		udp.add(c)
+// latencyBounds are the bounds of the exported histogram, as powers of two of a
+// microsecond, which are bounds of buckets of ours: 2 microseconds to 1.05 s.
+var latencyBounds = [...]int{1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20}
+
+// latency is the durations as a metric.
+func latency(d *meter.Durations, transport string) prometheus.Metric {
+	up := make(map[float64]uint64, len(latencyBounds))
+	for _, k := range latencyBounds {
+		bound := time.Microsecond << k
+		up[bound.Seconds()] = d.UpTo(bound)
 	}
-	s.countMu.Unlock()
-	all.add(udp)
-	all.add(s.tcpCount)
-	all.add(s.tlsCount)
-	return udp, all
+	return prometheus.MustNewConstHistogram(descLatency, d.Count(), d.Sum.Seconds(), up, transport)
 }
 
-// sum makes counters to add others to.
-func (s *Server) sum() *counters {
-	c := &counters{}
-	if snap := s.o.Snapshot(); snap != nil {
-		c.viewOf(snap, s.o.Snapshot)
+// sizes is the sizes of answers as a metric.
+func sizes(o *meter.Octets, transport string) prometheus.Metric {
+	up := make(map[float64]uint64, len(meter.SizeBounds))
+	n := uint64(0)
+	for i, bound := range meter.SizeBounds {
+		n += o.Counts[i]
+		up[float64(bound)] = n
 	}
-	return c
-}
-
-// newCounters makes the counters of a UDP worker.
-func (s *Server) newCounters(sock *datagram.Socket) *counters {
-	c := &counters{socket: sock}
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	s.live[c] = struct{}{}
-	return c
-}
-
-// retire moves what c has counted to s.gone, since a counter never goes back.
-// The worker has ended, and its socket can still be asked.
-func (s *Server) retire(c *counters) {
-	s.countMu.Lock()
-	defer s.countMu.Unlock()
-	delete(s.live, c)
-	if snap := s.o.Snapshot(); snap != nil {
-		s.gone.viewOf(snap, s.o.Snapshot)
-	}
-	s.gone.add(c)
-}
-
-// eachQuery calls f for every count of queries that is not zero.
-func (c *counters) eachQuery(f func(zone, qtype, rcode string, n uint64)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for name, z := range c.zones {
-		for t := range z {
-			for r := range z[t] {
-				if n := z[t][r].Load(); n > 0 {
-					f(name, typeNames[t], rcodeNames[r], n)
-				}
-			}
-		}
-	}
-}
-
-// answers is how often the counter i of this table was counted.
-func (v *view) answers(i uint32) uint64 {
-	if k := int(i / pageSize); k < len(v.pages) {
-		if p := v.pages[k].Load(); p != nil {
-			return p[i%pageSize].Load()
-		}
-	}
-	return 0
+	return prometheus.MustNewConstHistogram(descSizes, n+o.Counts[len(meter.SizeBounds)], float64(o.Sum), up, transport)
 }

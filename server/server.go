@@ -99,7 +99,7 @@ func New(o Options) *Server {
 	}
 	s.tcp.init()
 	s.configure(&Setup{})
-	s.tcpCount, s.tlsCount = &counters{}, &counters{}
+	s.tcpCount, s.tlsCount = &counters{heavy: newHeavy()}, &counters{heavy: newHeavy()}
 	s.tls = s.tlsConfig()
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(s)

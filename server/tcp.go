@@ -230,6 +230,7 @@ func (w *tcpWorker) flush(c *conn, taking time.Duration) bool {
 	}
 	w.s.tcp.waits(c)
 	_, err := c.Write(w.out)
+	w.sent()
 	if !c.finishing.Load() {
 		w.s.left(c, err)
 	}

@@ -62,6 +62,7 @@ func (w *worker) batch(sock *datagram.Socket, n int) bool {
 		i = w.replies(sock, i, n)
 	}
 	failed, err := sock.Send()
+	w.sent()
 	w.count.dropped[dropSend].Add(uint64(failed))
 	return !errors.Is(err, net.ErrClosed)
 }
