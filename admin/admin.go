@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/server/meter"
 )
 
 // Process is what the admin surface asks of the process around it.
@@ -47,6 +48,8 @@ type Options struct {
 	Gatherer   prometheus.Gatherer   // what /metrics shows; nil: prometheus.DefaultGatherer
 	Registerer prometheus.Registerer // nil: no metrics of its own
 	Logger     *slog.Logger          // nil: silent
+	// Traffic is what the node has been asked so far; nil: nothing.
+	Traffic func() *meter.Reading
 }
 
 // Admin is the surface.
@@ -56,6 +59,7 @@ type Admin struct {
 	log     *slog.Logger
 	meters  *meters
 	guesses *guesses
+	traffic func() *meter.Reading
 	handler http.Handler
 	// profiling is held while a profile is taken.
 	profiling sync.Mutex
@@ -69,7 +73,10 @@ func New(o Options) *Admin {
 	if o.Gatherer == nil {
 		o.Gatherer = prometheus.DefaultGatherer
 	}
-	a := &Admin{engine: o.Engine, process: o.Process, log: o.Logger, guesses: newGuesses()}
+	if o.Traffic == nil {
+		o.Traffic = func() *meter.Reading { return &meter.Reading{At: time.Now()} }
+	}
+	a := &Admin{engine: o.Engine, process: o.Process, log: o.Logger, guesses: newGuesses(), traffic: o.Traffic}
 	a.meters = newMeters(o.Registerer, o.Process.Condition().Version)
 	a.handler = a.guard(a.mux(o.Gatherer))
 	return a

@@ -31,6 +31,7 @@ func TestClient(t *testing.T) {
 		t.Fatalf("%+v, %v", o, err)
 	}
 	n.configure(configuration)
+	n.traffic = traffic()[1:]
 
 	for path, call := range map[string]func() (any, error){
 		"ready":                           func() (any, error) { return c.Ready(ctx) },
@@ -42,9 +43,10 @@ func TestClient(t *testing.T) {
 		"explain?name=www.gslb.example.com&type=AAAA": func() (any, error) {
 			return c.Explain(ctx, api.ExplainQuery{Name: "www.gslb.example.com", Type: "AAAA"})
 		},
-		"overrides": func() (any, error) { return c.Overrides(ctx) },
-		"version":   func() (any, error) { return c.Version(ctx) },
-		"status":    func() (any, error) { return c.Status(ctx) },
+		"overrides":             func() (any, error) { return c.Overrides(ctx) },
+		"top?window=0s&limit=1": func() (any, error) { return c.Top(ctx, api.TopQuery{Limit: 1}) },
+		"version":               func() (any, error) { return c.Version(ctx) },
+		"status":                func() (any, error) { return c.Status(ctx) },
 	} {
 		v, err := call()
 		if err != nil {

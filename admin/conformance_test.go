@@ -88,6 +88,8 @@ func TestConformance(t *testing.T) {
 		{"GET", "/api/v1/explain?name=web.gslb.example.com", "", 200, nil},
 		{"GET", "/api/v1/explain?name=nowhere.example", "", 200, nil},
 		{"GET", "/api/v1/explain?name=www.gslb.example.com&type=NONSENSE", "", 400, nil},
+		{"GET", "/api/v1/top?window=1ms&limit=2", "", 200, nil},
+		{"GET", "/api/v1/top?window=11s", "", 400, nil},
 		{"GET", "/api/v1/overrides", "", 200, nil},
 		{"GET", word, "", 404, nil},
 		{"PUT", word, `{"healthy":false,"reason":"disk","source":"me"}`, 200, nil},

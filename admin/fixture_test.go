@@ -25,6 +25,7 @@ import (
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/admin"
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/server/meter"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -92,7 +93,8 @@ type node struct {
 	process *process
 	handler http.Handler
 	metrics *prometheus.Registry
-	said    bytes.Buffer // the log
+	said    bytes.Buffer     // the log
+	traffic []*meter.Reading // what is read, one after the other; the last one from then on
 }
 
 func newNode(t testing.TB, config string) *node {
@@ -107,11 +109,23 @@ func newNode(t testing.TB, config string) *node {
 		DNS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, DNSOverTLS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8853")},
 		Bound: true, Settled: true,
 	}}}
-	n.handler = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg, Logger: slog.New(slog.NewTextHandler(&n.said, nil))}).Handler()
+	n.handler = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg, Traffic: n.reading, Logger: slog.New(slog.NewTextHandler(&n.said, nil))}).Handler()
 	if config != "" {
 		n.configure(config)
 	}
 	return n
+}
+
+// reading is the next reading of the traffic.
+func (n *node) reading() *meter.Reading {
+	if len(n.traffic) == 0 {
+		return &meter.Reading{At: began}
+	}
+	r := n.traffic[0]
+	if len(n.traffic) > 1 {
+		n.traffic = n.traffic[1:]
+	}
+	return r
 }
 
 // configure puts a configuration in force.

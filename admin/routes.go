@@ -52,6 +52,7 @@ func (a *Admin) routes(g prometheus.Gatherer) []route {
 		{prefix + "/health/regions", get(viewer, a.regions)},
 		{prefix + "/services", get(viewer, a.services)},
 		{prefix + "/explain", get(viewer, a.explain)},
+		{prefix + "/top", get(viewer, a.top)},
 		{prefix + "/overrides", get(viewer, a.overrides)},
 		{prefix + "/overrides/{service}/{address}", map[string]deed{
 			http.MethodGet:    {viewer, a.override},

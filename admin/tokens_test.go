@@ -57,6 +57,7 @@ var roles = map[string]string{
 	"GET /api/v1/version":                          "viewer",
 	"GET /api/v1/status":                           "viewer",
 	"GET /api/v1/health/servers":                   "viewer",
+	"GET /api/v1/top":                              "viewer",
 	"GET /api/v1/health/regions":                   "viewer",
 	"GET /api/v1/services":                         "viewer",
 	"GET /api/v1/explain":                          "viewer",
@@ -96,6 +97,9 @@ func TestRoles(t *testing.T) {
 		path = strings.NewReplacer("{service}", "www.gslb.example.com", "{address}", "192.0.2.10", "{profile}", "heap").Replace(path)
 		if path == "/debug/pprof/profile" || path == "/debug/pprof/trace" {
 			path += "?seconds=none" // as far as whoever may ask comes, and no further
+		}
+		if path == "/api/v1/top" {
+			path += "?window=0s" // without waiting
 		}
 		for who, level := range rank {
 			for _, method := range []string{method, http.MethodHead} {

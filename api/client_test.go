@@ -89,6 +89,10 @@ func TestRequests(t *testing.T) {
 	ctx := context.Background()
 	yes := true
 	for want, call := range map[string]func(*api.Client) error{
+		"GET /api/v1/top?limit=7&window=2s ": func(c *api.Client) error {
+			_, err := c.Top(ctx, api.TopQuery{Window: 2 * time.Second, Limit: 7})
+			return err
+		},
 		"GET /api/v1/version ": func(c *api.Client) error { _, err := c.Version(ctx); return err },
 		"GET /api/v1/health/servers?pool=a+b&state=up ": func(c *api.Client) error {
 			_, err := c.Servers(ctx, api.ServersQuery{Pool: "a b", State: "up"})

@@ -103,6 +103,7 @@ func New(o Options) (*App, error) {
 	a.dns = server.New(server.Options{Snapshot: a.engine.Snapshot, Logger: a.log, Registerer: a.registry})
 	surface := admin.New(admin.Options{
 		Engine: a.engine, Process: a, Gatherer: a.registry, Registerer: a.registry, Logger: a.log,
+		Traffic: a.dns.Reading,
 	})
 	a.admin = &adminServer{handler: surface.Handler(), log: a.log}
 	return a, nil
