@@ -63,7 +63,8 @@ var rooms = []room{
 	{"admin", "the HTTP surface: REST, metrics, the web page", []string{"rhumb", "api", "dnswire", "spec", "health", "resolve", "server/meter", "table", "store"}},
 	{"app", "the process: wires everything, runs it, reloads it, stops it", []string{"rhumb", "dnswire", "geo", "probe", "store", "gossip", "api", "spec", "source", "health", "hosts", "zone", "steer", "dnssec", "table", "resolve", "server", "publish", "dnslb", "agent", "admin"}},
 	{"demo", "the demonstration: three endpoints of its own and a live view", []string{"app", "api", "health", "rhumb", "spec"}},
-	{"cmd/rhumb", "flags and subcommands only", []string{"app", "api", "demo", "rhumb", "spec", "dnslb", "publish"}},
+	{"top", "the live view of what a node is asked, for a terminal", []string{"api"}},
+	{"cmd/rhumb", "flags and subcommands only", []string{"app", "api", "demo", "top", "rhumb", "spec", "dnslb", "publish"}},
 	{"coredns", "the CoreDNS plugins; its own go.mod", []string{"rhumb", "resolve", "spec", "source", "health"}},
 	{"coredns/cmd/coredns", "a ready CoreDNS build", []string{"coredns"}},
 }

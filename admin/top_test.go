@@ -79,16 +79,16 @@ func TestTop(t *testing.T) {
 	want := api.Top{
 		Node: "ns1", WindowSeconds: 2, Queries: api.TopRate{Total: 1082, Rate: 16}, ResponseBytes: api.TopRate{Total: 12_000, Rate: 1000},
 		TCPConnections: 7,
-		Transports:     []api.TopEntry{{"tls", 70, 10}, {"udp", 1012, 6}},
-		Zones:          []api.TopEntry{{"-", 70, 10}, {"example.org.", 1012, 6}},
-		Types:          []api.TopEntry{{"AAAA", 70, 10}, {"A", 1010, 5}, {"MX", 2, 1}},
-		RCodes:         []api.TopEntry{{"REFUSED", 70, 10}, {"NOERROR", 1012, 6}},
-		Services:       []api.TopEntry{{"api.example.org.", 30, 15}, {"www.example.org.", 706, 3}},
-		Endpoints:      []api.TopEntry{{"192.0.2.11", 30, 15}, {"192.0.2.10", 904, 2}},
-		Networks:       []api.TopEntry{{"2001:db8::/56", 6, 3}, {"192.0.2.0/24", 504, 2}},
-		Names:          []api.TopEntry{{`w\027w.example.org.`, 10, 5}, {"www.example.org.", 700, 0}},
-		Dropped:        []api.TopEntry{{"not_a_query", 5, 1}},
-		Limits:         []api.TopEntry{{"tcp_client_limit", 4, 0}},
+		Transports:     []api.TopEntry{row("tls", 70, 10), row("udp", 1012, 6)},
+		Zones:          []api.TopEntry{row("-", 70, 10), row("example.org.", 1012, 6)},
+		Types:          []api.TopEntry{row("AAAA", 70, 10), row("A", 1010, 5), row("MX", 2, 1)},
+		RCodes:         []api.TopEntry{row("REFUSED", 70, 10), row("NOERROR", 1012, 6)},
+		Services:       []api.TopEntry{row("api.example.org.", 30, 15), row("www.example.org.", 706, 3)},
+		Endpoints:      []api.TopEntry{row("192.0.2.11", 30, 15), row("192.0.2.10", 904, 2)},
+		Networks:       []api.TopEntry{row("2001:db8::/56", 6, 3), row("192.0.2.0/24", 504, 2)},
+		Names:          []api.TopEntry{row(`w\027w.example.org.`, 10, 5), row("www.example.org.", 700, 0)},
+		Dropped:        []api.TopEntry{row("not_a_query", 5, 1)},
+		Limits:         []api.TopEntry{row("tcp_client_limit", 4, 0)},
 		GeneratedAt:    began.Add(2 * time.Second),
 	}
 	if !reflect.DeepEqual(top, want) {
@@ -99,7 +99,7 @@ func TestTop(t *testing.T) {
 	n.traffic = traffic()[1:]
 	top = decode[api.Top](t, n.ask("GET", "/api/v1/top?window=0s&limit=1", ""), http.StatusOK)
 	if top.WindowSeconds != 0 || top.Queries != (api.TopRate{Total: 1082}) || top.Latency.Count != 1020 ||
-		!reflect.DeepEqual(top.Zones, []api.TopEntry{{"example.org.", 1012, 0}}) {
+		!reflect.DeepEqual(top.Zones, []api.TopEntry{row("example.org.", 1012, 0)}) {
 		t.Errorf("%+v", top)
 	}
 }
@@ -134,4 +134,8 @@ func TestTopLeft(t *testing.T) {
 	if w.Body.Len() > 0 || time.Since(began) > 9*time.Second {
 		t.Errorf("answered %q after %v", w.Body, time.Since(began))
 	}
+}
+
+func row(name string, total uint64, rate float64) api.TopEntry {
+	return api.TopEntry{Name: name, Total: total, Rate: rate}
 }

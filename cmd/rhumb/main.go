@@ -123,7 +123,7 @@ func (c *cli) root() *cobra.Command {
 		root.AddCommand(sub)
 	}
 	for _, sub := range []*cobra.Command{
-		c.statusCommand(), c.serversCommand(), c.explainCommand(), c.overridesCommand(), c.reloadCommand(),
+		c.statusCommand(), c.topCommand(), c.serversCommand(), c.explainCommand(), c.overridesCommand(), c.reloadCommand(),
 	} {
 		sub.GroupID = "ask"
 		root.AddCommand(sub)

@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/rhumb-dns/rhumb/app"
@@ -32,6 +34,7 @@ func TestMain(m *testing.M) {
 // TestScripts runs the files of testdata. Beside the usual commands there are
 //
 //	node FILE     runs a node of this configuration; RHUMB_API names it
+//	asks NAME N   asks the node N times for the addresses of NAME
 //	occupy NAME   sets NAME to an address and port that something listens on
 //	vacant NAME   sets NAME to an address and port that nothing listens on
 func TestScripts(t *testing.T) {
@@ -47,6 +50,7 @@ func TestScripts(t *testing.T) {
 		Condition: func(cond string) (bool, error) { return cond == "system-config" && exists(defaultConfig), nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"node": runNode,
+			"asks": queryNode,
 			"occupy": func(ts *testscript.TestScript, _ bool, args []string) {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				ts.Check(err)
@@ -87,6 +91,18 @@ func runNode(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	})
 	ts.Setenv("RHUMB_API", "http://"+node.AdminAddr().String())
+	ts.Setenv("RHUMB_DNS", node.DNSAddrs()[0].String())
+}
+
+func queryNode(ts *testscript.TestScript, _ bool, args []string) {
+	times, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	q := new(dns.Msg)
+	q.SetQuestion(dns.Fqdn(args[0]), dns.TypeA)
+	for range times {
+		_, err := dns.Exchange(q, ts.Getenv("RHUMB_DNS"))
+		ts.Check(err)
+	}
 }
 
 // TestServe runs the program as an operator does: it serves, is asked, and ends
