@@ -28,12 +28,14 @@ type worker struct {
 	timed bool
 
 	watch watch
+	tapping
 }
 
 func (s *Server) newWorker(t dnswire.Transport, c *counters) *worker {
 	w := &worker{s: s, count: c}
 	w.watch.sampler = meter.NewSampler(rand.Uint64(), rand.Uint64())
 	w.q.Transport = t
+	w.lane = s.tap.Lane()
 	w.reset()
 	return w
 }
@@ -45,6 +47,7 @@ func (w *worker) begin() {
 	w.snap = w.s.o.Snapshot()
 	w.timed = false
 	w.watch.begin()
+	w.beginTap()
 	if w.snap != nil {
 		w.view = w.count.viewOf(w.snap, w.s.o.Snapshot)
 	}

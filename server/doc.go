@@ -15,8 +15,9 @@
 // an address which stays is not touched by a change, and one which goes answers
 // what it has received; that a panic costs one answer; that no client can hold
 // a goroutine, a connection or memory for longer than the timeouts say; that
-// only the proxies of the Setup are believed about their clients; and that when
-// Run returns, no goroutine of it is left.
+// only the proxies of the Setup are believed about their clients; that no answer
+// waits for the receiver of dnstap; and that when Run returns, no goroutine of it
+// is left.
 //
 // It never decides what an answer is, never logs a query, and labels no metric
 // with anything that a query can choose.

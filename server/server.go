@@ -14,6 +14,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/server/datagram"
+	"github.com/rhumb-dns/rhumb/server/tap"
 )
 
 // The defaults of Options.
@@ -53,6 +54,7 @@ type Server struct {
 	handshakes [handshakeResults]atomic.Uint64
 	panicked   atomic.Bool
 	cookies    *cookies
+	tap        *tap.Tap
 
 	mu        sync.Mutex
 	listeners map[door]*listener
@@ -96,13 +98,14 @@ func New(o Options) *Server {
 		live:      map[*counters]struct{}{},
 		gone:      &counters{},
 		cookies:   newCookies(),
+		tap:       tap.New(o.Logger),
 	}
 	s.tcp.init()
 	s.configure(&Setup{})
 	s.tcpCount, s.tlsCount = &counters{heavy: newHeavy()}, &counters{heavy: newHeavy()}
 	s.tls = s.tlsConfig()
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(s)
+		o.Registerer.MustRegister(s, s.tap)
 	}
 	return s
 }
@@ -111,6 +114,7 @@ func New(o Options) *Server {
 // stops receiving, answers what it has received, closes, and returns nil when
 // all its goroutines have ended, which Options.Grace bounds. It runs once.
 func (s *Server) Run(ctx context.Context) error {
+	endTap := s.runTap()
 	s.mu.Lock()
 	s.state = running
 	for _, l := range s.listeners {
@@ -139,6 +143,7 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 	defer expired.Stop()
 	s.wg.Wait()
+	endTap()
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,6 +156,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) configure(setup *Setup) {
 	l := setup.Limits.withDefaults()
 	s.tcp.limit(l.MaxConns, l.MaxPerClient)
+	s.tap.Configure(setup.Tap)
 	s.settings.Store(&settings{certificate: setup.Certificate, proxies: setup.Proxies, idle: l.Idle})
 }
 

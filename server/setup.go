@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"net/netip"
 	"time"
+
+	"github.com/rhumb-dns/rhumb/server/tap"
 )
 
 // The defaults of Limits.
@@ -25,6 +27,8 @@ type Setup struct {
 	// version 2, and nobody else's is looked for one.
 	Proxies []netip.Prefix
 	Limits  Limits
+	// Tap is dnstap; nil: off.
+	Tap *tap.Config
 }
 
 // Limits are what connections may take. Zero values are the defaults.

@@ -52,6 +52,7 @@ func (s *Server) tcpWorker(c *conn) *tcpWorker {
 	if c.from.tls {
 		w.q.Transport = dnswire.TLS
 	}
+	w.local = addrPort(c.tcp.LocalAddr())
 	return w
 }
 
@@ -71,6 +72,7 @@ func (s *Server) putTCPWorker(w *tcpWorker) {
 		w.out = make([]byte, 0, tcpBuffer)
 	}
 	w.snap, w.view, w.count = nil, nil, nil // an idle worker must not keep an old table
+	w.tap = nil                             // nor old rings
 	s.tcpWorkers.Put(w)
 }
 
@@ -103,7 +105,7 @@ func (s *Server) acceptLoop(l *listener) {
 
 // admit starts to serve a connection, or closes it when there is no room.
 func (s *Server) admit(l *listener, nc net.Conn) {
-	c := &conn{Conn: nc, tcp: nc, from: l, client: addrPort(nc)}
+	c := &conn{Conn: nc, tcp: nc, from: l, client: addrPort(nc.RemoteAddr())}
 	c.proxied = s.settings.Load().proxies.contain(c.client.Addr())
 	if !s.tcp.admit(c) {
 		_ = nc.Close() // here and below: nothing is left to be done about it
@@ -209,7 +211,13 @@ func (w *tcpWorker) message(msg []byte, client netip.AddrPort) {
 	room := append(w.out, 0, 0)
 	// The answer gets a slice of its own, which begins where the message does.
 	out := w.answer(room[n+lengthSize:], msg, client)
-	if len(out) == 0 || len(out) > dnswire.MaxTCP {
+	if len(out) > dnswire.MaxTCP {
+		return
+	}
+	if w.tap != nil {
+		w.record(msg, out, client, w.local)
+	}
+	if len(out) == 0 {
 		return
 	}
 	room = append(room, out...) // onto itself, unless it has outgrown the buffer

@@ -91,7 +91,11 @@ func (w *worker) replies(sock *datagram.Socket, i, n int) (next int) {
 			}
 			msg = msg[size:]
 		}
-		if out := w.answer(sock.Room(), msg, client); len(out) > 0 {
+		out := w.answer(sock.Room(), msg, client)
+		if w.tap != nil {
+			w.record(msg, out, client, sock.Local(next-1))
+		}
+		if len(out) > 0 {
 			sock.Reply(next-1, out)
 		}
 	}

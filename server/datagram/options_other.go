@@ -2,7 +2,10 @@
 
 package datagram
 
-import "syscall"
+import (
+	"net/netip"
+	"syscall"
+)
 
 // SharesLoad is whether several sockets of one address share its load.
 const SharesLoad = false
@@ -20,3 +23,8 @@ func (s *Socket) setOptions() error {
 // replySource is never asked for: without control messages the system chooses
 // the source of a reply on a wildcard socket.
 func replySource([]byte) bool { return false }
+
+// destination is not known here.
+func destination(_ []byte, bound netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(netip.Addr{}, bound.Port())
+}

@@ -34,3 +34,21 @@ func replySource(control []byte) bool {
 	}
 	return false
 }
+
+// destination is the address that a datagram to a wildcard socket came to, by the
+// control message that came with it, with the port of bound. It is no address when
+// there is no such message.
+func destination(control []byte, bound netip.AddrPort) netip.AddrPort {
+	data := unix.CmsgLen(0)
+	var to netip.Addr
+	if len(control) >= data {
+		h := (*unix.Cmsghdr)(unsafe.Pointer(&control[0]))
+		switch {
+		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(control) >= unix.CmsgLen(unix.SizeofInet4Pktinfo):
+			to = netip.AddrFrom4([4]byte(control[data+8 : data+12]))
+		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(control) >= unix.CmsgLen(unix.SizeofInet6Pktinfo):
+			to = netip.AddrFrom16([16]byte(control[data : data+16]))
+		}
+	}
+	return netip.AddrPortFrom(to, bound.Port())
+}
