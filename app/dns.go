@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rhumb-dns/rhumb/server"
+	"github.com/rhumb-dns/rhumb/server/tap"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -18,6 +19,9 @@ func (a *App) bindDNS(d *spec.DNS) (*server.Change, error) {
 			Idle: d.TCP.IdleTimeout, MaxConns: d.TCP.MaxConnections, MaxPerClient: d.TCP.MaxPerClient,
 		},
 	}
+	if d.Dnstap != nil {
+		setup.Tap = a.tapConfig(d.Dnstap)
+	}
 	if d.TLS != nil {
 		// It was good when the configuration was read; it may have changed.
 		cert, err := tls.LoadX509KeyPair(d.TLS.Cert, d.TLS.Key)
@@ -27,4 +31,18 @@ func (a *App) bindDNS(d *spec.DNS) (*server.Change, error) {
 		setup.TLS, setup.Certificate = d.TLS.Listen, &cert
 	}
 	return a.dns.Bind(setup)
+}
+
+// tapConfig is dnstap as the configuration states it.
+func (a *App) tapConfig(d *spec.Dnstap) *tap.Config {
+	c := &tap.Config{
+		Network: d.Network, Address: d.Address,
+		Queries: d.Queries, Responses: d.Responses, Sample: d.Sample,
+		Identity: d.Identity, Version: "rhumb " + a.version,
+		Buffer: d.Buffer,
+	}
+	if d.Version != "" {
+		c.Version = d.Version
+	}
+	return c
 }

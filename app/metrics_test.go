@@ -113,7 +113,7 @@ func exercised(t *testing.T) *App {
 	WritePair(t, dir, 1)
 	file := filepath.Join(dir, "rhumb.yaml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, `
-dns: {listen: [127.0.0.1:0], tls: {listen: [127.0.0.1:0], cert: ns.crt, key: ns.key}}
+dns: {listen: [127.0.0.1:0], dnstap: {tcp: "127.0.0.1:%s"}, tls: {listen: [127.0.0.1:0], cert: ns.crt, key: ns.key}}
 admin: {listen: 127.0.0.1:0}
 checks:
   up: {type: tcp, port: %s}
@@ -124,7 +124,7 @@ zones:
     nameservers: {ns1: 127.0.0.1}
     services:
       www: {pools: [p]}
-`, u.Port()), 0o600); err != nil {
+`, u.Port(), u.Port()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	a, err := New(Options{Config: file, Version: "test", LogWriter: t.Output()})

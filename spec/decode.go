@@ -85,6 +85,9 @@ func (d *decoder) dns(o *object) {
 	dns := DNS{TTL: uint32(o.integer("ttl")), ECS: o.boolean("ecs")}
 	d.edns(&dns, o)
 	d.transports(&dns, o)
+	if o.get("dnstap") != nil {
+		dns.Dnstap = d.dnstap(d.below(o, "dnstap", &dnstapSection))
+	}
 	if e := o.get("resolvers"); e != nil {
 		dns.Resolvers = d.resolvers(e.val(), o.path.dot("resolvers"))
 	}

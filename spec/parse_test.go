@@ -16,7 +16,12 @@ func outline(s *Spec) string {
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("node %+v", s.Node)
-	p("dns %+v", s.DNS)
+	dns := s.DNS
+	dns.Dnstap = nil
+	p("dns %+v", dns)
+	if s.DNS.Dnstap != nil {
+		p("dnstap %+v", *s.DNS.Dnstap)
+	}
 	p("admin %v %v %+v", s.Admin.Listen, s.Admin.AllowedNetworks, s.Admin.TLS)
 	for _, t := range s.Admin.Tokens {
 		p("  token %+v", t)

@@ -44,7 +44,9 @@ func TestReferenceExamplesLoad(t *testing.T) {
 // value of a kind that no key takes is refused at every key, by that key's path.
 func TestReferenceKeysAreDecoded(t *testing.T) {
 	at := map[*section]string{
-		&nodeSection: "node", &dnsSection: "dns", &chaosSection: "dns.chaos", &tcpSection: "dns.tcp", &tlsSection: "dns.tls", &proxySection: "dns.proxy_protocol", &adminSection: "admin", &logSection: "log", &adminTLSSection: "admin.tls", &tokenSection: "admin.tokens[0]",
+		&nodeSection: "node", &dnsSection: "dns", &chaosSection: "dns.chaos", &tcpSection: "dns.tcp", &tlsSection: "dns.tls", &proxySection: "dns.proxy_protocol",
+		&dnstapSection: "dns.dnstap",
+		&adminSection:  "admin", &logSection: "log", &adminTLSSection: "admin.tls", &tokenSection: "admin.tokens[0]",
 		&checkSection: "checks.x", &poolSection: "pools.x", &placeSection: "pools.x.place",
 		&endpointSection: "pools.x.endpoints[0]",
 		&zoneSection:     "zones.x", &soaSection: "zones.x.soa", &serviceSection: "zones.x.services.x",

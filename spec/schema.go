@@ -117,6 +117,7 @@ var dnsSection = section{
 		{name: "tcp", typ: "map", prose: "its defaults", merge: true, doc: "What connections may take, over TLS or not. See [dns.tcp](#dnstcp)."},
 		{name: "tls", typ: "map", prose: "no DNS over TLS", merge: true, doc: "See [dns.tls](#dnstls)."},
 		{name: "proxy_protocol", typ: "map", prose: "no proxy is believed", merge: true, doc: "See [dns.proxy_protocol](#dnsproxy_protocol)."},
+		{name: "dnstap", typ: "map", prose: "nothing is recorded", merge: true, doc: "See [dns.dnstap](#dnsdnstap)."},
 	},
 }
 
@@ -404,6 +405,8 @@ var steerings = []steering{
 
 // sections are in the order of the reference.
 var sections = []*section{
-	&topSection, &nodeSection, &dnsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection, &adminSection, &tokenSection, &adminTLSSection, &logSection,
+	&topSection, &nodeSection, &dnsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection,
+	&dnstapSection,
+	&adminSection, &tokenSection, &adminTLSSection, &logSection,
 	&checkSection, &poolSection, &placeSection, &endpointSection, &zoneSection, &soaSection, &serviceSection, &svcbSection, &srvSection,
 }

@@ -69,6 +69,7 @@ type DNS struct {
 	TLS *DNSTLS // nil: no DNS over TLS
 	// Proxies are believed about their clients (PROXY protocol, version 2).
 	Proxies []netip.Prefix
+	Dnstap  *Dnstap // nil: nobody is told of queries
 }
 
 // Chaos are the answers to questions of class CH (RFC 4892), at most 255 bytes
