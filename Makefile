@@ -65,8 +65,8 @@ docs-check:
 race:
 	go test -race ./...
 
-# Conversations with other programs: dig, kdig, dnsperf, unbound, dnsdist; and the
-# same questions to NSD, Knot DNS and BIND.
+# Conversations with other programs: dig, kdig, dnsperf, unbound, dnsdist, receivers
+# of dnstap; and the same questions to NSD, Knot DNS and BIND.
 interop:
 	@.ci/packages
 	RHUMB_INTEROP=1 go test -count=1 ./interop/...

@@ -1,9 +1,9 @@
 // Package interop compares the program with others, and with the RFCs.
 //
 // It holds conversations of the program, as a user starts it, with programs that
-// are not ours: dig, kdig, dnsperf, dnsdist, unbound, BIND, NSD and Knot DNS.
-// `make interop` installs the programs and runs them; without RHUMB_INTEROP=1
-// these tests skip.
+// are not ours: dig, kdig, dnsperf, dnsdist, unbound, BIND, NSD, Knot DNS and
+// receivers of dnstap. `make interop` installs the programs and runs them; without
+// RHUMB_INTEROP=1 these tests skip.
 //
 // And it holds an oracle, a slow reading of the RFCs over lists of records:
 //
