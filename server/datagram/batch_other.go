@@ -36,6 +36,11 @@ type Socket struct {
 	reply   []byte
 }
 
+func (s *Socket) take(conn *net.UDPConn, raw syscall.RawConn) error {
+	s.conn, s.raw = conn, raw
+	return nil
+}
+
 func (s *Socket) lay() {
 	s.in, s.out = make([]byte, maxMessage), make([]byte, 0, maxReply)
 	if s.wildcard {
@@ -117,8 +122,20 @@ func (s *Socket) Stop() {
 	_ = s.conn.SetReadDeadline(time.Unix(1, 0)) // fails only when closed, which ends Receive too
 }
 
+// Close closes the socket. A Receive or Send under way returns net.ErrClosed.
+func (s *Socket) Close() error { return s.conn.Close() }
+
+// SetReceiveBuffer asks for a receive buffer of n bytes. The system does not say
+// what it has given: the answer is n, or 0 when it refuses.
+func (s *Socket) SetReceiveBuffer(n int) int {
+	if s.conn.SetReadBuffer(n) != nil {
+		return 0
+	}
+	return n
+}
+
 // KernelDrops is always 0: only Linux says.
-func (s *Socket) KernelDrops() uint32 { return 0 }
+func (s *Socket) KernelDrops() uint64 { return 0 }
 
 func isEnd(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed)

@@ -29,8 +29,8 @@ func ShareAddress(c syscall.RawConn) error {
 // setOptions sets what only makes the socket better, and fails for the one
 // option without which replies would be wrong.
 func (s *Socket) setOptions() error {
-	_ = s.conn.SetReadBuffer(socketBuffer)
-	_ = s.conn.SetWriteBuffer(socketBuffer)
+	_ = s.conn.SetReadBuffer(DefaultBuffer)
+	_ = s.conn.SetWriteBuffer(DefaultBuffer)
 	var err error
 	if e := s.raw.Control(func(fd uintptr) {
 		switch {

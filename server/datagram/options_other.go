@@ -15,8 +15,8 @@ const SharesLoad = false
 func ShareAddress(syscall.RawConn) error { return nil }
 
 func (s *Socket) setOptions() error {
-	_ = s.conn.SetReadBuffer(socketBuffer)
-	_ = s.conn.SetWriteBuffer(socketBuffer)
+	_ = s.conn.SetReadBuffer(DefaultBuffer)
+	_ = s.conn.SetWriteBuffer(DefaultBuffer)
 	return nil
 }
 

@@ -16,10 +16,10 @@ const (
 	// fragments (RFC 9715) and some to spare.
 	maxReply = 1280
 
-	// socketBuffer is asked of the kernel for each direction. It is some
-	// thousand queries, a few milliseconds of work: more would only make the
-	// answers late.
-	socketBuffer = 4 << 20
+	// DefaultBuffer is asked of the kernel for each direction, in bytes. It is
+	// some thousand queries, a few milliseconds of work: more would only make
+	// the answers late.
+	DefaultBuffer = 4 << 20
 )
 
 // Listen opens a socket on addr; port 0 lets the system choose.
@@ -41,24 +41,29 @@ func Listen(addr netip.AddrPort, shared bool) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Socket{conn: pc.(*net.UDPConn), v6: addr.Addr().Is6(), wildcard: addr.Addr().IsUnspecified()}
-	s.addr = s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	if s.raw, err = s.conn.SyscallConn(); err == nil && !shared {
-		err = ShareAddress(s.raw)
-	}
-	if err == nil {
-		err = s.setOptions()
+	conn := pc.(*net.UDPConn)
+	raw, err := conn.SyscallConn()
+	if err == nil && !shared {
+		err = ShareAddress(raw)
 	}
 	if err != nil {
-		_ = s.conn.Close() // the reason is in err
+		_ = conn.Close() // the reason is in err
+		return nil, err
+	}
+	s := &Socket{
+		addr: conn.LocalAddr().(*net.UDPAddr).AddrPort(),
+		v6:   addr.Addr().Is6(), wildcard: addr.Addr().IsUnspecified(),
+	}
+	if err := s.take(conn, raw); err != nil {
 		return nil, err
 	}
 	s.lay()
+	if err := s.setOptions(); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
 	return s, nil
 }
 
 // Addr is the address the socket is bound to, with the port it really has.
 func (s *Socket) Addr() netip.AddrPort { return s.addr }
-
-// Close closes the socket. A Receive or Send under way returns net.ErrClosed.
-func (s *Socket) Close() error { return s.conn.Close() }
