@@ -26,6 +26,9 @@ type Change struct {
 	setup Setup
 	order []door
 	added map[door]*listener
+	// fresh are the sockets that take the place of those of an address that
+	// stays, when they are laid out anew.
+	fresh map[door]*sockets
 }
 
 // Bind makes ready to serve a Setup. It opens every address that is not open
@@ -36,9 +39,13 @@ type Change struct {
 func (s *Server) Bind(setup Setup) (*Change, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := &Change{s: s, setup: setup, added: map[door]*listener{}}
+	c := &Change{s: s, setup: setup, added: map[door]*listener{}, fresh: map[door]*sockets{}}
 	if len(setup.TLS) > 0 && setup.Certificate == nil {
 		return nil, errors.New("listen: TLS without a certificate")
+	}
+	var err error
+	if c.setup.UDP, err = s.layout(setup.UDP); err != nil {
+		return nil, err
 	}
 	for _, a := range setup.Listen {
 		c.want(door{addr: a})
@@ -48,10 +55,18 @@ func (s *Server) Bind(setup Setup) (*Change, error) {
 	}
 	var errs []error
 	for _, d := range c.order {
-		if s.listeners[d] != nil {
+		if old := s.listeners[d]; old != nil {
+			if !d.tls && c.setup.UDP != s.udp {
+				fresh, err := openSockets(old.addr, c.setup.UDP, true)
+				if err != nil {
+					errs = append(errs, bindError(old.addr, "udp", err))
+					continue
+				}
+				c.fresh[d] = fresh
+			}
 			continue
 		}
-		l, err := listen(d, s.o.Workers, overlaps(d.addr, s.listeners) || overlaps(d.addr, c.added))
+		l, err := listen(d, c.setup.UDP, overlaps(d.addr, s.listeners) || overlaps(d.addr, c.added))
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -99,6 +114,8 @@ func (c *Change) Commit() {
 		return
 	}
 	s.configure(&c.setup)
+	s.udp = c.setup.UDP
+	active := s.state == running
 	var removed []*listener
 	for d, l := range s.listeners {
 		if !slices.Contains(c.order, d) {
@@ -106,15 +123,34 @@ func (c *Change) Commit() {
 			delete(s.listeners, d)
 		}
 	}
+	var replaced []*sockets
+	for d, fresh := range c.fresh {
+		l := s.listeners[d]
+		replaced = append(replaced, l.udp)
+		l.udp = fresh
+		if active {
+			s.serveSockets(fresh)
+		}
+		s.tellBuffer(s.udp, fresh)
+	}
 	for d, l := range c.added {
 		s.listeners[d] = l
-		if s.state == running {
+		if active {
 			s.serve(l)
 		}
+		s.tellBuffer(s.udp, l.udp)
 	}
 	s.order = c.order
-	active := s.state == running
 	s.mu.Unlock()
+
+	for _, o := range replaced {
+		if !active {
+			o.close()
+			continue
+		}
+		o.stop()
+		o.ended.Wait()
+	}
 
 	for _, l := range removed {
 		if !active {
@@ -123,7 +159,7 @@ func (c *Change) Commit() {
 		}
 		l.stop()
 		s.tcp.finish(l, s.settings.Load().idle)
-		l.ended.Wait()
+		l.wait()
 	}
 }
 
@@ -135,16 +171,17 @@ func (c *Change) Abort() {
 }
 
 // discard closes the added listeners. Those beside a wildcard of ours, or the
-// other way round, may have taken queries of ours, so they answer them.
+// other way round, and sockets beside others of their address may have taken
+// queries of ours, so they answer them.
 func (c *Change) discard() {
 	var answering sync.WaitGroup
 	for _, l := range c.added {
 		if l.shared && c.s.state == running {
-			for _, sock := range l.udp {
-				sock.Stop()
-				answering.Go(func() { c.s.serveUDP(sock) })
-			}
+			answering.Go(func() { c.s.drain(l.udp) })
 		}
+	}
+	for _, o := range c.fresh {
+		answering.Go(func() { c.s.drain(o) })
 	}
 	answering.Wait()
 	for _, l := range c.added {
@@ -152,17 +189,17 @@ func (c *Change) discard() {
 	}
 }
 
-// listen opens d: TCP, and for DNS without TLS so many sockets of UDP too.
-func listen(d door, sockets int, shared bool) (*listener, error) {
+// listen opens d: TCP, and for DNS without TLS the sockets of UDP too.
+func listen(d door, u UDP, shared bool) (*listener, error) {
 	if !d.addr.IsValid() {
 		return nil, fmt.Errorf("listen: invalid address")
 	}
 	if d.tls {
-		sockets = 0
+		u.Workers = 0
 	}
 	for try := 1; ; try++ {
-		l := &listener{door: d, shared: shared, stopping: make(chan struct{})}
-		err := l.open(sockets)
+		l := &listener{door: d, shared: shared, udp: &sockets{}, stopping: make(chan struct{})}
+		err := l.open(u)
 		if err == nil {
 			return l, nil
 		}
@@ -175,17 +212,15 @@ func listen(d door, sockets int, shared bool) (*listener, error) {
 
 // open opens the sockets of l one after the other: a failure leaves those that
 // it has opened.
-func (l *listener) open(sockets int) error {
+func (l *listener) open(u UDP) error {
 	asked := l.addr
-	for i := range sockets {
-		// The first one has the port to itself, so that a second server by
-		// mistake is told instead of getting half of the queries.
-		sock, err := datagram.Listen(l.addr, l.shared || i > 0)
-		if err != nil {
-			return bindError(asked, "udp", err)
-		}
-		l.udp = append(l.udp, sock)
-		l.addr = sock.Addr()
+	udp, err := openSockets(l.addr, u, l.shared)
+	if err != nil {
+		return bindError(asked, "udp", err)
+	}
+	l.udp = udp
+	if len(udp.all) > 0 {
+		l.addr = udp.all[0].Addr()
 	}
 	network := "tcp4"
 	if l.addr.Addr().Is6() {

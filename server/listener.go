@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/rhumb-dns/rhumb/server/datagram"
 )
 
 // door is an address to listen on and what is spoken there: DNS over UDP and
@@ -22,10 +20,9 @@ type listener struct {
 	door
 	// shared is whether another listener of ours takes the same queries.
 	shared bool
-	udp    []*datagram.Socket
+	udp    *sockets
 	tcp    net.Listener
-	// ended is done when the UDP workers and the accept loop have ended.
-	// Connections may live on.
+	// ended is done when the accept loop has ended. Connections may live on.
 	ended sync.WaitGroup
 
 	stopping chan struct{} // closed by stop
@@ -34,17 +31,11 @@ type listener struct {
 
 // serve starts the goroutines of l. The caller holds s.mu.
 func (s *Server) serve(l *listener) {
-	for _, sock := range l.udp {
-		s.start(l, func() { s.serveUDP(sock) })
-	}
-	s.start(l, func() { s.acceptLoop(l) })
-}
-
-func (s *Server) start(l *listener, f func()) {
+	s.serveSockets(l.udp)
 	l.ended.Add(1)
 	s.wg.Go(func() {
 		defer l.ended.Done()
-		f()
+		s.acceptLoop(l)
 	})
 }
 
@@ -52,10 +43,14 @@ func (s *Server) start(l *listener, f func()) {
 // its socket.
 func (l *listener) stop() {
 	l.stopOnce.Do(func() { close(l.stopping) })
-	for _, sock := range l.udp {
-		sock.Stop()
-	}
+	l.udp.stop()
 	_ = l.tcp.Close() // cannot fail but for having been closed
+}
+
+// wait waits for the goroutines of l.
+func (l *listener) wait() {
+	l.udp.ended.Wait()
+	l.ended.Wait()
 }
 
 // stopped is whether stop has been called.
@@ -82,10 +77,8 @@ func (l *listener) sleep(d time.Duration) bool {
 
 // close closes the sockets of l at once.
 func (l *listener) close() {
-	for _, sock := range l.udp {
-		_ = sock.Close() // here and below: nothing is left to be done about it
-	}
+	l.udp.close()
 	if l.tcp != nil {
-		_ = l.tcp.Close()
+		_ = l.tcp.Close() // nothing is left to be done about it
 	}
 }

@@ -31,9 +31,8 @@ type Options struct {
 	Logger     *slog.Logger          // default: nowhere
 	Registerer prometheus.Registerer // default: nowhere
 
-	// Workers is the number of UDP sockets of one address, each with a
-	// goroutine; default GOMAXPROCS. It is 1 where the system gives all
-	// datagrams to one socket.
+	// Workers is the default of UDP.Workers; its own is GOMAXPROCS. It is 1 where
+	// the system gives all datagrams to one socket.
 	Workers int
 
 	// Grace is how long connections may take to finish when Run ends.
@@ -59,6 +58,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[door]*listener
 	order     []door // its keys as the last Bind gave them
+	udp       UDP    // as the sockets of UDP were opened
 	state     state
 	wg        sync.WaitGroup // all goroutines of Run
 

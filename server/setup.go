@@ -29,6 +29,22 @@ type Setup struct {
 	Limits  Limits
 	// Tap is dnstap; nil: off.
 	Tap *tap.Config
+	UDP     UDP
+}
+
+// UDP is how the sockets of UDP are laid out. A change of it replaces the
+// sockets of every address, and no query is lost.
+type UDP struct {
+	// Workers is the number of sockets of one address, each with a goroutine;
+	// default Options.Workers. More than one needs a system that shares the load
+	// among them, which is Linux.
+	Workers int
+	// Pin is whether the i-th worker of every address has a thread of its own on
+	// the i-th processor that the process may use, Linux only.
+	Pin bool
+	// ReceiveBuffer is what is asked of the kernel for each socket, in bytes;
+	// default datagram.DefaultBuffer.
+	ReceiveBuffer int
 }
 
 // Limits are what connections may take. Zero values are the defaults.

@@ -527,7 +527,7 @@ func TestTCPAcceptBacksOff(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		s := New(Options{Snapshot: func() *resolve.Snapshot { return snap }, Registerer: reg})
 		ln := &crowded{failures: 12, closed: make(chan struct{})}
-		l := &listener{tcp: ln, stopping: make(chan struct{})}
+		l := &listener{tcp: ln, udp: &sockets{}, stopping: make(chan struct{})}
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

@@ -156,6 +156,12 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // TestPanicCostsOneAnswer breaks the snapshot under the workers.
 func TestPanicCostsOneAnswer(t *testing.T) {
 	var log lines

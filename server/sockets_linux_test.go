@@ -1,0 +1,219 @@
+package server
+
+import (
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// udpSockets is how many UDP sockets there are on a port of 127.0.0.1.
+func udpSockets(t *testing.T, port uint16) (n int) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/net/udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+			n++
+		}
+	}
+	return n
+}
+
+// threadsIn are the processors that the threads waiting in a system call may run
+// on, each with how many threads have exactly that set.
+func threadsIn(t *testing.T, call int) map[string]int {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sets := map[string]int{}
+	for _, task := range tasks {
+		now, err := os.ReadFile("/proc/self/task/" + task.Name() + "/syscall")
+		if err != nil || !strings.HasPrefix(string(now), fmt.Sprint(call, " ")) {
+			continue
+		}
+		status, _ := os.ReadFile("/proc/self/task/" + task.Name() + "/status")
+		for line := range strings.Lines(string(status)) {
+			if set, ok := strings.CutPrefix(line, "Cpus_allowed_list:"); ok {
+				sets[strings.TrimSpace(set)]++
+			}
+		}
+	}
+	return sets
+}
+
+// eventually waits until got is want.
+func eventually[T any](t *testing.T, what string, want T, equal func(a, b T) bool, got func() T) {
+	t.Helper()
+	var last T
+	for end := time.Now().Add(patience); time.Now().Before(end); runtime.Gosched() {
+		if last = got(); equal(last, want) {
+			return
+		}
+	}
+	t.Fatalf("%s: %v, want %v", what, last, want)
+}
+
+// TestUDPLayout changes workers and pinning while the server runs.
+func TestUDPLayout(t *testing.T) {
+	if _, err := os.ReadFile("/proc/self/task/" + fmt.Sprint(unix.Gettid()) + "/syscall"); err != nil {
+		t.Skipf("SKIPPED: what threads do cannot be seen: %v", err)
+	}
+	if errAllowed != nil {
+		t.Fatal(errAllowed)
+	}
+	cores := allowed
+	status, _ := os.ReadFile("/proc/self/status")
+	_, all, _ := strings.Cut(string(status), "Cpus_allowed_list:")
+	all = strings.TrimSpace(strings.Split(all, "\n")[0])
+	r := startSetup(t, Options{Workers: 2}, Setup{Listen: addresses("127.0.0.1:0")})
+	port := r.Addrs()[0].Port()
+	for _, u := range []UDP{{}, {Workers: 3, Pin: true}, {Workers: 1, Pin: true}, {Workers: 2}} {
+		r.change(t, Setup{Listen: r.Addrs(), UDP: u})
+		n := u.Workers
+		if n == 0 {
+			n = 2
+		}
+		if got := udpSockets(t, port); got != n {
+			t.Errorf("%+v: %d sockets, want %d", u, got, n)
+		}
+		want := map[string]int{}
+		for i := range n {
+			set := all
+			if u.Pin {
+				set = fmt.Sprint(cores[i%len(cores)])
+			}
+			want[set]++
+		}
+		eventually(t, fmt.Sprintf("%+v: cores of the workers", u), want, maps.Equal, func() map[string]int {
+			return threadsIn(t, unix.SYS_RECVMMSG)
+		})
+		ask(t, dial(t, "udp", r.Addrs()[0]), 1, "www.x.test.")
+	}
+	// A pinned thread ends with its worker: nobody else is kept to its core.
+	r.stop(t)
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(cores) > 1 {
+		for _, task := range tasks {
+			status, _ := os.ReadFile("/proc/self/task/" + task.Name() + "/status")
+			if i := fmt.Sprint(unix.Getpid()); task.Name() != i && len(status) > 0 && !strings.Contains(string(status), "Cpus_allowed_list:\t"+all+"\n") {
+				t.Errorf("a thread is left that is pinned:\n%s", status)
+			}
+		}
+	}
+}
+
+// TestUDPLayoutLosesNothing lays the sockets out anew, and prepares to and does
+// not, while clients ask.
+func TestUDPLayoutLosesNothing(t *testing.T) {
+	r := startSetup(t, Options{Workers: 1}, Setup{Listen: addresses("0.0.0.0:0")})
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), r.Addrs()[0].Port())
+	done := make(chan struct{})
+	var clients sync.WaitGroup
+	asked := make([]int, 4)
+	for k := range asked {
+		c := dial(t, "udp", to)
+		clients.Go(func() {
+			buf := make([]byte, 4096)
+			for id := uint16(0); ; id++ {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if _, err := c.Write(query(t, id, "www.x.test.")); err != nil {
+					t.Error(err)
+					return
+				}
+				if n, err := c.Read(buf); err != nil || n < 12 || binary.BigEndian.Uint16(buf) != id {
+					t.Errorf("answer to %d: %d bytes, error %v", id, n, err)
+					return
+				}
+				asked[k]++
+			}
+		})
+	}
+	for i := range 12 {
+		c, err := r.Bind(Setup{Listen: r.Addrs(), UDP: UDP{Workers: 1 + (i+1)%3, Pin: i%2 == 0}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%4 == 3 {
+			c.Abort()
+		} else {
+			c.Commit()
+		}
+	}
+	close(done)
+	clients.Wait()
+	total := 0
+	for _, n := range asked {
+		total += n
+	}
+	if got := r.metric(t, `rhumb_dns_queries_total{rcode="NOERROR",transport="udp",type="A",zone="x.test."}`); got != float64(total) {
+		t.Errorf("counted %v queries, want %d", got, total)
+	}
+	for reason := range dropNames {
+		if n := r.metric(t, fmt.Sprintf("rhumb_dns_dropped_total{reason=%q}", dropNames[reason])); n != 0 {
+			t.Errorf("%v dropped: %s", n, dropNames[reason])
+		}
+	}
+}
+
+// TestReceiveBuffer asks for more than any system gives.
+func TestReceiveBuffer(t *testing.T) {
+	var log lines
+	r := startSetup(t, Options{Workers: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))}, Setup{Listen: addresses("127.0.0.1:0")})
+	r.change(t, Setup{Listen: r.Addrs(), UDP: UDP{ReceiveBuffer: 128 << 10}})
+	if strings.Contains(log.text(), "receive_buffer") {
+		t.Errorf("warned of a buffer that the system gives:\n%s", log.text())
+	}
+	r.change(t, Setup{Listen: r.Addrs(), UDP: UDP{ReceiveBuffer: 1 << 30}})
+	if !strings.Contains(log.text(), "dns.udp.receive_buffer: the system gives") {
+		t.Errorf("not warned of a smaller buffer:\n%s", log.text())
+	}
+}
+
+func TestPinAround(t *testing.T) {
+	if errAllowed != nil {
+		t.Fatal(errAllowed)
+	}
+	cores := allowed
+	for i := range 2 * len(cores) {
+		done := make(chan error)
+		go func() { // its thread ends with it
+			err := pinThread(i)
+			var set unix.CPUSet
+			if err == nil {
+				err = unix.SchedGetaffinity(0, &set)
+			}
+			if err == nil && (set.Count() != 1 || !set.IsSet(cores[i%len(cores)])) {
+				err = fmt.Errorf("may run on %d cores", set.Count())
+			}
+			done <- err
+		}()
+		if err := <-done; err != nil {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if !slices.IsSorted(cores) {
+		t.Errorf("cores %v", cores)
+	}
+}
