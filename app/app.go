@@ -196,6 +196,7 @@ func (a *App) Run(ctx context.Context) error {
 		return a.dns.Run(serving)
 	})
 	sockets.Commit()
+	makeRoom(workers(a.engine.Spec().DNS.UDP.Workers))
 	release(a.engine)
 	for _, addr := range a.DNSAddrs() {
 		a.log.Info("dns listens", "address", addr.String(), "transports", "udp,tcp")
@@ -372,6 +373,7 @@ func (a *App) replace() error {
 		return err
 	}
 	sockets.Commit()
+	makeRoom(workers(s.DNS.UDP.Workers))
 	web.commit()
 	a.logging.set(s.Log)
 	a.changed(was, a.engine.Snapshot().Table)

@@ -18,6 +18,7 @@ func (a *App) bindDNS(d *spec.DNS) (*server.Change, error) {
 		Limits: server.Limits{
 			Idle: d.TCP.IdleTimeout, MaxConns: d.TCP.MaxConnections, MaxPerClient: d.TCP.MaxPerClient,
 		},
+		UDP: server.UDP{Workers: workers(d.UDP.Workers), Pin: d.UDP.Pin, ReceiveBuffer: d.UDP.ReceiveBuffer},
 	}
 	if d.Dnstap != nil {
 		setup.Tap = a.tapConfig(d.Dnstap)

@@ -29,7 +29,7 @@ type Setup struct {
 	Limits  Limits
 	// Tap is dnstap; nil: off.
 	Tap *tap.Config
-	UDP     UDP
+	UDP UDP
 }
 
 // UDP is how the sockets of UDP are laid out. A change of it replaces the

@@ -114,6 +114,7 @@ var dnsSection = section{
 		{name: "chaos", typ: "map", prose: "REFUSED", doc: "What the node says of itself in class CH. See [dns.chaos](#dnschaos)."},
 		{name: "report_channel", typ: "name", prose: "none", doc: "The agent domain that resolvers report errors to (RFC 9567): a name whose server collects the reports."},
 		{name: "rate_limit", typ: "map", later: true, doc: "Response rate limiting."},
+		{name: "udp", typ: "map", prose: "its defaults", merge: true, doc: "How the sockets of UDP are laid out. See [dns.udp](#dnsudp)."},
 		{name: "tcp", typ: "map", prose: "its defaults", merge: true, doc: "What connections may take, over TLS or not. See [dns.tcp](#dnstcp)."},
 		{name: "tls", typ: "map", prose: "no DNS over TLS", merge: true, doc: "See [dns.tls](#dnstls)."},
 		{name: "proxy_protocol", typ: "map", prose: "no proxy is believed", merge: true, doc: "See [dns.proxy_protocol](#dnsproxy_protocol)."},
@@ -407,6 +408,7 @@ var steerings = []steering{
 var sections = []*section{
 	&topSection, &nodeSection, &dnsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection,
 	&dnstapSection,
+	&udpSection,
 	&adminSection, &tokenSection, &adminTLSSection, &logSection,
 	&checkSection, &poolSection, &placeSection, &endpointSection, &zoneSection, &soaSection, &serviceSection, &svcbSection, &srvSection,
 }

@@ -65,6 +65,7 @@ type DNS struct {
 	// 9567); no name: nobody is told of one.
 	ReportChannel dnswire.Name
 
+	UDP UDP
 	TCP TCP
 	TLS *DNSTLS // nil: no DNS over TLS
 	// Proxies are believed about their clients (PROXY protocol, version 2).

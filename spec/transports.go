@@ -50,6 +50,7 @@ var proxySection = section{
 // transports decodes how queries come in.
 func (d *decoder) transports(dns *DNS, o *object) {
 	dns.Listen = d.listen(o, "127.0.0.1:5300")
+	dns.UDP = d.udp(d.below(o, "udp", &udpSection))
 	tcp := d.below(o, "tcp", &tcpSection)
 	dns.TCP = TCP{
 		IdleTimeout:    tcp.duration("idle_timeout"),

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package app
+
+// sharesCores is whether UDP workers are threads, of which an address has one for
+// each core.
+const sharesCores = false
