@@ -17,11 +17,24 @@ func (a *App) bindDNS(d *spec.DNS) (*server.Change, error) {
 		Proxies: d.Proxies,
 		Limits: server.Limits{
 			Idle: d.TCP.IdleTimeout, MaxConns: d.TCP.MaxConnections, MaxPerClient: d.TCP.MaxPerClient,
+			PerSecond: d.TCP.ConnectionsPerSecond,
 		},
-		UDP: server.UDP{Workers: workers(d.UDP.Workers), Pin: d.UDP.Pin, ReceiveBuffer: d.UDP.ReceiveBuffer},
+		UDP:          server.UDP{Workers: workers(d.UDP.Workers), Pin: d.UDP.Pin, ReceiveBuffer: d.UDP.ReceiveBuffer},
+		Access:       server.Access(d.Access),
+		NoCookieSize: d.NoCookieUDPSize,
 	}
 	if d.Dnstap != nil {
 		setup.Tap = a.tapConfig(d.Dnstap)
+	}
+	if setup.Limits.PerSecond == 0 {
+		setup.Limits.PerSecond = -1 // no limit, where 0 is the default
+	}
+	if r := d.RateLimit; r.On {
+		setup.RateLimit = &server.RateLimit{
+			Answers: r.Responses, NoData: r.NoData, NXDomains: r.NXDomains, Referrals: r.Referrals, Errors: r.Errors,
+			All: r.All, Slip: r.Slip, Bits4: r.IPv4Prefix, Bits6: r.IPv6Prefix, Exempt: r.Exempt,
+			Accounts: r.Accounts, DryRun: r.DryRun,
+		}
 	}
 	if d.TLS != nil {
 		// It was good when the configuration was read; it may have changed.

@@ -28,7 +28,10 @@ func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 		// to QNAME." 3. "Start matching down, label by label, in the zone."
 		match.Find(s.Table.Tree, at.name, q.Type)
 		if step == 0 {
-			c.Outcome.Zone = match.Zone
+			c.Outcome.Zone, c.Outcome.Named = match.Zone, match.Encloser
+			if match.Kind == zone.Missing {
+				c.Outcome.Named = len(match.Data().Name)
+			}
 			if q.ZoneVersion && match.Zone >= 0 {
 				c.opt.ZoneVersion = dnswire.ZoneVersion{
 					Present: true, Labels: s.Table.Zones[match.Zone].Labels, Serial: match.Data().Serial,

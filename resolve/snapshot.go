@@ -24,6 +24,11 @@ type Outcome struct {
 	// Zone is the index in Table.Zones of the zone that answered, -1 for none.
 	Zone  int
 	RCode dnswire.RCode
+	// Named is the length of the ending of the question's name, in wire form, that
+	// decided: the name itself, the closest encloser for a wildcard, the owner of a
+	// DNAME or of a cut, the zone for a name that does not exist; 0 in no zone.
+	// Whoever makes names up gets the same answers with the same ending.
+	Named int
 	// Counters are the counters (indexes below Table.Counters().Len) of the
 	// service and pool of each record given. It points into the Scratch.
 	Counters []uint32

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/server/limit"
 	"github.com/rhumb-dns/rhumb/server/meter"
 )
 
@@ -29,6 +30,13 @@ type worker struct {
 
 	watch watch
 	tapping
+
+	// guard is whom to answer. tick is the time for it once ticked, which a batch
+	// with limits is.
+	guard      *guard
+	tick       limit.Time
+	ticked     bool
+	suppressed uint32 // answers beyond a limit
 }
 
 func (s *Server) newWorker(t dnswire.Transport, c *counters) *worker {
@@ -45,7 +53,8 @@ func (w *worker) reset() { w.scratch = resolve.NewScratch(rand.Uint64(), rand.Ui
 // begin takes the snapshot for a batch of queries that have all arrived.
 func (w *worker) begin() {
 	w.snap = w.s.o.Snapshot()
-	w.timed = false
+	w.timed, w.ticked = false, false
+	w.guard = &w.s.settings.Load().guard
 	w.watch.begin()
 	w.beginTap()
 	if w.snap != nil {
@@ -63,13 +72,24 @@ func (w *worker) answer(dst, msg []byte, client netip.AddrPort) []byte {
 	q := &w.q
 	q.Parse(msg)
 	q.Client = client
+	if !w.guard.admits(client.Addr()) {
+		return w.deny(dst)
+	}
 	if q.Cookie != nil {
 		w.checkCookie()
 	}
+	w.bound()
 	out := w.snap.Append(dst, q, w.scratch)
 	if len(out) == len(dst) {
 		w.count.drop(dropNotQuery)
 		return out
+	}
+	if w.limits() {
+		if k, name := w.kind(out[len(dst):]); !w.pass(k, name) {
+			if out = w.suppress(dst, out, k); len(out) == len(dst) {
+				return out
+			}
+		}
 	}
 	w.answered(len(out) - len(dst))
 	return out

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/rhumb-dns/rhumb/server/limit"
 )
 
 // The reasons for which we close a connection early.
@@ -14,10 +16,12 @@ const (
 	closedLimit
 	closedIdleForNew
 	closedTimeout
+	closedClientRate
+	closedAccess
 	closeReasons
 )
 
-var closeNames = [closeReasons]string{"client_limit", "limit", "idle_for_new", "timeout"}
+var closeNames = [closeReasons]string{"client_limit", "limit", "idle_for_new", "timeout", "client_rate", "access"}
 
 const (
 	// idleLeast is how short the idle timeout becomes when no place is free. It
@@ -29,6 +33,8 @@ const (
 	lookAt = 1024
 	// keepaliveUnit is what edns-tcp-keepalive counts in (RFC 7828 section 3.1).
 	keepaliveUnit = 100 * time.Millisecond
+	// newcomers is how many clients that open connections are told apart.
+	newcomers = 8192
 )
 
 // conns are the open TCP connections, those of TLS among them, and their limits
@@ -45,20 +51,23 @@ type conns struct {
 	maxPerClient int
 	all          map[*conn]struct{}
 	perClient    map[netip.Addr]int
+	arrivals     *limit.Arrivals
+	rate         limit.Rate // of new ones of one client
 }
 
 func (t *conns) init() {
+	t.arrivals = limit.NewArrivals(newcomers, 32, 64)
 	t.all = map[*conn]struct{}{}
 	t.perClient = map[netip.Addr]int{}
 }
 
 // limit sets the limits. What is beyond a lower one makes room.
-func (t *conns) limit(all, perClient int) {
+func (t *conns) limit(l Limits) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.max.Store(int64(all))
-	t.maxPerClient = perClient
-	for len(t.all) > all && t.makeRoom() {
+	t.max.Store(int64(l.MaxConns))
+	t.maxPerClient, t.rate = l.MaxPerClient, limit.PerSecond(l.PerSecond)
+	for len(t.all) > l.MaxConns && t.makeRoom() {
 	}
 }
 
@@ -141,8 +150,13 @@ func (t *conns) identify(c *conn, client netip.AddrPort) bool {
 	return t.charge(c)
 }
 
-// charge counts c among its client's. It is false when they are too many.
+// charge counts c among its client's. It is false when they are too many, or
+// come too fast.
 func (t *conns) charge(c *conn) bool {
+	if !t.arrivals.Take(c.client.Addr(), t.rate) {
+		t.closed[closedClientRate].Add(1)
+		return false
+	}
 	key := clientKey(c.client.Addr())
 	if t.perClient[key] >= t.maxPerClient {
 		t.closed[closedClientLimit].Add(1)

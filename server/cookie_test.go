@@ -224,7 +224,12 @@ func TestCookieTimeWraps(t *testing.T) {
 // withCookie is a query for www.x.test with a COOKIE option.
 func withCookie(t testing.TB, cookie []byte) []byte {
 	t.Helper()
-	b := query(t, 7, "www.x.test.")
+	return cookied(query(t, 7, "www.x.test."), cookie)
+}
+
+// cookied is msg, a query without options, with a cookie.
+func cookied(msg, cookie []byte) []byte {
+	b := slices.Clone(msg)
 	size := len(b) - 2 // of the options, which are the last of the packet
 	binary.BigEndian.PutUint16(b[size:], uint16(4+len(cookie)))
 	b = binary.BigEndian.AppendUint16(b, 10)

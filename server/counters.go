@@ -18,10 +18,12 @@ const (
 	dropPanic              // the answer could not be made
 	dropSend               // the kernel refused to send the answer
 	dropProxyHeader        // from a proxy, without a header that can be read
+	dropAccess             // of who may not ask
+	dropRateLimit          // the answer was beyond a limit
 	dropReasons
 )
 
-var dropNames = [dropReasons]string{"not_a_query", "not_ready", "source_port", "panic", "send", "proxy_header"}
+var dropNames = [dropReasons]string{"not_a_query", "not_ready", "source_port", "panic", "send", "proxy_header", "access", "rate_limit"}
 
 // typeNames are the query types that are counted by name, by their slot; slot 0
 // is for all others, of which there are 65,000.
@@ -101,6 +103,7 @@ type counters struct {
 	heavy   *heavy // nil in sums
 
 	dropped [dropReasons]atomic.Uint64
+	guard   guardCounts
 	panics  atomic.Uint64
 	kernel  atomic.Uint64 // drops of sockets that are closed, in sums only
 	view    atomic.Pointer[view]
@@ -347,6 +350,7 @@ func (c *counters) add(o *counters) {
 	for i := range c.dropped {
 		c.dropped[i].Add(o.dropped[i].Load())
 	}
+	c.guard.add(&o.guard)
 	c.panics.Add(o.panics.Load())
 	c.kernel.Add(o.kernel.Load())
 	c.latency.Add(&o.latency)

@@ -99,7 +99,18 @@ func (s *Server) introduced(c *conn) bool {
 	case !client.IsValid():
 		client = c.client
 	}
-	return s.tcp.identify(c, client)
+	return s.tcp.identify(c, client) && s.welcome(c)
+}
+
+// welcome is whether the client of c may ask, or is to be told that it may not.
+// It counts.
+func (s *Server) welcome(c *conn) bool {
+	if g := &s.settings.Load().guard; !g.drop || g.admits(c.client.Addr()) {
+		return true
+	}
+	s.streamCount(c.from).guard.denied[deniedDropped].Add(1)
+	s.tcp.closed[closedAccess].Add(1)
+	return false
 }
 
 // left counts a connection that was given up because of err, when that is our

@@ -26,8 +26,14 @@ var (
 		"Size of answers in octets, by transport.",
 		[]string{"transport"}, nil)
 	descDropped = prometheus.NewDesc("rhumb_dns_dropped_total",
-		"Packets without an answer, by reason: not_a_query, not_ready, source_port (it was 0), panic, send (the answer was refused by the kernel), proxy_header (a proxy's, without a header that can be read), receive_buffer (it was full).",
+		"Packets without an answer, by reason: not_a_query, not_ready, source_port (it was 0), panic, send (the answer was refused by the kernel), proxy_header (a proxy's, without a header that can be read), access (of who may not ask), rate_limit (the answer was beyond a limit), receive_buffer (it was full).",
 		[]string{"reason"}, nil)
+	descLimited = prometheus.NewDesc("rhumb_dns_rate_limited_total",
+		"Answers over UDP beyond the limits of dns.rate_limit, by kind (answer, nodata, nxdomain, referral, error) and by what became of them: dropped, slipped (sent truncated), dry_run (sent all the same).",
+		[]string{"kind", "action"}, nil)
+	descDenied = prometheus.NewDesc("rhumb_dns_denied_total",
+		"Queries of clients that dns.access does not allow, by what became of them: refused, or dropped, as their connections are.",
+		[]string{"action"}, nil)
 	descPanics = prometheus.NewDesc("rhumb_dns_panics_total",
 		"Queries that made the server panic. Each cost one answer; the first one is in the log.", nil, nil)
 	descConns = prometheus.NewDesc("rhumb_tcp_connections",
@@ -35,7 +41,7 @@ var (
 	descAccepted = prometheus.NewDesc("rhumb_tcp_accepted_total",
 		"TCP connections accepted.", nil, nil)
 	descRefused = prometheus.NewDesc("rhumb_tcp_closed_total",
-		"TCP connections closed early, by reason: client_limit and limit (refused), idle_for_new (waiting for its client, to make room), timeout (no whole query or handshake in time, or answers not taken).",
+		"TCP connections closed early, by reason: client_limit and limit (refused), idle_for_new (waiting for its client, to make room), timeout (no whole query or handshake in time, or answers not taken), client_rate (more new ones a second than a client may open), access (of who may not ask).",
 		[]string{"reason"}, nil)
 	descAcceptErrors = prometheus.NewDesc("rhumb_tcp_accept_errors_total",
 		"Failures to accept a TCP connection, such as too many open files.", nil, nil)
@@ -49,7 +55,7 @@ var (
 // Describe implements prometheus.Collector.
 func (s *Server) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descQueries, descAnswers, descEndpoints, descLatency, descSizes, descDropped, descPanics,
+		descQueries, descAnswers, descEndpoints, descLatency, descSizes, descDropped, descLimited, descDenied, descPanics,
 		descConns, descAccepted, descRefused, descAcceptErrors, descHandshakes, descExpiry,
 	} {
 		ch <- d
@@ -78,6 +84,12 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	for i, name := range meter.Transports {
 		ch <- latency(&r.Latency[i], name)
 		ch <- sizes(&r.Sizes[i], name)
+	}
+	for _, l := range r.Limited {
+		counter(descLimited, l.N, l.Kind, l.Action)
+	}
+	for _, d := range r.Denied {
+		counter(descDenied, d.N, d.Name)
 	}
 	counter(descPanics, r.Panics)
 

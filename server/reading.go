@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/server/datagram"
+	"github.com/rhumb-dns/rhumb/server/limit"
 	"github.com/rhumb-dns/rhumb/server/meter"
 )
 
@@ -32,7 +33,15 @@ func (s *Server) Reading() *meter.Reading {
 		r.Dropped = append(r.Dropped, meter.Count{Name: name, N: all.dropped[i].Load()})
 	}
 	r.Dropped = append(r.Dropped, meter.Count{Name: "receive_buffer", N: all.kernel.Load()})
-	r.Limits, r.Panics = s.limits(), all.panics.Load()
+	for k := range limit.Kinds {
+		for a, action := range limitedNames {
+			r.Limited = append(r.Limited, meter.LimitCount{Kind: k.String(), Action: action, N: all.guard.limited[k][a].Load()})
+		}
+	}
+	for a, action := range deniedNames {
+		r.Denied = append(r.Denied, meter.Count{Name: action, N: all.guard.denied[a].Load()})
+	}
+	r.Limits, r.Panics = s.limits(r), all.panics.Load()
 
 	for _, h := range s.heavies() {
 		r.Networks = h.networks.Append(r.Networks)
@@ -42,8 +51,20 @@ func (s *Server) Reading() *meter.Reading {
 }
 
 // limits is how often each limit has been kept up.
-func (s *Server) limits() []meter.Count {
+func (s *Server) limits(r *meter.Reading) []meter.Count {
 	var out []meter.Count
+	for _, action := range limitedNames {
+		n := uint64(0)
+		for _, l := range r.Limited {
+			if l.Action == action {
+				n += l.N
+			}
+		}
+		out = append(out, meter.Count{Name: "rate_limit_" + action, N: n})
+	}
+	for _, d := range r.Denied {
+		out = append(out, meter.Count{Name: "access_" + d.Name, N: d.N})
+	}
 	for i, name := range closeNames {
 		out = append(out, meter.Count{Name: "tcp_" + name, N: s.tcp.closed[i].Load()})
 	}

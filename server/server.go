@@ -155,9 +155,16 @@ func (s *Server) Run(ctx context.Context) error {
 // configure puts in force what of a Setup is not an address.
 func (s *Server) configure(setup *Setup) {
 	l := setup.Limits.withDefaults()
-	s.tcp.limit(l.MaxConns, l.MaxPerClient)
+	s.tcp.limit(l)
 	s.tap.Configure(setup.Tap)
-	s.settings.Store(&settings{certificate: setup.Certificate, proxies: setup.Proxies, idle: l.Idle})
+	var before *guard
+	if old := s.settings.Load(); old != nil {
+		before = &old.guard
+	}
+	s.settings.Store(&settings{
+		certificate: setup.Certificate, proxies: setup.Proxies, idle: l.Idle,
+		guard: newGuard(setup, before),
+	})
 }
 
 // Addrs are the addresses of UDP and TCP that are open, with the ports they

@@ -13,6 +13,7 @@ const (
 	DefaultIdle         = 10 * time.Second
 	DefaultMaxConns     = 1000
 	DefaultMaxPerClient = 100
+	DefaultPerSecond    = 1000
 )
 
 // Setup is what a Server serves and to whom, as the configuration states it.
@@ -28,8 +29,15 @@ type Setup struct {
 	Proxies []netip.Prefix
 	Limits  Limits
 	// Tap is dnstap; nil: off.
-	Tap *tap.Config
-	UDP UDP
+	Tap    *tap.Config
+	UDP    UDP
+	Access Access
+	// NoCookieSize is the largest answer over UDP to a client without a valid
+	// cookie, in octets, 512 or more; 0 is dnswire.MaxUDP.
+	NoCookieSize int
+	// RateLimit is how often a client network is answered; nil: as often as it
+	// asks.
+	RateLimit *RateLimit
 }
 
 // UDP is how the sockets of UDP are laid out. A change of it replaces the
@@ -58,6 +66,9 @@ type Limits struct {
 	MaxConns int
 	// MaxPerClient is the limit for one IPv4 address or one IPv6 /64.
 	MaxPerClient int
+	// PerSecond is the limit of new ones for the same in a second; negative: any
+	// number.
+	PerSecond int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -70,6 +81,9 @@ func (l Limits) withDefaults() Limits {
 	if l.MaxPerClient <= 0 {
 		l.MaxPerClient = DefaultMaxPerClient
 	}
+	if l.PerSecond == 0 {
+		l.PerSecond = DefaultPerSecond
+	}
 	return l
 }
 
@@ -79,6 +93,7 @@ type settings struct {
 	certificate *tls.Certificate
 	proxies     networks
 	idle        time.Duration
+	guard       guard
 }
 
 // networks are some networks, few enough to look at each.

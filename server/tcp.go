@@ -107,7 +107,7 @@ func (s *Server) acceptLoop(l *listener) {
 func (s *Server) admit(l *listener, nc net.Conn) {
 	c := &conn{Conn: nc, tcp: nc, from: l, client: addrPort(nc.RemoteAddr())}
 	c.proxied = s.settings.Load().proxies.contain(c.client.Addr())
-	if !s.tcp.admit(c) {
+	if !c.proxied && !s.welcome(c) || !s.tcp.admit(c) {
 		_ = nc.Close() // here and below: nothing is left to be done about it
 		return
 	}

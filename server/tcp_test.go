@@ -293,7 +293,7 @@ func TestTCPLimitsChange(t *testing.T) {
 func TestTCPIdleShrinks(t *testing.T) {
 	var c conns
 	c.init()
-	c.limit(1000, 100)
+	c.limit(Limits{MaxConns: 1000, MaxPerClient: 100})
 	for _, tt := range []struct {
 		open       int64
 		configured time.Duration

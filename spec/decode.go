@@ -88,6 +88,7 @@ func (d *decoder) dns(o *object) {
 	if o.get("dnstap") != nil {
 		dns.Dnstap = d.dnstap(d.below(o, "dnstap", &dnstapSection))
 	}
+	d.limits(&dns, o)
 	if e := o.get("resolvers"); e != nil {
 		dns.Resolvers = d.resolvers(e.val(), o.path.dot("resolvers"))
 	}

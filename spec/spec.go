@@ -71,6 +71,12 @@ type DNS struct {
 	// Proxies are believed about their clients (PROXY protocol, version 2).
 	Proxies []netip.Prefix
 	Dnstap  *Dnstap // nil: nobody is told of queries
+
+	// NoCookieUDPSize is the largest answer over UDP to a client without a valid
+	// cookie, in bytes.
+	NoCookieUDPSize int
+	RateLimit       RateLimit
+	Access          Access
 }
 
 // Chaos are the answers to questions of class CH (RFC 4892), at most 255 bytes
@@ -85,6 +91,9 @@ type TCP struct {
 	IdleTimeout    time.Duration
 	MaxConnections int
 	MaxPerClient   int // of one IPv4 address or IPv6 /64
+	// ConnectionsPerSecond are new ones of one IPv4 address or IPv6 /64; 0: any
+	// number.
+	ConnectionsPerSecond int
 }
 
 // DNSTLS is DNS over TLS. The files are PEM, as absolute paths.

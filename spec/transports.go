@@ -23,6 +23,7 @@ var tcpSection = section{
 		{name: "idle_timeout", typ: "duration", def: "10s", lo: int64(time.Second), hi: int64(time.Hour), doc: "How long a connection may take for a whole query, for the TLS handshake, and for taking in the answers. A client that asks is told (RFC 7828). It goes down to 1s while fewer than a quarter of `max_connections` are free."},
 		{name: "max_connections", typ: "integer", def: "1000", lo: 1, hi: 1_000_000, doc: "Connections in all. The process must be allowed as many files."},
 		{name: "max_per_client", typ: "integer", def: "100", lo: 1, hi: 1_000_000, doc: "Connections of one IPv4 address or one IPv6 /64. Further ones are refused."},
+		{name: "connections_per_second", typ: "integer", def: "1000", lo: 0, hi: maxPerSecond, doc: "New connections of one IPv4 address or one IPv6 /64. Further ones are closed at once. 0 is no limit."},
 	},
 }
 
@@ -55,6 +56,7 @@ func (d *decoder) transports(dns *DNS, o *object) {
 	dns.TCP = TCP{
 		IdleTimeout:    tcp.duration("idle_timeout"),
 		MaxConnections: int(tcp.integer("max_connections")), MaxPerClient: int(tcp.integer("max_per_client")),
+		ConnectionsPerSecond: int(tcp.integer("connections_per_second")),
 	}
 	if o.get("tls") != nil {
 		dns.TLS = d.dnsTLS(d.below(o, "tls", &tlsSection), o, dns.Listen)

@@ -43,10 +43,18 @@ func TestAccount(t *testing.T) {
 		at     Time
 		passed int
 	}{
-		{10 * second, 200}, {10 * second, 0}, {10*second + second/4, 50}, {10*second + second/4, 0},
-		{11 * second, 150}, {12 * second, 200}, {12*second - second/100, 0}, {3600 * second, 200},
+		{10 * second, 200},
+		{10 * second, 0},
+		{10*second + second/4, 50},
+		{10*second + second/4, 0},
+		{11 * second, 150},
+		{12 * second, 200},
+		{12*second - second/100, 0},
+		{3600 * second, 200},
 		// Every 19 hours the time in the table comes round.
-		{1<<timeBits - second/2, 200}, {1<<timeBits + second/2, 200}, {1<<timeBits + second/2, 0},
+		{1<<timeBits - second/2, 200},
+		{1<<timeBits + second/2, 200},
+		{1<<timeBits + second/2, 0},
 	} {
 		if got := burst(l, c.at, 300, "192.0.2.1", Answer, "name"); got != c.passed {
 			t.Errorf("at %v: %d pass, want %d", float64(c.at)/float64(second), got, c.passed)

@@ -19,6 +19,8 @@ type Reading struct {
 	Endpoints []Count // queries answered with each endpoint: its address or host name
 	Dropped   []Count // packets without an answer, by reason, with those of no packet
 	Limits    []Count // what limits have kept from clients, by limit, as Dropped
+	Limited   []LimitCount
+	Denied    []Count // queries of who may not ask, by what became of them
 
 	Latency [len(Transports)]Durations // from reading queries to having sent their answers
 	Sizes   [len(Transports)]Octets    // of answers
@@ -44,6 +46,13 @@ type ServiceCount struct {
 	Service, Pool string
 	Queries       uint64 // answered so, by the pool of the first record
 	Records       uint64 // in these answers
+}
+
+// LimitCount are answers beyond a rate limit, by their kind and by what became
+// of them.
+type LimitCount struct {
+	Kind, Action string
+	N            uint64
 }
 
 // Count is how often something has happened.
