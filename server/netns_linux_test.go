@@ -14,8 +14,7 @@ import (
 	"time"
 )
 
-// inNamespace is set in the process that TestAnswersLeaveWhereQueriesCame
-// starts in a network namespace of its own.
+// inNamespace is set in a process that alone has started.
 const inNamespace = "RHUMB_TEST_NAMESPACE"
 
 // TestAnswersLeaveWhereQueriesCame asks wildcard sockets of a host with several
@@ -23,12 +22,21 @@ const inNamespace = "RHUMB_TEST_NAMESPACE"
 // client's socket is connected, so an answer from another address, or over
 // another wire to a link-local one, does not arrive.
 func TestAnswersLeaveWhereQueriesCame(t *testing.T) {
-	if os.Getenv(inNamespace) != "" {
+	if alone(t, "answers from a host with several interfaces") {
 		severalAddresses(t)
-		return
+	}
+}
+
+// alone runs a test once more, in a process with a network namespace of its own.
+// It is true there. Where there are no namespaces, what the test is about goes
+// untested, and is said so.
+func alone(t *testing.T, what string) bool {
+	t.Helper()
+	if os.Getenv(inNamespace) != "" {
+		return true
 	}
 	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("SKIPPED: answers from a host with several interfaces: the program ip is not installed (iproute2)")
+		t.Skipf("SKIPPED: %s: the program ip is not installed (iproute2)", what)
 	}
 	cmd := exec.Command(os.Args[0], "-test.v", "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), inNamespace+"=1")
@@ -42,11 +50,38 @@ func TestAnswersLeaveWhereQueriesCame(t *testing.T) {
 	var exit *exec.ExitError
 	switch {
 	case err != nil && !errors.As(err, &exit):
-		t.Skipf("SKIPPED: answers from a host with several interfaces: no network namespace can be had: %v", err)
+		t.Skipf("SKIPPED: %s: no network namespace can be had: %v", what, err)
 	case err != nil:
 		t.Fatalf("%v\n%s", err, out)
 	case strings.Contains(string(out), "--- SKIP"):
 		t.Skipf("%s", out)
+	}
+	return false
+}
+
+// host starts another host, a thread with a network namespace of its own. There
+// runs a function on it.
+func host(t *testing.T) (thread int, there func(f func())) {
+	t.Helper()
+	tasks, tid := make(chan func()), make(chan int)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+			t.Errorf("unshare: %v", err)
+		}
+		tid <- syscall.Gettid()
+		for f := range tasks {
+			f()
+		}
+	}()
+	t.Cleanup(func() { close(tasks) })
+	return <-tid, func(f func()) {
+		done := make(chan struct{})
+		tasks <- func() {
+			defer close(done)
+			f()
+		}
+		<-done
 	}
 }
 
@@ -67,29 +102,7 @@ func severalAddresses(t *testing.T) {
 	ip(t, "link add near1 type veth peer name far1")
 	ip(t, "link set lo up")
 
-	// The host that asks is a thread with a namespace of its own. It runs what
-	// comes over the channel.
-	tasks, tid := make(chan func()), make(chan int)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
-		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
-			t.Errorf("unshare: %v", err)
-		}
-		tid <- syscall.Gettid()
-		for f := range tasks {
-			f()
-		}
-	}()
-	defer close(tasks)
-	thread := <-tid
-	there := func(f func()) {
-		done := make(chan struct{})
-		tasks <- func() {
-			defer close(done)
-			f()
-		}
-		<-done
-	}
+	thread, there := host(t) // that asks
 
 	// Both wires have the same link-local addresses, as they may: only the
 	// interface tells them apart.
