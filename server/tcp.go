@@ -12,9 +12,12 @@ import (
 )
 
 const (
-	// tcpBuffer is what a connection starts with in each direction. Queries and
-	// answers are below that, and ten thousand idle connections shall not cost
-	// 65,535 bytes each.
+	// tcpFirst is the buffer for queries that a connection starts with. Most queries
+	// are far below that, and ten thousand idle connections shall not cost much
+	// more each: what answers are made with is there while there are some to make.
+	tcpFirst = 512
+	// tcpBuffer is the one for answers, and that for queries once they come in
+	// numbers.
 	tcpBuffer = 2048
 	// tcpFlush is how much is collected for one write while more queries are
 	// at hand.
@@ -29,21 +32,19 @@ const (
 	acceptBreakMax = time.Second
 )
 
-// tcpWorker is what a connection needs while it lives.
+// tcpWorker is what a connection needs while it has queries to answer.
 type tcpWorker struct {
 	*worker
-	in, out []byte
-	until   time.Time // the answers to what is in in must be taken in; zero: none yet
+	out   []byte
+	until time.Time // the answers at hand must be taken in; zero: none yet
 }
 
-// tcpWorker takes one from the pool, which spares most connections the
-// allocations.
+// tcpWorker takes one from the pool, which spares most queries the allocations.
 func (s *Server) tcpWorker(c *conn) *tcpWorker {
 	w, ok := s.tcpWorkers.Get().(*tcpWorker)
 	if !ok {
 		w = &tcpWorker{
 			worker: s.newWorker(dnswire.TCP, nil),
-			in:     make([]byte, tcpBuffer),
 			out:    make([]byte, 0, tcpBuffer),
 		}
 	}
@@ -65,9 +66,6 @@ func (s *Server) streamCount(l *listener) *counters {
 }
 
 func (s *Server) putTCPWorker(w *tcpWorker) {
-	if len(w.in) > tcpKeep {
-		w.in = make([]byte, tcpBuffer)
-	}
 	if cap(w.out) > tcpKeep {
 		w.out = make([]byte, 0, tcpBuffer)
 	}
@@ -127,9 +125,8 @@ func (s *Server) admit(l *listener, nc net.Conn) {
 // serveConn answers what comes over c until the client closes, is silent or
 // slow for too long, or sends what no DNS client sends.
 func (s *Server) serveConn(c *conn) {
-	w := s.tcpWorker(c)
-	defer s.putTCPWorker(w)
-	have := 0 // bytes in w.in
+	in := make([]byte, tcpFirst)
+	have := 0 // bytes in in
 	idle := s.tcp.idle(s.settings.Load().idle)
 	for {
 		// The deadline is for a whole query, not for a byte of it: it is set
@@ -140,35 +137,43 @@ func (s *Server) serveConn(c *conn) {
 		if c.waiting.Load() == 0 { // else since its last answers went out
 			s.tcp.waits(c)
 		}
-		n, err := w.fill(c, have)
-		have += n
+		var err error
+		in, have, err = fill(c, in, have)
+		if have == len(in) && len(in) < tcpBuffer {
+			in = append(in, make([]byte, tcpBuffer-len(in))...) // more of them come at once
+		}
 		c.waiting.Store(0)
 		// What the answers say is what holds from then on.
 		taking := s.settings.Load().idle
 		idle = s.tcp.idle(taking)
+		w := s.tcpWorker(c)
 		w.q.IdleTimeout = uint16(min(idle/keepaliveUnit, math.MaxUint16))
-		rest, ok := w.answerAll(c, have, taking)
+		rest, ok := w.answerAll(c, in[:have], taking)
+		s.putTCPWorker(w)
 		if err != nil || !ok {
 			s.left(c, err)
 			return
 		}
-		have = rest
+		if have = rest; have == 0 && len(in) > tcpKeep {
+			in = make([]byte, tcpBuffer)
+		}
 	}
 }
 
-// fill reads until w.in, which has already have bytes, holds a whole message.
-// It returns what it has read, also with an error.
-func (w *tcpWorker) fill(c *conn, have int) (n int, err error) {
-	for err == nil && !whole(w.in[:have+n]) {
-		if have+n == len(w.in) {
+// fill reads until in, which has already have bytes, holds a whole message. It
+// returns a larger one when it must, and how much is in it, also with an error.
+func fill(c *conn, in []byte, have int) ([]byte, int, error) {
+	var err error
+	for err == nil && !whole(in[:have]) {
+		if have == len(in) {
 			// Only what has come is made room for, not what is announced.
-			w.in = append(w.in, make([]byte, len(w.in))...)
+			in = append(in, make([]byte, len(in))...)
 		}
-		var k int
-		k, err = c.Read(w.in[have+n:])
-		n += k
+		var n int
+		n, err = c.Read(in[have:])
+		have += n
 	}
-	return n, err
+	return in, have, err
 }
 
 // whole is whether b begins with a whole message, or with one of length zero.
@@ -176,13 +181,13 @@ func whole(b []byte) bool {
 	return len(b) >= lengthSize && len(b)-lengthSize >= int(binary.BigEndian.Uint16(b))
 }
 
-// answerAll answers every whole message in the first have bytes of w.in, in
-// their order, and moves what is left to the front. The client has the time of
+// answerAll answers every whole message in the bytes of in, in their order, and
+// moves what is left to the front. The client has the time of
 // taking for all of them together. ok is false when the connection is to be
 // closed.
-func (w *tcpWorker) answerAll(c *conn, have int, taking time.Duration) (rest int, ok bool) {
+func (w *tcpWorker) answerAll(c *conn, in []byte, taking time.Duration) (rest int, ok bool) {
 	w.begin()
-	b := w.in[:have]
+	b := in
 	w.out = w.out[:0]
 	w.until = time.Time{}
 	for ok = true; ok && whole(b); {
@@ -201,7 +206,7 @@ func (w *tcpWorker) answerAll(c *conn, have int, taking time.Duration) (rest int
 	if !w.flush(c, taking) {
 		ok = false
 	}
-	return copy(w.in, b), ok
+	return copy(in, b), ok
 }
 
 // message appends the answer to msg and its length to w.out.

@@ -380,6 +380,32 @@ func TestTCPIdleWhenFull(t *testing.T) {
 	})
 }
 
+// TestTCPIdleMemory holds a connection that only waits to few octets, since
+// there may be ten thousand of them.
+func TestTCPIdleMemory(t *testing.T) {
+	const conns, most = 500, 12 << 10 // of both ends, which are in this process
+	r := startSetup(t, Options{}, Setup{Listen: addresses("127.0.0.1:0"), Limits: Limits{MaxPerClient: conns}})
+	open := func(n int) {
+		for range n {
+			c := dial(t, "tcp", r.Addrs()[0])
+			send(t, c, query(t, 1, "www.x.test."))
+			check(t, receive(t, c), 1)
+		}
+	}
+	used := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	open(conns / 5)
+	before := used()
+	open(conns - conns/5)
+	if after := used(); after > before+most*(conns-conns/5) {
+		t.Errorf("%d octets a connection, want %d at most", (after-before)/(conns-conns/5), most)
+	}
+}
+
 func TestTCPManyConnections(t *testing.T) {
 	r := startSetup(t, Options{}, Setup{Listen: addresses("127.0.0.1:0"), Limits: Limits{MaxPerClient: 500}})
 	var conns []net.Conn
@@ -460,11 +486,17 @@ func TestTCPSlowReaderOfMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
 		s, client, done := piped(t, snap, Limits{})
-		var much [][]byte
+		var much []byte
 		for range 40 { // 160 KB of answers
-			much = append(much, query(t, 1, "big.x.test."))
+			much = append(much, frame(query(t, 1, "big.x.test."))...)
 		}
-		send(t, client, much...)
+		// The pipe holds nothing, and the server reads on when it has answered.
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			_, _ = client.Write(much)
+		}()
+		defer func() { <-sent }()
 		buf := make([]byte, tcpFlush/2)
 		for err := error(nil); err == nil; {
 			time.Sleep(2 * time.Second) // of the bubble
