@@ -77,9 +77,12 @@ bench-check:
 	@.ci/packages
 	go run ./bench -quick
 
+# The benchmark takes half an hour and wants the machine for itself. BENCH are
+# more flags: BENCH="-only plain,weighted" measures these, BENCH="-write
+# docs/performance.md" puts the tables into the document.
 bench: ## the budgets, measured on this machine; see docs/performance.md
-	@.ci/packages
-	go run ./bench
+	@.ci/packages peers
+	go run ./bench -coredns $(BENCH)
 
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; for p in $$(go list ./...); do \

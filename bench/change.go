@@ -6,12 +6,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"text/tabwriter"
 	"time"
 
 	"github.com/rhumb-dns/rhumb"
@@ -30,18 +28,21 @@ func heap() int {
 
 // benchChange measures from the moment an endpoint has given the answer that
 // fails its check to the first DNS answer that says so.
-func benchChange(ctx context.Context, s settings) error {
-	fmt.Println("From an endpoint's failing (or mended) response to the changed DNS answer")
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "names\tchanges\tmedian\tworst")
+func benchChange(ctx context.Context, s *settings) ([]table, error) {
+	t := table{Title: "From an endpoint's failing (or mended) response to the changed DNS answer", Head: []string{"names", "changes", "median", "worst"}}
 	for _, names := range []int{1000, s.many} {
+		s.progress("change: %d names", names)
 		took, err := changes(ctx, names, 20)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		_, _ = fmt.Fprintf(w, "%d\t%d\t%v\t%v\n", names, len(took), median(took).Round(time.Microsecond), slices.Max(took).Round(time.Microsecond))
+		t.Rows = append(t.Rows, []string{
+			fmt.Sprint(names), fmt.Sprint(len(took)),
+			fmt.Sprintf("%.2f ms", float64(median(took))/1e6), fmt.Sprintf("%.2f ms", float64(slices.Max(took))/1e6),
+		})
 	}
-	return w.Flush()
+	s.progress("")
+	return []table{t}, nil
 }
 
 func changes(ctx context.Context, names, n int) ([]time.Duration, error) {

@@ -1,14 +1,31 @@
-// Command bench measures the budgets of the design, in one run on one machine:
+// Command bench measures the budgets of the design, in one run on one machine,
+// beside the servers that others run: gdnsd, NSD, Knot DNS, PowerDNS, CoreDNS.
 //
 //	resolve   nanoseconds and allocations of an answer, in this process
-//	serve     queries a second and CPU a query of whole servers on loopback:
-//	          rhumb, a plain UDP echo written in the same way, NSD and Knot DNS
-//	          where they are installed
-//	million   load time, memory and reload of a million names
+//	client    the client itself, against an echo
+//	plain, edns, ecs, weighted, failover, place, nxdomain, many, tcp, dot
+//	          whole servers: queries a second, CPU a query at their limit and
+//	          at a modest fixed rate, latency, memory
+//	cores     two cores beside one
+//	million   load time and memory of a million names
+//	reload    a change among a million names: time, CPU, memory, latency
 //	change    from an endpoint's failing probe to the changed answer
 //
-// Servers run as processes of their own on one core and the load on another, so
-// that the CPU measured is the server's alone. Rounds are interleaved and the
-// median of three is shown, since machines are noisy. Everything is on loopback,
-// on ports that the system chose, and is bounded in time.
+// What makes a figure of it:
+//
+//   - A server has one core and the client another. The client polls and never
+//     sleeps, so that no server pays for waking it up.
+//   - Rhumb is measured before each measurement of another server. A ratio is of
+//     two runs within the same seconds, and the median of the ratios is shown.
+//   - A run is refused when the machine was disturbed, when the client was the
+//     bottleneck, when an answer was wrong or did not come. A disturbed run is
+//     made again, a few times; then the table says "refused" and why. The rules
+//     are in judge.go.
+//   - CPU time is the scheduler's, in nanoseconds, taken by the client at the
+//     begin and the end of what counts.
+//
+// The client asks for random names of the whole set, checks every answer (ID,
+// name, flags, code, records), and is itself measured against an echo that does
+// nothing but receive and send. Everything is on loopback, on ports that the
+// system chose, and is bounded in time.
 package main

@@ -3,73 +3,76 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
-	"strings"
-	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/spec"
-	"github.com/rhumb-dns/rhumb/table"
+	zones "github.com/rhumb-dns/rhumb/table"
 )
 
 // benchMillion measures what many names cost: time from the start of the process
-// to the first answer, memory beyond that of one name, and a reload.
-func benchMillion(ctx context.Context, s settings) error {
-	fmt.Printf("%d names: from start to first answer, memory a name (beyond a server of one name), reload\n", s.many)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "server\tfirst answer\toctets a name\tpeak MB\treload to new answer")
-	for _, start := range []func(names int) (*peer, error){
-		func(n int) (*peer, error) { return startRhumb(ctx, s, "rhumb", pool(2, "weighted", n), n) },
-		func(n int) (*peer, error) {
-			p, err := startStatic(ctx, s, n)
-			if p != nil {
-				p.name = "rhumb, zone file"
+// to the first answer, and memory beyond that of one name.
+func benchMillion(ctx context.Context, s *settings) ([]table, error) {
+	t := table{
+		Title: fmt.Sprintf("%d names: from start to first answer, memory at rest, a name's part of it (beyond the server of one name), and the most there was", s.many),
+		Head:  []string{"server", "first answer", "MB", "bytes a name", "most MB"},
+		Notes: []string{"Proportional set size of the process and its children, once it has settled; the most is the resident size of the largest of them."},
+	}
+	all := []contestant{
+		{"rhumb, services", startRhumb, steerOne},
+		rhumbStatic("rhumb, zone file"),
+		{"gdnsd", startGdnsd, ""},
+		{"NSD", startNSD, ""},
+		{"Knot DNS", startKnot, ""},
+		{"PowerDNS", startPower, ""},
+		{"CoreDNS", startCoreDNS, ""},
+	}
+	if s.quick {
+		all = all[:2]
+	}
+	for _, c := range all {
+		s.progress("million: %s", c.name)
+		var size [2]int
+		var first time.Duration
+		most := 0
+		missing := false
+		for i, names := range []int{1, s.many} {
+			p, err := c.start(ctx, s, wants{names: names, steer: c.steer, cores: s.serverCores})
+			if err != nil {
+				return nil, err
 			}
-			return p, err
-		},
-		func(n int) (*peer, error) { return startNSD(ctx, s, n) },
-		func(n int) (*peer, error) { return startKnot(ctx, s, n) },
-	} {
-		one, err := start(1)
-		if err != nil {
-			return err
+			if p == nil {
+				missing = true
+				break
+			}
+			size[i], first = s.settledSize(p.pid()), p.first
+			most = 0
+			for _, pid := range family(p.pid()) {
+				most = max(most, peak(pid))
+			}
+			p.end()
 		}
-		if one == nil {
+		if missing {
 			continue
 		}
-		base := settledSize(one.cmd.Process.Pid)
-		one.end()
-		p, err := start(s.many)
-		if err != nil {
-			return err
-		}
-		first := time.Since(p.start)
-		size := settledSize(p.cmd.Process.Pid) - base
-		reload := "-"
-		if strings.HasPrefix(p.name, "rhumb") {
-			d, err := reloadMillion(s, p)
-			if err != nil {
-				p.end()
-				return err
-			}
-			reload = d.Round(time.Millisecond).String()
-		}
-		_, _ = fmt.Fprintf(w, "%s\t%v\t%d\t%d\t%s\n", p.name, first.Round(time.Millisecond), size/s.many, peak(p.cmd.Process.Pid)>>20, reload)
-		p.end()
+		t.Rows = append(t.Rows, []string{
+			c.name, fmt.Sprintf("%.2f s", first.Seconds()), fmt.Sprintf("%.0f", float64(size[1])/1e6),
+			fmt.Sprint((size[1] - size[0]) / s.many), fmt.Sprintf("%.0f", float64(most)/1e6),
+		})
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return tableSize(s)
+	s.progress("")
+	note, err := tableSize(s)
+	t.Notes = append(t.Notes, note)
+	return []table{t}, err
 }
 
 // settledSize is the memory of a process once it has stopped giving back what it
 // took to start: when a second has brought less than a hundredth.
-func settledSize(pid int) int {
+func (s *settings) settledSize(pid int) int {
 	size := resident(pid)
+	if s.quick {
+		return size
+	}
 	for range 10 {
 		time.Sleep(time.Second)
 		now := resident(pid)
@@ -81,49 +84,23 @@ func settledSize(pid int) int {
 	return size
 }
 
-// reloadMillion adds one name, a service or a record, and measures until it is
-// answered.
-func reloadMillion(s settings, p *peer) (time.Duration, error) {
-	path, line := filepath.Join(s.dir, "rhumb.yaml"), "      n%07d: {pools: [p], steer: weighted}\n"
-	if p.name != "rhumb" {
-		path, line = zonePath(s, s.many), "n%07d A 10.1.0.1\n"
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+// tableSize is rhumb's table alone, without the process around it.
+func tableSize(s *settings) (string, error) {
+	sp, err := spec.Parse("bench.yaml", []byte(rhumbServices(steerOne, s.many)))
 	if err != nil {
-		return 0, err
-	}
-	if _, err = fmt.Fprintf(f, line, s.many); err != nil {
-		return 0, err
-	}
-	if err := f.Close(); err != nil {
-		return 0, err
-	}
-	begin := time.Now()
-	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		return 0, err
-	}
-	err = answers(p.addr, serviceName(s.many), time.Minute)
-	return time.Since(begin), err
-}
-
-// tableSize is the table alone, without the process around it.
-func tableSize(s settings) error {
-	sp, err := spec.Parse("bench.yaml", []byte(pool(2, "weighted", s.many)))
-	if err != nil {
-		return err
+		return "", err
 	}
 	before := heap()
 	begin := time.Now()
-	t, err := table.Compile(nil, sp)
+	t, err := zones.Compile(nil, sp)
 	if err != nil {
-		return err
+		return "", err
 	}
 	took := time.Since(begin)
 	size := heap() - before
 	runtime.KeepAlive(sp)
-	fmt.Printf("the table alone: compiled in %v, %d octets a name\n", took.Round(time.Millisecond), size/s.many)
 	if t.Services() != s.many {
-		return fmt.Errorf("%d services in the table", t.Services())
+		return "", fmt.Errorf("%d services in the table", t.Services())
 	}
-	return nil
+	return fmt.Sprintf("rhumb's table of services alone: compiled in %v, %d bytes a name.", took.Round(time.Millisecond), size/s.many), nil
 }

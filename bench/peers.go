@@ -1,192 +1,128 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
-	"time"
-
-	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
-// peer is a server to be measured.
-type peer struct {
-	name  string
-	plain bool // it echoes
-	cmd   *exec.Cmd
-	addr  netip.AddrPort
-	start time.Time
-}
+// Each server has the configuration that is best for it on one core, as far as
+// its documentation tells: one worker, no rate limit, no logging, no zone
+// transfers, data in memory.
 
-// end kills the server and what it started.
-func (p *peer) end() {
-	for _, pid := range family(p.cmd.Process.Pid) {
-		if pr, err := os.FindProcess(pid); err == nil {
-			_ = pr.Kill()
-		}
-	}
-	_ = p.cmd.Wait()
-}
-
-// pinned is a command bound to one core, where taskset is there to do it.
-func pinned(ctx context.Context, core int, name string, args ...string) *exec.Cmd {
-	if t, err := exec.LookPath("taskset"); err == nil {
-		return exec.CommandContext(ctx, t, append([]string{"-c", fmt.Sprint(core), name}, args...)...)
-	}
-	return exec.CommandContext(ctx, name, args...)
-}
-
-// The servers have the first core and the load the second.
-const (
-	serverCore = 0
-	loadCore   = 1
-)
-
-func freeAddr() (netip.AddrPort, error) {
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	defer func() { _ = l.Close() }()
-	return l.LocalAddr().(*net.UDPAddr).AddrPort(), nil
-}
-
-// launch starts a server and waits until it answers for the last of its names.
-func launch(p *peer, names int) (*peer, error) {
-	p.start = time.Now()
-	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("%s: %w", p.name, err)
-	}
-	if err := answers(p.addr, serviceName(names-1), time.Minute); err != nil {
-		p.end()
-		return nil, fmt.Errorf("%s: %w", p.name, err)
-	}
-	return p, nil
-}
-
-// answers asks until there is an answer with records.
-func answers(to netip.AddrPort, name string, patience time.Duration) error {
-	n, err := dnswire.ParseName(name)
-	if err != nil {
-		return err
-	}
-	conn, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(to))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	q := dnswire.AppendQuery(nil, n, dnswire.TypeA, netip.Prefix{})
-	b := make([]byte, 1500)
-	for end := time.Now().Add(patience); time.Now().Before(end); {
-		_ = conn.SetDeadline(time.Now().Add(5 * time.Millisecond))
-		if _, err := conn.Write(q); err != nil {
-			time.Sleep(time.Millisecond) // nobody listens yet
-			continue
-		}
-		if k, err := conn.Read(b); err == nil && k > dnswire.HeaderLen && b[7] > 0 {
-			return nil
-		}
-	}
-	return errors.New("no answer within " + patience.String())
-}
-
-func startRhumb(ctx context.Context, s settings, name, config string, names int) (*peer, error) {
-	addr, err := freeAddr()
+func startRhumb(ctx context.Context, s *settings, w wants) (*peer, error) {
+	p, err := prepare(s, "rhumb")
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(s.dir, "rhumb.yaml")
-	config = fmt.Sprintf("dns: {listen: [%q]}\nadmin: {listen: 127.0.0.1:0}\nlog: {level: error}\n", addr) + config
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+	if p.admin, err = freeAddr(); err != nil {
 		return nil, err
 	}
-	return launch(&peer{name: name, addr: addr, cmd: pinned(ctx, serverCore, s.rhumb, "serve", "-c", path)}, names)
+	secure := ""
+	if w.tls {
+		secure = fmt.Sprintf(", tls: {listen: [%q], cert: %q, key: %q}", p.tls, s.cert, s.key)
+	}
+	text := fmt.Sprintf("dns: {listen: [%q]%s}\nadmin: {listen: %q}\nlog: {level: error}\n", p.addr, secure, p.admin)
+	if w.steer == "" {
+		p.name = "rhumb, zone file"
+		zone, err := p.zoneCopy(s, w.names)
+		if err != nil {
+			return nil, err
+		}
+		text += fmt.Sprintf("zones: {%s: {file: %q}}\n", zoneName, zone)
+	} else {
+		text += rhumbServices(w.steer, w.names)
+	}
+	path, err := p.write("rhumb.yaml", text)
+	if err != nil {
+		return nil, err
+	}
+	p.cmd = pinned(ctx, w.cores, s.rhumb, "serve", "-c", path)
+	return p.launch(w.names)
 }
 
-// startStatic starts rhumb with the zone file that the others have.
-func startStatic(ctx context.Context, s settings, names int) (*peer, error) {
+// zoneCopy is the zone as a file of the peer's own, which a test may change.
+func (p *peer) zoneCopy(s *settings, names int) (string, error) {
 	zone, err := zoneFile(s, names)
-	if err != nil {
-		return nil, err
-	}
-	return startRhumb(ctx, s, "rhumb", fmt.Sprintf("zones: {%s: {file: %q}}\n", zoneName, zone), names)
-}
-
-func startEcho(ctx context.Context, s settings) (*peer, error) {
-	p := &peer{name: "UDP echo", plain: true, cmd: pinned(ctx, serverCore, s.self, "echo")}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		p.end()
-		return nil, err
-	}
-	p.addr, err = netip.ParseAddrPort(strings.TrimSpace(line))
-	return p, err
-}
-
-// zoneFile is a static zone with the names of the services.
-func zoneFile(s settings, names int) (string, error) {
-	path := zonePath(s, names)
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	f, err := os.Create(path)
 	if err != nil {
 		return "", err
 	}
-	w := bufio.NewWriter(f)
-	_, _ = fmt.Fprintf(w, "$ORIGIN %s.\n$TTL 30\n@ SOA ns1 hostmaster 1 3600 600 604800 30\n@ NS ns1\nns1 A 127.0.0.1\n", zoneName)
-	for i := range names {
-		_, _ = fmt.Fprintf(w, "n%07d A 10.1.0.1\n", i)
+	b, err := os.ReadFile(zone)
+	if err != nil {
+		return "", err
 	}
-	return path, errors.Join(w.Flush(), f.Close())
+	return p.write(filepath.Join("zones", zoneName), string(b))
 }
 
-func zonePath(s settings, names int) string {
-	return filepath.Join(s.dir, fmt.Sprintf("zone-%d", names))
-}
-
-// lookProgram finds a program also where daemons are kept.
-func lookProgram(name string) (string, bool) {
-	for _, p := range []string{name, "/usr/sbin/" + name} {
-		if path, err := exec.LookPath(p); err == nil {
-			return path, true
-		}
+// steeredZone is the zone with one record for every name.
+func (p *peer) steeredZone(names int, record string) (string, error) {
+	path := filepath.Join(p.dir, "zones", zoneName)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
 	}
-	return "", false
+	return path, writeZone(path, names, func(int) string { return record })
 }
 
-func startNSD(ctx context.Context, s settings, names int) (*peer, error) {
-	program, ok := lookProgram("nsd")
+func startGdnsd(ctx context.Context, s *settings, w wants) (*peer, error) {
+	program, ok := s.lookProgram("gdnsd", "apt-get install gdnsd")
 	if !ok {
 		return nil, nil
 	}
-	addr, err := freeAddr()
+	p, err := prepare(s, "gdnsd")
 	if err != nil {
 		return nil, err
 	}
-	zone, err := zoneFile(s, names)
+	plugins, record := gdnsdPlugins(w.steer)
+	if record != "" {
+		_, err = p.steeredZone(w.names, record)
+	} else {
+		_, err = p.zoneCopy(s, w.names)
+	}
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(s.dir, "nsd.conf")
-	text := fmt.Sprintf(`server:
+	_, err = p.write("config", fmt.Sprintf(`options => {
+  listen => { %s => { udp_threads = %d, tcp_threads = %d, tcp_timeout = 300 } }
+  run_dir => %q
+  state_dir => %q
+}
+plugins => {
+%s}
+`, p.addr, len(w.cores), len(w.cores), p.dir+"/run", p.dir+"/state", plugins))
+	if err != nil {
+		return nil, err
+	}
+	p.cmd = pinned(ctx, w.cores, program, "-c", p.dir, "start")
+	p.ctl = []string{filepath.Join(filepath.Dir(filepath.Dir(program)), "bin", "gdnsdctl"), "-c", p.dir, "reload-zones"}
+	return p.launch(w.names)
+}
+
+func startNSD(ctx context.Context, s *settings, w wants) (*peer, error) {
+	program, ok := s.lookProgram("nsd", "apt-get install nsd")
+	if !ok {
+		return nil, nil
+	}
+	p, err := prepare(s, "NSD")
+	if err != nil {
+		return nil, err
+	}
+	zone, err := p.zoneCopy(s, w.names)
+	if err != nil {
+		return nil, err
+	}
+	secure := ""
+	if w.tls {
+		secure = fmt.Sprintf("  ip-address: %s@%d\n  tls-port: %d\n  tls-service-key: %q\n  tls-service-pem: %q\n",
+			p.tls.Addr(), p.tls.Port(), p.tls.Port(), s.key, s.cert)
+	}
+	path, err := p.write("nsd.conf", fmt.Sprintf(`server:
   ip-address: %s@%d
-  server-count: 1
-  reuseport: no
+%s  server-count: %d
+  reuseport: %s
   username: ""
   chroot: ""
   zonesdir: %q
@@ -194,53 +130,191 @@ func startNSD(ctx context.Context, s settings, names int) (*peer, error) {
   logfile: %q
   xfrdfile: %q
   zonelistfile: %q
+  database: ""
+  tcp-count: 200
+  tcp-query-count: 0
+  tcp-timeout: 300
   rrl-ratelimit: 0
   minimal-responses: yes
+  xfrd-reload-timeout: 0
 remote-control:
   control-enable: no
 zone:
   name: %s
   zonefile: %q
-`, addr.Addr(), addr.Port(), s.dir, s.dir+"/nsd.pid", s.dir+"/nsd.log", s.dir+"/nsd.xfrd", s.dir+"/nsd.zones", zoneName, zone)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+`, p.addr.Addr(), p.addr.Port(), secure, len(w.cores), yes(len(w.cores) > 1), p.dir, p.dir+"/nsd.pid", p.dir+"/nsd.log", p.dir+"/nsd.xfrd", p.dir+"/nsd.zones", zoneName, zone))
+	if err != nil {
 		return nil, err
 	}
-	return launch(&peer{name: "NSD", addr: addr, cmd: pinned(ctx, serverCore, program, "-d", "-c", path)}, names)
+	p.cmd = pinned(ctx, w.cores, program, "-d", "-c", path)
+	return p.launch(w.names)
 }
 
-func startKnot(ctx context.Context, s settings, names int) (*peer, error) {
-	program, ok := lookProgram("knotd")
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func startKnot(ctx context.Context, s *settings, w wants) (*peer, error) {
+	program, ok := s.lookProgram("knotd", "apt-get install knot")
 	if !ok {
 		return nil, nil
 	}
-	addr, err := freeAddr()
+	p, err := prepare(s, "Knot DNS")
 	if err != nil {
 		return nil, err
 	}
-	zone, err := zoneFile(s, names)
+	zone, err := p.zoneCopy(s, w.names)
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(s.dir, "knot.conf")
-	text := fmt.Sprintf(`server:
+	module, use := "", ""
+	if geo, mode := knotGeo(w.steer, w.names); geo != "" {
+		if found, _ := filepath.Glob("/usr/lib/*/knot/modules-*/geoip.so"); len(found) == 0 {
+			s.missing("Knot DNS's geoip module", "apt-get install knot-module-geoip")
+			return nil, nil
+		}
+		file, err := p.write("geo.conf", geo)
+		if err != nil {
+			return nil, err
+		}
+		module = fmt.Sprintf("mod-geoip:\n  - id: geo\n    config-file: %q\n    ttl: 30\n    mode: %s\n", file, mode)
+		use = "    module: mod-geoip/geo\n"
+	}
+	path, err := p.write("knot.conf", fmt.Sprintf(`server:
     rundir: %q
     listen: %s@%d
-    udp-workers: 1
-    tcp-workers: 1
+    udp-workers: %d
+    tcp-workers: %d
     background-workers: 1
+    tcp-idle-timeout: 300
+    edns-client-subnet: on
 log:
   - target: stderr
     any: error
 database:
     storage: %q
-zone:
+%szone:
   - domain: %s
     file: %q
     zonefile-sync: -1
     journal-content: none
-`, s.dir, addr.Addr(), addr.Port(), s.dir, zoneName, zone)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+%s`, p.dir, p.addr.Addr(), p.addr.Port(), len(w.cores), len(w.cores), p.dir, module, zoneName, zone, use))
+	if err != nil {
 		return nil, err
 	}
-	return launch(&peer{name: "Knot DNS", addr: addr, cmd: pinned(ctx, serverCore, program, "-c", path)}, names)
+	p.cmd = pinned(ctx, w.cores, program, "-c", path)
+	return p.launch(w.names)
+}
+
+func startPower(ctx context.Context, s *settings, w wants) (*peer, error) {
+	program, ok := s.lookProgram("pdns_server", "apt-get install pdns-server pdns-backend-bind")
+	if !ok {
+		return nil, nil
+	}
+	p, err := prepare(s, "PowerDNS")
+	if err != nil {
+		return nil, err
+	}
+	var zone string
+	if record := powerRecord(w.steer); record != "" {
+		zone, err = p.steeredZone(w.names, record)
+	} else {
+		zone, err = p.zoneCopy(s, w.names)
+	}
+	if err != nil {
+		return nil, err
+	}
+	lua := "no"
+	if w.steer != "" {
+		lua = "shared" // one state for all: fast, where it is safe
+	}
+	named, err := p.write("named.conf", fmt.Sprintf("zone %q { type master; file %q; };\n", zoneName, zone))
+	if err != nil {
+		return nil, err
+	}
+	_, err = p.write("pdns.conf", fmt.Sprintf(`launch=bind
+bind-config=%s
+local-address=%s
+local-port=%d
+receiver-threads=%d
+distributor-threads=1
+reuseport=%s
+cache-ttl=60
+max-cache-entries=2000000
+max-packet-cache-entries=2000000
+enable-lua-records=%s
+edns-subnet-processing=%s
+expand-alias=no
+disable-axfr=yes
+guardian=no
+daemon=no
+loglevel=3
+security-poll-suffix=
+socket-dir=%s
+webserver=no
+`, named, p.addr.Addr(), p.addr.Port(), len(w.cores), yes(len(w.cores) > 1), lua, yes(w.steer == steerPlace), p.dir))
+	if err != nil {
+		return nil, err
+	}
+	p.cmd = pinned(ctx, w.cores, program, "--config-dir="+p.dir)
+	return p.launch(w.names)
+}
+
+func startCoreDNS(ctx context.Context, s *settings, w wants) (*peer, error) {
+	if s.coredns == "" {
+		s.missing("CoreDNS", "It is built with -coredns, which make bench says.")
+		return nil, nil
+	}
+	p, err := prepare(s, "CoreDNS")
+	if err != nil {
+		return nil, err
+	}
+	zone, err := p.zoneCopy(s, w.names)
+	if err != nil {
+		return nil, err
+	}
+	file := fmt.Sprintf("  file %s {\n    reload 0\n  }\n", zone)
+	text := fmt.Sprintf("%s:%d {\n  bind %s\n%s}\n", zoneName, p.addr.Port(), p.addr.Addr(), file)
+	if w.tls {
+		text += fmt.Sprintf("tls://%s:%d {\n  bind %s\n  tls %s %s\n%s}\n", zoneName, p.tls.Port(), p.tls.Addr(), s.cert, s.key, file)
+	}
+	path, err := p.write("Corefile", text)
+	if err != nil {
+		return nil, err
+	}
+	p.cmd = pinned(ctx, w.cores, s.coredns, "-conf", path, "-quiet")
+	return p.launch(w.names)
+}
+
+// corednsVersion is the one in bench/coredns/go.mod, which is what is built.
+func corednsVersion() string {
+	b, _ := os.ReadFile(filepath.Join("bench", "coredns", "go.mod"))
+	for l := range strings.Lines(string(b)) {
+		if f := strings.Fields(l); len(f) > 2 && f[0] == "require" && f[1] == "github.com/coredns/coredns" {
+			return f[2]
+		}
+	}
+	return "unknown"
+}
+
+// buildCoreDNS builds CoreDNS where it is not in the cache already.
+func (s *settings) buildCoreDNS(ctx context.Context) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = s.dir
+	}
+	path := filepath.Join(cache, "rhumb-bench", "coredns-"+corednsVersion()+"-"+runtime.Version())
+	if _, err := os.Stat(path); err != nil {
+		fmt.Fprintln(os.Stderr, "CoreDNS "+corednsVersion()+" is built: this takes a while, once")
+		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, ".")
+		cmd.Dir = filepath.Join("bench", "coredns")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			s.missing("CoreDNS", fmt.Sprintf("%v\n%s", err, tail(string(out), 500)))
+			return
+		}
+	}
+	s.coredns = path
 }

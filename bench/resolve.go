@@ -4,32 +4,32 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
-	"text/tabwriter"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
-	"github.com/rhumb-dns/rhumb/table"
+	zones "github.com/rhumb-dns/rhumb/table"
 )
 
 // benchResolve measures one answer, without sockets.
-func benchResolve(_ context.Context, _ settings) error {
-	fmt.Println("resolve.Append: one answer of one record, without sockets")
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "steering\tendpoints\tns\tallocations\t")
-	for _, steer := range []string{"weighted", "round-robin", "failover"} {
-		for _, n := range []int{1, 8, 256} {
-			s, err := snapshot(pool(n, steer, 1))
+func benchResolve(_ context.Context, s *settings) ([]table, error) {
+	out := table{Title: "resolve.Append: one answer of one record, without sockets", Head: []string{"steering", "endpoints", "ns", "allocations"}}
+	steerings, sizes := []string{"weighted", "round-robin", "failover"}, []int{1, 8, 256}
+	if s.quick {
+		steerings, sizes = steerings[:1], sizes[1:2]
+	}
+	for _, steer := range steerings {
+		for _, n := range sizes {
+			view, err := snapshot(pool(n, steer, 1))
 			if err != nil {
-				return err
+				return nil, err
 			}
 			name, err := dnswire.ParseName(serviceName(0))
 			if err != nil {
-				return err
+				return nil, err
 			}
 			pkt := dnswire.AppendQuery(nil, name, dnswire.TypeA, netip.Prefix{})
 			c := resolve.NewScratch(1, 2)
@@ -39,18 +39,14 @@ func benchResolve(_ context.Context, _ settings) error {
 			r := testing.Benchmark(func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					buf = s.Append(buf[:0], &q, c)
+					buf = view.Append(buf[:0], &q, c)
 				}
 			})
-			_, _ = fmt.Fprintf(w, "%s\t%d\t%.0f\t%d\t\n", steer, n, float64(r.T.Nanoseconds())/float64(r.N), r.AllocsPerOp())
+			out.Rows = append(out.Rows, []string{steer, fmt.Sprint(n), fmt.Sprintf("%.0f", float64(r.T.Nanoseconds())/float64(r.N)), fmt.Sprint(r.AllocsPerOp())})
 		}
 	}
-	return w.Flush()
+	return []table{out}, nil
 }
-
-const zoneName = "bench.test"
-
-func serviceName(i int) string { return fmt.Sprintf("n%07d.%s.", i, zoneName) }
 
 // pool is a configuration of services that share one pool.
 func pool(endpoints int, steer string, services int) string {
@@ -71,7 +67,7 @@ func snapshot(text string) (*resolve.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := table.Compile(nil, s)
+	t, err := zones.Compile(nil, s)
 	if err != nil {
 		return nil, err
 	}

@@ -2,108 +2,128 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"text/tabwriter"
+	"slices"
 	"time"
 )
 
-// starter starts a server with a number of names; nil means not installed.
-type starter struct {
-	what  string
-	names int
-	start func(context.Context) (*peer, error)
+// benchContest runs a case and makes its table.
+func benchContest(ctx context.Context, s *settings, c *contest) ([]table, error) {
+	if s.quick {
+		own := *c
+		own.who = own.who[:min(len(own.who), 3)]
+		c = &own
+	}
+	lines, err := runContest(ctx, s, c)
+	if err != nil {
+		return nil, err
+	}
+	return []table{c.table(s, lines)}, nil
 }
 
-// benchServe measures whole servers, each case beside the others in one run.
-func benchServe(ctx context.Context, s settings) error {
-	fmt.Printf("Whole servers over UDP on loopback, one core each for server and load, %d in flight, median of %d rounds of %v\n", window, s.rounds, s.each)
-	small := 1000
-	var cases []starter
-	rhumb := func(what, steer string, endpoints, names int) {
-		cases = append(cases, starter{what, names, func(ctx context.Context) (*peer, error) {
-			return startRhumb(ctx, s, "rhumb", pool(endpoints, steer, names), names)
-		}})
-	}
-	others := func(what string, names int) {
-		cases = append(cases,
-			starter{what, names, func(ctx context.Context) (*peer, error) { return startNSD(ctx, s, names) }},
-			starter{what, names, func(ctx context.Context) (*peer, error) { return startKnot(ctx, s, names) }})
-	}
-	static := func(what string, names int) {
-		cases = append(cases, starter{what, names, func(ctx context.Context) (*peer, error) { return startStatic(ctx, s, names) }})
-	}
-	cases = append(cases, starter{"no look-up", small, func(ctx context.Context) (*peer, error) { return startEcho(ctx, s) }})
-	rhumb("plain A", "round-robin", 1, small)
-	static("plain A, zone file", small)
-	others("plain A", small)
-	rhumb("weighted, 8 endpoints", "weighted", 8, small)
-	rhumb("failover, 8 endpoints", "failover", 8, small)
-	rhumb("weighted, 256 endpoints", "weighted", 256, small)
-	rhumb("plain A", "round-robin", 1, s.many)
-	static("plain A, zone file", s.many)
-	others("plain A", s.many)
+func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
-	type row struct {
-		name, what        string
-		names             int
-		qps, user, system []float64
-		lost, wrong       int
+// each is f of every run.
+func each(runs []seen, f func(*seen) float64) []float64 {
+	v := make([]float64, len(runs))
+	for i := range runs {
+		v[i] = f(&runs[i])
 	}
-	rows := make([]row, len(cases))
-	for range s.rounds {
-		for i, c := range cases {
-			p, err := c.start(ctx)
-			if err != nil {
-				return err
-			}
-			if p == nil {
-				continue
-			}
-			u0, s0 := cpu(p.cmd.Process.Pid)
-			r, err := loadProcess(ctx, s, p, c.names)
-			u1, s1 := cpu(p.cmd.Process.Pid)
-			p.end()
-			if err != nil {
-				return fmt.Errorf("%s: %w", p.name, err)
-			}
-			row := &rows[i]
-			row.name, row.what, row.names = p.name, c.what, c.names
-			n := float64(r.Answers)
-			row.qps = append(row.qps, n/r.Seconds)
-			row.user = append(row.user, float64((u1-u0).Nanoseconds())/n/1000)
-			row.system = append(row.system, float64((s1-s0).Nanoseconds())/n/1000)
-			row.lost += r.Lost
-			row.wrong += r.Wrong
-		}
+	return v
+}
+
+func cpuOf(r *seen) float64 { return micro(r.perQuery()) }
+
+// table shows a case: at saturation, at the fixed rate, memory.
+func (c *contest) table(s *settings, lines []line) table {
+	t := table{
+		Title: fmt.Sprintf("%s; CPU in µs a query, user + system = together", c.title),
+		Notes: slices.Clone(c.notes),
+		Head:  []string{"server", "queries/s", "user", "system", "CPU", "rhumb ÷ it"},
 	}
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "server\tcase\tnames\tqueries/s\tuser µs\tsystem µs\tCPU µs a query\tlost\twrong")
-	for _, r := range rows {
-		if r.name == "" {
+	switch c.fixed.Mode {
+	case modeRate:
+		t.Head = append(t.Head, fmt.Sprintf("CPU at %d/s", s.rate), "rhumb ÷ it", "p50 µs", "p90", "p99", "p99.9")
+	case modeHandshake:
+		t.Head = append(t.Head, fmt.Sprintf("handshake at %d/s: CPU", s.handshakes), "rhumb ÷ it", "p50 µs", "p90", "p99", "p99.9")
+	}
+	t.Head = append(t.Head, "MB")
+	for i := range lines {
+		l := &lines[i]
+		if l.missing {
 			continue
 		}
-		u, sy := median(r.user), median(r.system)
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d\t%.0f\t%.2f\t%.2f\t%.2f\t%d\t%d\n", r.name, r.what, r.names, median(r.qps), u, sy, u+sy, r.lost, r.wrong)
+		name := l.c.name
+		if s.noisy && len(l.refused) > 0 {
+			name += " !"
+		}
+		row := append([]string{name}, l.saturated(s)...)
+		if c.fixed.Mode != "" {
+			row = append(row, l.paced(s)...)
+		}
+		t.Rows = append(t.Rows, append(row, fmt.Sprintf("%.0f", median(l.memory))))
+		for _, why := range reasons(l.refused) {
+			t.Notes = append(t.Notes, fmt.Sprintf("Refused of %s: %s.", l.c.name, why))
+		}
 	}
-	return w.Flush()
+	return t
 }
 
-// loadProcess runs the load as a process of its own.
-func loadProcess(ctx context.Context, s settings, p *peer, names int) (result, error) {
-	var r result
-	args := []string{"load", "-to", p.addr.String(), "-names", fmt.Sprint(names), "-for", s.each.String()}
-	if p.plain {
-		args = append(args, "-echo")
+// enough is whether so many runs of those wanted make a figure: more than half.
+func enough(n, rounds int) bool { return 2*n > rounds }
+
+const refused = "refused"
+
+func (l *line) saturated(s *settings) []string {
+	if !enough(len(l.full), s.rounds) {
+		return []string{refused, "", "", "", ""}
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.each+time.Minute)
-	defer cancel()
-	cmd := pinned(ctx, loadCore, s.self, args...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return r, fmt.Errorf("load: %w", err)
+	user := each(l.full, func(r *seen) float64 { u, _ := r.Server.split(r.perQuery()); return micro(u) })
+	system := each(l.full, func(r *seen) float64 { _, y := r.Server.split(r.perQuery()); return micro(y) })
+	return []string{
+		spreadOf(each(l.full, (*seen).rate)).text("%.0f"),
+		fmt.Sprintf("%.2f", median(user)), fmt.Sprintf("%.2f", median(system)),
+		spreadOf(each(l.full, cpuOf)).text("%.2f"),
+		spreadOf(ratios(each(l.beside, cpuOf), each(l.full, cpuOf))).text("%.2f"),
 	}
-	return r, json.Unmarshal(out, &r)
+}
+
+func (l *line) paced(s *settings) []string {
+	if !enough(len(l.fixed), s.rounds) {
+		return []string{refused, "", "", "", "", ""}
+	}
+	row := []string{
+		spreadOf(each(l.fixed, cpuOf)).text("%.2f"),
+		spreadOf(ratios(each(l.slowly, cpuOf), each(l.fixed, cpuOf))).text("%.2f"),
+	}
+	for _, f := range []func(*percentiles) time.Duration{
+		func(p *percentiles) time.Duration { return p.P50 },
+		func(p *percentiles) time.Duration { return p.P90 },
+		func(p *percentiles) time.Duration { return p.P99 },
+		func(p *percentiles) time.Duration { return p.P999 },
+	} {
+		row = append(row, fmt.Sprintf("%.1f", median(each(l.fixed, func(r *seen) float64 { return micro(f(&r.Latency)) }))))
+	}
+	return row
+}
+
+// reasons are different ones, each with how often it was given.
+func reasons(why []string) []string {
+	var all []string
+	count := map[string]int{}
+	for _, w := range why {
+		if count[w]++; count[w] == 1 {
+			all = append(all, w)
+		}
+	}
+	for i, w := range all {
+		if count[w] > 1 {
+			all[i] = fmt.Sprintf("%s (%d times)", w, count[w])
+		}
+	}
+	const most = 3
+	if len(all) > most {
+		all = append(all[:most], fmt.Sprintf("%d more", len(all)-most))
+	}
+	return all
 }
