@@ -98,7 +98,12 @@ func TestCostly(t *testing.T) {
 				w.begin()
 				out = w.answer(buf, msg, from)
 			}
-			answer()
+			// Each endpoint has a counter, made by the first query that it answers.
+			for seen, since := 0, 0; since < 500; since++ {
+				if answer(); len(w.count.endpoints) > seen {
+					seen, since = len(w.count.endpoints), 0
+				}
+			}
 			if n := testing.AllocsPerRun(20, answer); n != 0 {
 				t.Errorf("%s over %d: %v allocations", name, transport, n)
 			}
