@@ -391,7 +391,7 @@ const manyNames = 10_000
 // release gives the memory of a large configuration as text, and of the table
 // before, back to the system.
 func release(e *rhumb.Engine) {
-	if len(e.Snapshot().Table.Nodes()) >= manyNames {
+	if e.Snapshot().Table.Len() >= manyNames {
 		debug.FreeOSMemory()
 	}
 }

@@ -52,7 +52,7 @@ type origin struct {
 // name is for messages, abs for Spec.Files.
 func (d *decoder) read(name, abs string, b []byte) (document.Node, bool) {
 	top, errs := document.Parse(name, len(d.spec.Files), b)
-	d.spec.Files = append(d.spec.Files, abs)
+	d.spec.Files, d.spec.names = append(d.spec.Files, abs), append(d.spec.names, name)
 	for _, e := range errs {
 		d.incomplete = true
 		d.errs = append(d.errs, Error{File: name, Line: e.Line, Col: e.Col, Msg: e.Msg})

@@ -60,10 +60,11 @@ func (d *decoder) policyOf(v, key document.Node, p *path, apex bool) *policyUse 
 	if len(d.errs) > before || policy == nil {
 		return nil
 	}
+	policy.Key = policy.mean()
 	use := &policyUse{policy: policy, hosts: policy.Flatten || policy.cname()}
 	mean := ""
 	if len(d.policies.byMean) < maxTexts {
-		mean = policy.mean()
+		mean = policy.Key
 	}
 	if known := d.policies.byMean[mean]; known != nil {
 		use = known

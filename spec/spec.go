@@ -23,6 +23,7 @@ type Spec struct {
 
 	// Files are the files that made it, the first one given first.
 	Files []string
+	names []string // the same, as messages name them
 	// Modified is the newest modification time of Files. SOA serials come from
 	// it, so that a restart does not change them.
 	Modified time.Time
@@ -237,6 +238,9 @@ type SOA struct {
 
 // Policy is how a service picks its endpoints, and what it answers of them.
 type Policy struct {
+	// Key is text that policies which state the same have in common, from one
+	// statement to the next too: pools stand in it by their names.
+	Key    string
 	Pools  []*Pool
 	Steer  []Step // presets expanded
 	Preset string // the word the chain was written as, if it was one word

@@ -379,7 +379,7 @@ func (s *static) beneath(scope *zoneScope) {
 			s.d.doubt(at, p, "the records of %s no longer answer for this name", bare(dnswire.Name(tree.Text(m.Node))))
 		case zone.Exact:
 			m.Each(func(set zone.Set) bool {
-				why := svc.Policy.clash(set.Type)
+				why := svc.Policy.Clash(set.Type)
 				if why != "" {
 					s.d.fail(at, p, "%s", why)
 				}
@@ -389,8 +389,9 @@ func (s *static) beneath(scope *zoneScope) {
 	}
 }
 
-// clash is why a service cannot share its name with a static record set.
-func (p *Policy) clash(t dnswire.Type) string {
+// Clash is why a service cannot share its name with a static record set of a
+// type; empty when it can.
+func (p *Policy) Clash(t dnswire.Type) string {
 	switch {
 	case t == dnswire.TypeCNAME:
 		return "it has a CNAME record, which stands alone: remove the record or the service"

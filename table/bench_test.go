@@ -58,7 +58,7 @@ func BenchmarkCompileMillion(b *testing.B) {
 				}
 			}
 			b.StopTimer()
-			b.ReportMetric(float64(heap()-before)/float64(len(t.Nodes())), "B/name")
+			b.ReportMetric(float64(heap()-before)/float64(t.Len()), "B/name")
 			runtime.KeepAlive(s)
 		})
 		b.Run(c.name+"-reload", func(b *testing.B) {
@@ -98,7 +98,8 @@ func BenchmarkFind(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				name = append(name[:0], asked[i&(1<<16-1)]...)
-				tab.Find(name, dnswire.TypeA)
+				// The next one depends on this one, as in a server much lies between.
+				i += tab.Find(name, dnswire.TypeA).Encloser >> 8
 				i++
 			}
 		})

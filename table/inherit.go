@@ -40,6 +40,16 @@ func (p *Plan) turns() uint32 {
 	return 2
 }
 
+// clone is sequences that go on with the counts of these.
+func (s *sequences) clone() *sequences {
+	return &sequences{pages: slices.Clone(s.pages), used: s.used}
+}
+
+// goesOn is whether the sequences go on with those of the table before.
+func (s *sequences) goesOn(before *sequences) bool {
+	return len(before.pages) > 0 && len(s.pages) > 0 && s.pages[0] == before.pages[0]
+}
+
 func (s *sequences) grow() {
 	for uint32(len(s.pages))*seqPage < s.used {
 		s.pages = append(s.pages, new([seqPage]atomic.Uint32))
@@ -83,64 +93,80 @@ func (t *Table) EachCounter(wanted func(index uint32) bool, f func(index uint32,
 	})
 }
 
+// slack is how many numbers may lie idle before they are dealt anew.
+const slack = 4 * seqPage
+
 // inherit gives services their sequences and counters: those they have in the
 // table before, else new ones. Numbers of services that are gone lie idle until
 // more than half do; then all are dealt anew, sequences with their counts and
 // counters from zero.
 func (t *Table) inherit(prev *Table) {
-	var seqs, counters uint32 // what the services of this table need
 	t.EachService(func(_ *Node, p *Plan) bool {
-		seqs += p.turns()
-		counters += uint32(p.pools())
+		t.stated.seqs += p.turns()
+		t.stated.counters += uint32(p.pools())
 		return true
 	})
-	const slack = 4 * seqPage // not worth dealing anew for
 	t.seqs = &sequences{}
-	keepSeqs, keepCounters := false, false
+	keepCounters := false
 	if prev != nil {
-		keepSeqs = prev.seqs.used <= 2*seqs+slack
-		keepCounters = uint32(prev.counters.Len) <= 2*counters+slack
+		if prev.seqs.used <= 2*t.stated.seqs+slack {
+			t.seqs = prev.seqs.clone()
+		}
+		keepCounters = uint32(prev.counters.Len) <= 2*t.stated.counters+slack
 		t.counters = prev.counters
+		if !keepCounters {
+			t.counters = Counters{Epoch: prev.counters.Epoch + 1}
+		}
 	}
-	if keepSeqs {
-		t.seqs = &sequences{pages: slices.Clone(prev.seqs.pages), used: prev.seqs.used}
-	}
-	if !keepCounters && prev != nil {
-		t.counters = Counters{Epoch: prev.counters.Epoch + 1}
-	}
-
 	t.EachService(func(n *Node, p *Plan) bool {
-		var old *Node
-		var oldPlan *Plan
+		h := heir{node: n, plan: p, from: prev, counters: keepCounters}
 		if prev != nil {
-			if old = prev.Lookup(t.Text(n)); old != nil && old.Plan != NoPlan {
-				oldPlan = prev.Plans[old.Plan]
+			if old := prev.Lookup(t.Text(n)); old != nil && old.Plan != NoPlan {
+				h.seq, h.counter, h.was = old.Seq, old.Counter, prev.Plans[old.Plan]
 			}
 		}
-		if p.Rotates {
-			had := oldPlan != nil && oldPlan.Rotates
-			switch {
-			case had && keepSeqs && oldPlan.turns() >= p.turns():
-				n.Seq = old.Seq
-			default:
-				n.Seq = t.seqs.used
-				t.seqs.used += p.turns()
-				t.seqs.grow()
-				if had {
-					for i := range min(oldPlan.turns(), p.turns()) {
-						t.seqs.at(n.Seq + i).Store(prev.seqs.at(old.Seq + i).Load())
-					}
+		t.endow(&h)
+		return true
+	})
+}
+
+// heir is a service that is given its numbers.
+type heir struct {
+	node *Node
+	plan *Plan
+	// was is the plan that the service had in the table from, with its numbers
+	// there; nil when it had none.
+	was          *Plan
+	seq, counter uint32
+	from         *Table
+	counters     bool // that table's counters are ours
+}
+
+// endow gives a service its numbers.
+func (t *Table) endow(h *heir) {
+	n, p := h.node, h.plan
+	n.Seq = 0
+	if p.Rotates {
+		had := h.was != nil && h.was.Rotates
+		if had && t.seqs.goesOn(h.from.seqs) && h.was.turns() >= p.turns() {
+			n.Seq = h.seq
+		} else {
+			n.Seq = t.seqs.used
+			t.seqs.used += p.turns()
+			t.seqs.grow()
+			if had {
+				for i := range min(h.was.turns(), p.turns()) {
+					t.seqs.at(n.Seq + i).Store(h.from.seqs.at(h.seq + i).Load())
 				}
 			}
 		}
-		if oldPlan != nil && keepCounters && samePools(oldPlan, p) {
-			n.Counter = old.Counter
-		} else {
-			n.Counter = uint32(t.counters.Len)
-			t.counters.Len += p.pools()
-		}
-		return true
-	})
+	}
+	if h.was != nil && h.counters && samePools(h.was, p) {
+		n.Counter = h.counter
+	} else {
+		n.Counter = uint32(t.counters.Len)
+		t.counters.Len += p.pools()
+	}
 }
 
 func samePools(a, b *Plan) bool {

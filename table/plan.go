@@ -114,7 +114,7 @@ func (p *Plan) pools() int {
 // planner makes plans and targets, each once.
 type planner struct {
 	table   *Table
-	shared  map[*spec.Policy]uint32
+	known   map[*spec.Policy]uint32 // the numbers of plans that services share
 	targets map[string]int32
 	hosts   map[dnswire.Name]int32
 	hosted  map[*spec.Pool]bool // some check of the pool needs the service's host
@@ -150,21 +150,48 @@ func hostOf(c *spec.Check, service string) string {
 
 // plan is the index of the plan of a policy, for the service with a host name.
 func (p *planner) plan(pol *spec.Policy, service func() string) (uint32, error) {
-	if i, ok := p.shared[pol]; ok {
+	if i, ok := p.known[pol]; ok {
+		return i, nil
+	}
+	own := p.needsHost(pol)
+	numbers := p.table.stated.numbers
+	if i, ok := numbers[pol.Key]; ok && !own && pol.Key != "" && p.table.Plans[i] != nil {
+		p.known[pol] = i
 		return i, nil
 	}
 	host := ""
-	perService := p.needsHost(pol)
-	if perService {
+	if own {
 		host = service()
+		p.table.stated.own = true
 	}
-	plan := &Plan{Policy: pol, PerService: perService}
+	plan, err := p.make(pol, own, host, service)
+	if err != nil {
+		return 0, err
+	}
+	i := uint32(len(p.table.Plans))
+	if at, ok := numbers[pol.Key]; ok && !own && pol.Key != "" {
+		i = at // the number that it had
+	} else {
+		p.table.Plans = append(p.table.Plans, nil)
+	}
+	p.table.Plans[i] = plan
+	if !own {
+		p.known[pol] = i
+		if pol.Key != "" {
+			numbers[pol.Key] = i
+		}
+	}
+	return i, nil
+}
+
+func (p *planner) make(pol *spec.Policy, own bool, host string, service func() string) (*Plan, error) {
+	plan := &Plan{Policy: pol, PerService: own}
 	for f := range plan.Members {
 		plan.Members[f].Family, plan.Spare[f].Family = Family(f), Family(f)
 	}
 	marks := p.chain(plan)
 	if len(marks) > maxMarks {
-		return 0, fmt.Errorf("service %s: %d tags filters in a chain; %d are possible", service(), len(marks), maxMarks)
+		return nil, fmt.Errorf("service %s: %d tags filters in a chain; %d are possible", service(), len(marks), maxMarks)
 	}
 	for at, pool := range pol.Pools {
 		p.members(plan, &plan.Members, pool, at, host, marks)
@@ -184,12 +211,7 @@ func (p *planner) plan(pol *spec.Policy, service func() string) (uint32, error) 
 	}
 	plan.Hosted = pol.Flatten && !slices.ContainsFunc(append(plan.Members[V4].Endpoints, plan.Members[V6].Endpoints...),
 		func(e *spec.Endpoint) bool { return e.Host == "" })
-	i := uint32(len(p.table.Plans))
-	p.table.Plans = append(p.table.Plans, plan)
-	if !perService {
-		p.shared[pol] = i
-	}
-	return i, nil
+	return plan, nil
 }
 
 // chain makes the filters, and returns what each of its tags filters asks for.

@@ -64,13 +64,13 @@ func (m *maker) agree(recs []held, top bool) {
 	if top && first[ns] == nil {
 		m.absent(&recs[0], "NS")
 	}
-	if !top && (first[ns] != nil && !wild(m.b.owners.text(&m.b.owners.nodes[recs[0].owner])) || first[dnameRec] != nil) {
+	if !top && (first[ns] != nil && !wild(m.b.owners.text(int(recs[0].owner))) || first[dnameRec] != nil) {
 		m.d.cuts = true
 	}
 	if top && first[dnameRec] != nil {
 		m.d.cuts = true
 	}
-	if name := m.b.owners.text(&m.b.owners.nodes[recs[0].owner]); len(name) >= 2*len(m.b.zone)-1 && !top {
+	if name := m.b.owners.text(int(recs[0].owner)); len(name) >= 2*len(m.b.zone)-1 && !top {
 		if above := name[:len(name)-len(m.b.zone)]; endsInLabels(above, []byte(m.b.zone[:len(m.b.zone)-1])) {
 			m.doubt(&recs[0], "%s has the zone's name twice: is a final dot missing?", m.name(&recs[0]))
 		}
@@ -78,9 +78,9 @@ func (m *maker) agree(recs []held, top bool) {
 	for i := range recs {
 		h := &recs[i]
 		switch {
-		case h.typ == dnswire.TypeNS && wild(m.b.owners.text(&m.b.owners.nodes[h.owner])):
+		case h.typ == dnswire.TypeNS && wild(m.b.owners.text(int(h.owner))):
 			m.doubt(h, "NS at the wildcard %s delegates nothing (RFC 4592 section 4.2)", m.name(h))
-		case h.typ == dnswire.TypeDNAME && wild(m.b.owners.text(&m.b.owners.nodes[h.owner])):
+		case h.typ == dnswire.TypeDNAME && wild(m.b.owners.text(int(h.owner))):
 			m.doubt(h, "DNAME at the wildcard %s renames nothing that the wildcard covers (RFC 6672 section 3.3)", m.name(h))
 		case h.typ == dnswire.TypeSOA && mailSign(m.b.rdata(h)):
 			m.doubt(h, "the mailbox of the SOA record has an @ in it: it is written with a dot in its place (RFC 1035 section 8)")
@@ -104,7 +104,7 @@ func (m *maker) servers() {
 	var wanted []*held
 	for i := range b.records {
 		if h := &b.records[i]; h.typ == dnswire.TypeNS {
-			owner := b.owners.text(&b.owners.nodes[h.owner])
+			owner := b.owners.text(int(h.owner))
 			target := lowered(&m.l.lower, b.rdata(h))
 			if len(target) >= len(owner) && endsAtLabel(target, owner) {
 				wanted = append(wanted, h)

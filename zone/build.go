@@ -15,7 +15,7 @@ import (
 // Builder collects the records of a zone and makes its Data of them.
 type Builder struct {
 	zone    dnswire.Name
-	owners  names
+	owners  owners
 	records []held
 	data    []byte
 	implies bool
@@ -48,8 +48,8 @@ type Fault struct {
 	Absent bool
 }
 
-// maxArena is how much an offset of 32 bits reaches.
-const maxArena = math.MaxUint32 - 1<<20
+// maxArena is how much the pieces of a zone can hold.
+const maxArena = 3 << 30
 
 // AddSole adds a record that is made of something else: to its set nothing may
 // be added by hand.
@@ -72,15 +72,15 @@ func (b *Builder) Add(r *text.Record) error {
 	// With each record go what stands before its data, the head of its set, and
 	// the places of its pointers.
 	const most = ownerLen + fixedLen + setHeader + 4*2
-	if len(b.data)+len(r.Data)+most*(len(b.records)+1)+len(b.owners.bytes)+2*len(b.owners.nodes) > maxArena {
-		return errors.New("the zone is larger than 4 GiB")
+	if len(b.data)+len(r.Data)+most*(len(b.records)+1)+len(b.owners.bytes)+2*b.owners.len() > maxArena {
+		return errors.New("the zone is larger than 3 GiB")
 	}
 	// Records of one name mostly stand together.
 	owner := 0
-	if n := len(b.records); n > 0 && string(b.owners.text(&b.owners.nodes[b.records[n-1].owner])) == string(r.Owner) {
+	if n := len(b.records); n > 0 && string(b.owners.text(int(b.records[n-1].owner))) == string(r.Owner) {
 		owner = int(b.records[n-1].owner)
 	} else {
-		owner, _ = b.owners.add([]byte(r.Owner), 0)
+		owner, _ = b.owners.add([]byte(r.Owner))
 	}
 	b.records = append(b.records, held{
 		owner: uint32(owner), at: uint32(len(b.data)), ttl: r.TTL,
@@ -114,11 +114,7 @@ func (b *Builder) Build() (d *Data, faults, doubts []Fault) {
 	b.group()
 	m.all()
 	m.servers()
-	byPlace := func(x, y Fault) int {
-		return cmp.Or(cmp.Compare(x.Pos.File, y.Pos.File), cmp.Compare(x.Pos.Line, y.Pos.Line))
-	}
-	slices.SortStableFunc(m.faults, byPlace)
-	slices.SortStableFunc(m.doubts, byPlace)
+	m.sort()
 	if len(m.faults) > 0 {
 		return nil, m.faults, m.doubts
 	}
@@ -158,6 +154,7 @@ func covered(data []byte) dnswire.Type {
 type maker struct {
 	b      *Builder
 	d      *Data
+	piece  []byte // the one that is being written
 	l      layout
 	faults []Fault
 	doubts []Fault
@@ -174,15 +171,41 @@ func (m *maker) doubt(h *held, format string, args ...any) {
 }
 
 func (m *maker) name(h *held) string {
-	return dnswire.Name(m.b.owners.text(&m.b.owners.nodes[h.owner])).String()
+	return dnswire.Name(m.b.owners.text(int(h.owner))).String()
+}
+
+// sort puts faults and doubts in the order of their places.
+func (m *maker) sort() {
+	byPlace := func(x, y Fault) int {
+		return cmp.Or(cmp.Compare(x.Pos.File, y.Pos.File), cmp.Compare(x.Pos.Line, y.Pos.Line))
+	}
+	slices.SortStableFunc(m.faults, byPlace)
+	slices.SortStableFunc(m.doubts, byPlace)
 }
 
 // all lays out every name, those that only prove what does not exist last.
 func (m *maker) all() {
-	recs := m.b.records
-	size := len(m.b.data) + 20*len(recs) + len(m.b.owners.bytes) + 2*len(m.b.owners.nodes)
-	m.d.arena = make([]byte, 0, size+size/64)
 	m.d.apex = none
+	m.names()
+	m.flush()
+	m.d.named = len(m.d.pieces)
+	if m.d.apex == none {
+		m.faults = append(m.faults, Fault{Msg: fmt.Sprintf("the zone %s has no records of its own name: it needs SOA and NS", m.b.zone), Absent: true})
+		return
+	}
+	for _, r := range m.nsec3 {
+		m.owner(r)
+	}
+	m.flush()
+	if len(m.faults) == 0 {
+		m.deny()
+		m.d.negate()
+	}
+}
+
+// names lays out the names that have records of their own.
+func (m *maker) names() {
+	recs := m.b.records
 	for i := 0; i < len(recs); {
 		k := i + 1
 		for k < len(recs) && recs[k].owner == recs[i].owner {
@@ -200,20 +223,13 @@ func (m *maker) all() {
 		}
 		i = k
 	}
-	m.d.named = len(m.d.arena)
-	if m.d.apex == none {
-		m.faults = append(m.faults, Fault{Msg: fmt.Sprintf("the zone %s has no records of its own name: it needs SOA and NS", m.b.zone), Absent: true})
-		return
-	}
-	for _, r := range m.nsec3 {
-		m.owner(r)
-	}
-	if len(m.faults) == 0 {
-		m.deny()
-		m.d.negate()
-	}
-	if cap(m.d.arena) > len(m.d.arena)+len(m.d.arena)/16 {
-		m.d.arena = slices.Clone(m.d.arena)
+}
+
+// flush ends the piece that is being written.
+func (m *maker) flush() {
+	if len(m.piece) > 0 {
+		m.d.pieces = append(m.d.pieces, slices.Clone(m.piece))
+		m.piece = m.piece[:0]
 	}
 }
 
@@ -248,17 +264,19 @@ func (m *maker) proves(h *held) bool {
 // owner lays out the record sets of one name.
 func (m *maker) owner(recs []held) {
 	d := m.d
-	name := m.b.owners.text(&m.b.owners.nodes[recs[0].owner])
+	name := m.b.owners.text(int(recs[0].owner))
 	top := string(name) == string(m.b.zone)
 	m.agree(recs, top)
-	entry := uint32(len(d.arena))
-	if top {
-		d.apex = entry
+	if len(m.piece) >= maxPiece {
+		m.flush()
 	}
-	d.arena = append(d.arena, byte(len(name)))
-	d.arena = append(d.arena, name...)
-	d.arena = append(d.arena, 0)
-	count := len(d.arena) - 1
+	if top {
+		d.apex = uint32(len(d.pieces))<<offsetBits | uint32(len(m.piece))
+	}
+	m.piece = append(m.piece, byte(len(name)))
+	m.piece = append(m.piece, name...)
+	m.piece = append(m.piece, 0)
+	count := len(m.piece) - 1
 	sets := 0
 	for i := 0; i < len(recs); {
 		k := i + 1
@@ -273,7 +291,7 @@ func (m *maker) owner(recs []held) {
 	if sets > 255 {
 		m.fault(&recs[0], "%s has more than 255 types", m.name(&recs[0]))
 	}
-	d.arena[count] = byte(sets)
+	m.piece[count] = byte(sets)
 }
 
 // maxSet is the length of the largest record set that fits in a message with
@@ -312,19 +330,19 @@ func (m *maker) set(name []byte, recs []held) {
 		l.record(name, first.typ, ttl, data)
 		n++
 	}
-	d := m.d
-	d.Records += n
-	d.arena = binary.BigEndian.AppendUint16(d.arena, uint16(first.typ))
-	d.arena = binary.BigEndian.AppendUint16(d.arena, uint16(n))
-	d.arena = binary.BigEndian.AppendUint16(d.arena, uint16(len(l.wire)))
-	d.arena = append(d.arena, byte(len(l.toOwner)), byte(len(l.within)))
+	m.d.Records += n
+	b := m.piece
+	b = binary.BigEndian.AppendUint16(b, uint16(first.typ))
+	b = binary.BigEndian.AppendUint16(b, uint16(n))
+	b = binary.BigEndian.AppendUint16(b, uint16(len(l.wire)))
+	b = append(b, byte(len(l.toOwner)), byte(len(l.within)))
 	for _, at := range l.toOwner {
-		d.arena = binary.BigEndian.AppendUint16(d.arena, at)
+		b = binary.BigEndian.AppendUint16(b, at)
 	}
 	for _, at := range l.within {
-		d.arena = binary.BigEndian.AppendUint16(d.arena, at)
+		b = binary.BigEndian.AppendUint16(b, at)
 	}
-	d.arena = append(d.arena, l.wire...)
+	m.piece = append(b, l.wire...)
 }
 
 // repeats is whether one of the records, all of one type, has the same data.

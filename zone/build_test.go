@@ -235,13 +235,12 @@ func TestOrder(t *testing.T) {
 		}
 		tree := NewTree([]*Data{d}, 0)
 		var all []string
-		for i := range tree.Nodes() {
-			n := &tree.Nodes()[i]
+		tree.Each(func(n *Node) bool {
 			owner := dnswire.Name(tree.Text(n))
 			m := tree.Find([]byte(owner), dnswire.TypeA)
 			out := fmt.Sprintf("%s: flags %x, %d", owner, n.where, m.Kind)
-			if n.data != none {
-				d.each(n.data, func(s Set) bool {
+			if n.has(static) {
+				d.each(n.at, func(s Set) bool {
 					recs := []string{}
 					for _, r := range unpack(t, &s, owner) {
 						recs = append(recs, r.String())
@@ -252,7 +251,8 @@ func TestOrder(t *testing.T) {
 				})
 			}
 			all = append(all, out)
-		}
+			return true
+		})
 		slices.Sort(all)
 		got := strings.Join(all, "\n")
 		if seed == 0 {

@@ -9,7 +9,7 @@ import (
 
 // Data are the static records of one zone. It is immutable.
 //
-// They lie in one array of bytes, name after name:
+// They lie in pieces of memory, name after name:
 //
 //	entry  length of the name, the name, number of sets, sets
 //	set    type, count, length of the wire form (16 bits each),
@@ -25,11 +25,17 @@ type Data struct {
 	Serial  uint32 // of the SOA record
 	Signed  bool   // it came with the signatures of its records
 
-	arena []byte
-	named int    // how much of arena holds names; behind it are NSEC3 records
-	names int    // how many names those are
-	apex  uint32 // the zone's own entry
-	cuts  bool   // there are cuts or DNAME records, so that names may be hidden
+	// pieces hold the entries. One that another Data has as well is the same
+	// memory there, and has the same number; some numbers have none.
+	pieces [][]byte
+	named  int    // how many of the pieces hold names; behind them are NSEC3 records
+	names  int    // how many names those are
+	apex   uint32 // the zone's own entry
+	// parts are what the data were joined of, and own the numbers of the pieces
+	// that belong to none.
+	parts []placed
+	own   []uint16
+	cuts  bool // there are cuts or DNAME records, so that names may be hidden
 	// implies is that zones of ours below this one exist in it, whether it
 	// delegates them or not.
 	implies bool
@@ -58,61 +64,68 @@ func (s *Set) Len() int { return len(s.wire) }
 // DataLen is the length of the data of the set's only record, in octets.
 func (s *Set) DataLen() int { return len(s.wire) - ownerLen - fixedLen }
 
-// entry is the name of an entry, and where its sets begin.
-func (d *Data) entry(at uint32) (name []byte, sets uint32) {
-	size := uint32(d.arena[at])
-	return d.arena[at+1 : at+1+size], at + 1 + size
+// An entry is known by where it begins: the number of its piece, above sixteen
+// bits of offset.
+const offsetBits = 16
+
+// maxPiece is the length from which on no further entry begins in a piece, so
+// that offsets reach.
+const maxPiece = 60_000
+
+// entry is the name of an entry, and its sets, from their number on.
+func (d *Data) entry(at uint32) (name, sets []byte) {
+	b := d.pieces[at>>offsetBits][at&(1<<offsetBits-1):]
+	size := 1 + int(b[0])
+	return b[1:size], b[size:]
 }
 
-// set reads the set at an offset and says where the next one is.
-func (d *Data) set(at uint32, owner int) (s Set, next uint32) {
-	h := d.arena[at:]
-	fixes := 2 * (int(h[6]) + int(h[7]))
-	size := int(binary.BigEndian.Uint16(h[4:]))
+// readSet reads the set that b begins with, and says what is behind it.
+func readSet(b []byte, owner int) (s Set, rest []byte) {
+	fixes := 2 * (int(b[6]) + int(b[7]))
+	size := int(binary.BigEndian.Uint16(b[4:]))
 	s = Set{
-		Type:   dnswire.Type(binary.BigEndian.Uint16(h)),
-		Count:  int(binary.BigEndian.Uint16(h[2:])),
-		fixes:  h[setHeader : setHeader+fixes],
-		toName: int(h[6]),
-		wire:   h[setHeader+fixes : setHeader+fixes+size],
+		Type:   dnswire.Type(binary.BigEndian.Uint16(b)),
+		Count:  int(binary.BigEndian.Uint16(b[2:])),
+		fixes:  b[setHeader : setHeader+fixes],
+		toName: int(b[6]),
+		wire:   b[setHeader+fixes : setHeader+fixes+size],
 		owner:  owner,
 	}
-	return s, at + uint32(setHeader+fixes+size)
+	return s, b[setHeader+fixes+size:]
 }
 
-// skip says where the set behind the one at an offset is.
-func (d *Data) skip(at uint32) (next uint32) {
-	h := d.arena[at:]
-	return at + setHeader + 2*(uint32(h[6])+uint32(h[7])) + uint32(binary.BigEndian.Uint16(h[4:]))
+// skipSet is what is behind the set that b begins with.
+func skipSet(b []byte) (rest []byte) {
+	return b[setHeader+2*(int(b[6])+int(b[7]))+int(binary.BigEndian.Uint16(b[4:])):]
 }
 
 // lookup is the set of a type in an entry.
 func (d *Data) lookup(entry uint32, t dnswire.Type) (s Set, ok bool) {
-	name, at := d.entry(entry)
-	n := int(d.arena[at])
-	at++
+	name, b := d.entry(entry)
+	n := b[0]
+	b = b[1:]
 	for range n {
-		if dnswire.Type(binary.BigEndian.Uint16(d.arena[at:])) == t {
-			s, _ = d.set(at, len(name))
+		if dnswire.Type(binary.BigEndian.Uint16(b)) == t {
+			s, _ = readSet(b, len(name))
 			return s, true
 		}
-		at = d.skip(at)
+		b = skipSet(b)
 	}
 	return s, false
 }
 
 // signature is the RRSIG set of an entry that covers a type.
 func (d *Data) signature(entry uint32, covered dnswire.Type) (s Set, ok bool) {
-	name, at := d.entry(entry)
-	n := int(d.arena[at])
-	at++
+	name, b := d.entry(entry)
+	n := b[0]
+	b = b[1:]
 	for range n {
-		if dnswire.Type(binary.BigEndian.Uint16(d.arena[at:])) == dnswire.TypeRRSIG {
-			if s, _ = d.set(at, len(name)); s.Covers() == covered {
+		if dnswire.Type(binary.BigEndian.Uint16(b)) == dnswire.TypeRRSIG {
+			if s, _ = readSet(b, len(name)); s.Covers() == covered {
 				return s, true
 			}
 		}
-		at = d.skip(at)
+		b = skipSet(b)
 	}
 	return Set{}, false
 }
@@ -124,12 +137,12 @@ func (s *Set) Covers() dnswire.Type {
 
 // each calls f with every set of an entry until it returns false.
 func (d *Data) each(entry uint32, f func(s Set) bool) {
-	name, at := d.entry(entry)
-	n := int(d.arena[at])
-	at++
+	name, b := d.entry(entry)
+	n := b[0]
+	b = b[1:]
 	for range n {
 		var s Set
-		if s, at = d.set(at, len(name)); !f(s) {
+		if s, b = readSet(b, len(name)); !f(s) {
 			return
 		}
 	}
@@ -137,14 +150,22 @@ func (d *Data) each(entry uint32, f func(s Set) bool) {
 
 // entries calls f with every name of the zone.
 func (d *Data) entries(f func(entry uint32, name []byte)) {
-	for at := uint32(0); at < uint32(d.named); {
-		entry := at
-		var name []byte
-		name, at = d.entry(entry)
-		n := int(d.arena[at])
-		at++
+	for i := range d.named {
+		d.pieceEntries(i, f)
+	}
+}
+
+// pieceEntries calls f with every entry of a piece.
+func (d *Data) pieceEntries(piece int, f func(entry uint32, name []byte)) {
+	all := d.pieces[piece]
+	for b := all; len(b) > 0; {
+		entry := uint32(piece)<<offsetBits | uint32(len(all)-len(b))
+		name := b[1 : 1+int(b[0])]
+		b = b[1+len(name):]
+		n := b[0]
+		b = b[1:]
 		for range n {
-			at = d.skip(at)
+			b = skipSet(b)
 		}
 		f(entry, name)
 	}
@@ -168,7 +189,13 @@ func (d *Data) negate() {
 func (d *Data) Signature(t dnswire.Type) (Set, bool) { return d.signature(d.apex, t) }
 
 // Size is how many octets the records take in memory.
-func (d *Data) Size() int { return cap(d.arena) + d.denial.size() }
+func (d *Data) Size() int {
+	size := d.denial.size()
+	for _, p := range d.pieces {
+		size += cap(p)
+	}
+	return size
+}
 
 const (
 	// ownerLen and fixedLen are what comes before a record's data: a pointer to

@@ -64,25 +64,20 @@ func (m *maker) hashes(param []byte) bool {
 	if param[0] != sha1Hash || param[1] != 0 {
 		return false
 	}
-	for at := uint32(d.named); at < uint32(len(d.arena)); {
-		entry := at
-		name, sets := d.entry(at)
-		n := int(d.arena[sets])
-		at = sets + 1
-		for range n {
-			at = d.skip(at)
-		}
-		if len(name) != 1+hashLabel+len(d.Name) || name[0] != hashLabel {
-			continue
-		}
-		// The parameters of a record are those of the chain but for the flags.
-		s, _ := d.lookup(entry, dnswire.TypeNSEC3)
-		for i := range s.Count {
-			if r := s.data(i); r[0] == param[0] && bytes.HasPrefix(r[2:], param[2:]) {
-				d.proofs = append(d.proofs, entry)
-				break
+	for piece := d.named; piece < len(d.pieces); piece++ {
+		d.pieceEntries(piece, func(entry uint32, name []byte) {
+			if len(name) != 1+hashLabel+len(d.Name) || name[0] != hashLabel {
+				return
 			}
-		}
+			// The parameters of a record are those of the chain but for the flags.
+			s, _ := d.lookup(entry, dnswire.TypeNSEC3)
+			for i := range s.Count {
+				if r := s.data(i); r[0] == param[0] && bytes.HasPrefix(r[2:], param[2:]) {
+					d.proofs = append(d.proofs, entry)
+					break
+				}
+			}
+		})
 	}
 	if len(d.proofs) == 0 {
 		return false

@@ -89,6 +89,15 @@ func (m *Match) Find(t *Tree, name []byte, qtype dnswire.Type) {
 	m.Node, m.entry = nil, none
 }
 
+// Match is where a node's own name is answered.
+func (t *Tree) Match(n *Node) (m Match) {
+	text := t.Text(n)
+	if !n.has(hidden) || !m.divert(t, n, text, true, dnswire.TypeA) {
+		m.at(t, Exact, n, len(text))
+	}
+	return m
+}
+
 // above is the longest name above a zone's own that exists in its parent.
 func (t *Tree) above(z *zoned, name []byte) (n *Node, at []byte) {
 	for at = name; ; {
@@ -129,7 +138,7 @@ func (m *Match) divert(t *Tree, n *Node, at []byte, whole bool, qtype dnswire.Ty
 // at sets the fields one by one: a whole Match would be made and then copied.
 func (m *Match) at(t *Tree, k Kind, n *Node, encloser int) {
 	m.Kind, m.Zone, m.Node, m.Encloser = k, n.Zone(), n, encloser
-	m.data, m.entry = t.zones[m.Zone].data, n.data
+	m.data, m.entry = t.zones[m.Zone].data, n.entry()
 }
 
 // Data are the static records of the zone that answers.

@@ -232,7 +232,6 @@ func TestImplied(t *testing.T) {
 func TestAdd(t *testing.T) {
 	zones := []*Data{data(t, "x.test", "a.b TXT t"), data(t, "s.x.test")}
 	tree := NewTree(zones, 4)
-	tree.Grow(100)
 	for i, n := range []string{"*.q.x.test", "b.x.test", "w.s.x.test", "x.test", "a.b.x.test"} {
 		node := tree.Add([]byte(name(t, n)), []int{0, 0, 1, 0, 0}[i])
 		if node.Plan != NoPlan {
@@ -254,11 +253,12 @@ func TestAdd(t *testing.T) {
 		}
 	}
 	plans := 0
-	for i := range tree.Nodes() {
-		if tree.Nodes()[i].Plan != NoPlan {
+	tree.Each(func(n *Node) bool {
+		if n.Plan != NoPlan {
 			plans++
 		}
-	}
+		return true
+	})
 	if plans != 5 || tree.Lookup([]byte("\x00")) != nil {
 		t.Errorf("%d plans", plans)
 	}

@@ -5,17 +5,17 @@ import (
 	"testing"
 )
 
-// namesAgree adds to a names map and a Go map alike and compares them.
-func namesAgree(t *testing.T, presize int, added, asked [][]byte) {
+// ownersAgree adds to owners and a Go map alike and compares them.
+func ownersAgree(t *testing.T, presize int, added, asked [][]byte) {
 	t.Helper()
-	var n names
+	var n owners
 	if presize > 0 {
 		n.resize(presize)
 	}
 	oracle := map[string]int{}
 	for _, b := range added {
 		want, there := oracle[string(b)]
-		i, made := n.add(b, 0)
+		i, made := n.add(b)
 		if !there {
 			want = len(oracle)
 			oracle[string(b)] = want
@@ -24,8 +24,8 @@ func namesAgree(t *testing.T, presize int, added, asked [][]byte) {
 			t.Fatalf("add %q: %d, made %t; want %d, made %t", b, i, made, want, !there)
 		}
 	}
-	if len(n.nodes) != len(oracle) {
-		t.Fatalf("%d nodes, want %d", len(n.nodes), len(oracle))
+	if n.len() != len(oracle) {
+		t.Fatalf("%d nodes, want %d", n.len(), len(oracle))
 	}
 	for _, b := range append(asked, added...) {
 		want, there := oracle[string(b)]
@@ -37,12 +37,12 @@ func namesAgree(t *testing.T, presize int, added, asked [][]byte) {
 		}
 	}
 	for text, i := range oracle {
-		if got := string(n.text(&n.nodes[i])); got != text {
+		if got := string(n.text(i)); got != text {
 			t.Fatalf("node %d is %q, want %q", i, got, text)
 		}
 	}
-	if 2*len(n.nodes) > len(n.slots) && len(n.nodes) > 0 {
-		t.Fatalf("%d names in %d slots: more than half full", len(n.nodes), len(n.slots))
+	if 2*n.len() > len(n.slots) && n.len() > 0 {
+		t.Fatalf("%d names in %d slots: more than half full", n.len(), len(n.slots))
 	}
 }
 
@@ -66,15 +66,15 @@ func wireNames(r *rand.Rand, count int) [][]byte {
 	return out
 }
 
-func TestNames(t *testing.T) {
-	namesAgree(t, 0, nil, [][]byte{{0}, {1, 'a', 0}})
+func TestOwners(t *testing.T) {
+	ownersAgree(t, 0, nil, [][]byte{{0}, {1, 'a', 0}})
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		namesAgree(t, r.IntN(3)*r.IntN(2000), wireNames(r, r.IntN(3000)), wireNames(r, 500))
+		ownersAgree(t, r.IntN(3)*r.IntN(2000), wireNames(r, r.IntN(3000)), wireNames(r, 500))
 	}
 }
 
-func FuzzNames(f *testing.F) {
+func FuzzOwners(f *testing.F) {
 	f.Add([]byte{1, 'a', 0, 1, 'b', 0, 1, 'a', 0, 0}, 0)
 	f.Add([]byte("\x03www\x01x\x04test\x00\x03wwx\x01x\x04test\x00"), 9)
 	f.Fuzz(func(t *testing.T, b []byte, presize int) {
@@ -86,7 +86,7 @@ func FuzzNames(f *testing.F) {
 				start = i + 1
 			}
 		}
-		namesAgree(t, min(max(presize, 0), 1000), parts[:len(parts)/2], parts[len(parts)/2:])
+		ownersAgree(t, min(max(presize, 0), 1000), parts[:len(parts)/2], parts[len(parts)/2:])
 	})
 }
 
@@ -115,7 +115,7 @@ func TestHash(t *testing.T) {
 
 // TestHashSpread counts how far from their places the names of a large zone lie.
 func TestHashSpread(t *testing.T) {
-	var n names
+	var n owners
 	const count = 100_000
 	n.resize(count)
 	for i := range count {
@@ -123,11 +123,11 @@ func TestHashSpread(t *testing.T) {
 		for at, v := 8, i; v > 0; at, v = at-1, v/10 {
 			b[at] = byte('0' + v%10)
 		}
-		n.add(b, 0)
+		n.add(b)
 	}
 	steps := 0
-	for i := range n.nodes {
-		for at := n.home(hash(n.text(&n.nodes[i]))); n.slots[at].node != uint32(i+1); at = n.next(at) {
+	for i := range n.len() {
+		for at := n.home(hash(n.text(i))); n.slots[at].node != uint32(i+1); at = n.next(at) {
 			steps++
 		}
 	}

@@ -1,0 +1,227 @@
+package zone
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+// ErrWhole says that a change reaches names that it does not name, so that the
+// index is to be made anew: what a cut or a DNAME record hides has changed, or
+// what a zone says of a zone of ours below it, or the zone is signed.
+var ErrWhole = errors.New("zone: the change needs the whole index to be made anew")
+
+// Branch is a tree of the same zones with other data, which may be changed while
+// this one stays. It costs what differs. Beside is called with the nodes that
+// have got other records and are services.
+func (t *Tree) Branch(data []*Data, beside func(n *Node, name []byte)) (*Tree, error) {
+	octets := 0
+	for _, p := range t.texts {
+		octets += len(p)
+	}
+	if t.waste > maxPiece+octets/2 {
+		return nil, ErrWhole
+	}
+	b := &Tree{
+		index: t.branch(), zones: slices.Clone(t.zones), pieces: slices.Clone(t.pieces),
+		texts: slices.Clone(t.texts), waste: t.waste,
+	}
+	for i, d := range data {
+		if d == t.zones[i].data {
+			continue
+		}
+		if err := b.replace(i, d, beside); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// turnover is what differs between two Data of a zone.
+type turnover struct {
+	was  map[string]uint32 // the nodes of names with entries that are gone
+	now  []uint32          // entries that are new
+	kept []uint32          // the nodes of names that have one of now, none for names that had no entry
+}
+
+// replace gives a zone other data.
+func (b *Tree) replace(zone int, d *Data, beside func(n *Node, name []byte)) error {
+	z := &b.zones[zone]
+	old := z.data
+	if old.Signed || d.Signed || old.implies != d.implies || d.named != len(d.pieces) {
+		return ErrWhole
+	}
+	var c turnover
+	if err := b.compare(zone, d, &c); err != nil {
+		return err
+	}
+	// What is gone goes while its text can still be read.
+	for _, name := range slices.Sorted(maps.Keys(c.was)) {
+		if n := b.node(c.was[name]); n.has(cut|dname) && n.has(below) {
+			return ErrWhole
+		}
+		b.bare(zone, []byte(name))
+	}
+	z.data, b.pieces[zone] = d, d.pieces
+	for i, entry := range c.now {
+		if c.kept[i] != none {
+			b.own(c.kept[i]).at = entry
+		}
+	}
+	for i, entry := range c.now {
+		name, _ := d.entry(entry)
+		hid := uint32(0)
+		if c.kept[i] != none {
+			hid = b.node(c.kept[i]).where & (cut | dname)
+			b.mark(b.own(c.kept[i]))
+		} else {
+			b.static(zone, entry, name)
+		}
+		n := b.Lookup(name)
+		if n.has(below) && !n.has(apex) && n.where&(cut|dname) != hid || n.has(apex) && n.where&dname != hid {
+			return ErrWhole
+		}
+		if d.cuts {
+			b.hide(zone, name)
+			n = b.Lookup(name)
+		}
+		if n.Plan != NoPlan {
+			beside(n, name)
+		}
+	}
+	return nil
+}
+
+// compare finds what differs. It changes nothing.
+func (b *Tree) compare(zone int, d *Data, c *turnover) error {
+	old := b.zones[zone].data
+	c.was = map[string]uint32{}
+	var err error
+	differs := func(i int) bool {
+		return i >= len(old.pieces) || i >= len(d.pieces) || len(old.pieces[i]) != len(d.pieces[i]) ||
+			len(d.pieces[i]) > 0 && &old.pieces[i][0] != &d.pieces[i][0]
+	}
+	number := func(name []byte) uint32 {
+		if b.elsewhere(zone, name) {
+			err = ErrWhole
+		}
+		if at, ok := b.find(name); ok {
+			return b.slot(at).node - 1
+		}
+		return none
+	}
+	for i := range old.pieces {
+		if differs(i) {
+			old.pieceEntries(i, func(_ uint32, name []byte) { c.was[string(name)] = number(name) })
+		}
+	}
+	for i := range d.pieces {
+		if !differs(i) {
+			continue
+		}
+		d.pieceEntries(i, func(entry uint32, name []byte) {
+			at, had := c.was[string(name)]
+			if had {
+				delete(c.was, string(name))
+			} else {
+				at = none
+				number(name)
+			}
+			c.now = append(c.now, entry)
+			c.kept = append(c.kept, at)
+		})
+	}
+	return err
+}
+
+// elsewhere is whether a zone of ours below a zone has to do with a name.
+func (b *Tree) elsewhere(zone int, name []byte) bool {
+	if !b.zones[zone].around {
+		return false
+	}
+	for i := range b.zones {
+		z := &b.zones[i]
+		if z.parent == zone && (dnswire.Name(name).Within(z.name) || z.name.Within(dnswire.Name(name)) && string(name) != string(b.zones[zone].name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// bare takes the records of a name away, and the name, unless it is a service or
+// there are names below it.
+func (b *Tree) bare(zone int, name []byte) {
+	n := b.change(name)
+	if n.Plan == NoPlan && !n.has(below) {
+		b.drop(zone, name)
+		return
+	}
+	n.at = b.write(name)
+	n.where &^= static | cut | dname
+	if n.Plan == NoPlan {
+		b.vacate(zone, name, n)
+	}
+}
+
+// Remove takes a service away, and its name, unless there is something else
+// there or below it.
+func (t *Tree) Remove(name []byte) {
+	n := t.change(name)
+	if n == nil {
+		return
+	}
+	n.Plan = NoPlan
+	switch {
+	case n.has(static):
+	case n.has(below):
+		t.vacate(n.Zone(), name, n)
+	default:
+		t.drop(n.Zone(), name)
+	}
+}
+
+// vacate counts the names below one that has nothing any more, and drops it when
+// there are none. It looks at all names: of those that have something nobody
+// counts what is below.
+func (t *Tree) vacate(zone int, name []byte, n *Node) {
+	n.Seq = 0
+	t.each(func(o *Node) bool {
+		text := t.Text(o)
+		if len(text) > len(name) && string(text[1+int(text[0]):]) == string(name) {
+			n.Seq++
+		}
+		return true
+	})
+	if n.Seq == 0 {
+		t.drop(zone, name)
+	}
+}
+
+// drop takes a name out, and those above it that existed for its sake.
+func (t *Tree) drop(zone int, name []byte) {
+	top := len(t.zones[zone].name)
+	for {
+		at, _ := t.find(name)
+		if n := t.node(t.slot(at).node - 1); !n.has(static) {
+			t.waste += 1 + len(name)
+		}
+		t.remove(at, t.hashOf)
+		up := name[1+int(name[0]):]
+		if len(up) == top && !wild(name) {
+			return
+		}
+		n := t.change(up)
+		if wild(name) {
+			n.where &^= wildcardBelow
+		}
+		if !n.Empty() {
+			return
+		}
+		if n.Seq--; n.Seq > 0 {
+			return
+		}
+		name = up
+	}
+}
