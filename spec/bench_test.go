@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -86,4 +87,49 @@ func watchHeap() (*atomic.Uint64, func()) {
 		}
 	}()
 	return &peak, func() { close(done); <-over }
+}
+
+// BenchmarkReloadMillion loads a million services again, after a change.
+func BenchmarkReloadMillion(b *testing.B) {
+	text := million(1_000_000, oneLine)
+	middle := bytes.Index(text, []byte("      n0500000"))
+	at := func(b []byte, off, cut int, put string) []byte {
+		return slices.Concat(b[:off], []byte(put), b[off+cut:])
+	}
+	for _, change := range []struct {
+		name string
+		make func(i int) []byte // another one for each i
+	}{
+		{"nothing", func(int) []byte { return text }},
+		{"line", func(i int) []byte { return at(text, middle, len("      n"), fmt.Sprintf("      %c", 'o'+i%2)) }},
+		{"insert", func(i int) []byte {
+			return at(text, middle, 0, fmt.Sprintf("      new%d: {pools: [eu, us], steer: weighted}\n", i))
+		}},
+		{"endpoint", func(i int) []byte {
+			return bytes.Replace(text, []byte("192.0.2.11"), fmt.Appendf(nil, "192.0.2.%d", 20+i%2), 1)
+		}},
+		{"pool", func(i int) []byte {
+			return bytes.Replace(text, []byte("checks: [web]"), fmt.Appendf(nil, "checks: [web], min_healthy: %d", 1+i%2), 1)
+		}},
+	} {
+		b.Run(change.name, func(b *testing.B) {
+			file := filepath.Join(b.TempDir(), "million.yaml")
+			kept := &Kept{}
+			load := func(i int) {
+				b.StopTimer()
+				if err := os.WriteFile(file, change.make(i), 0o644); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				if _, _, err := Load(file, Options{Kept: kept}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			load(0)
+			b.ResetTimer()
+			for i := range b.N {
+				load(i + 1)
+			}
+		})
+	}
 }

@@ -10,12 +10,15 @@ import (
 )
 
 // Kept is what one Load leaves for the next: the records of zone files, which
-// are not read again while the files stay as they are. The zero value is ready.
-// It is for one Load at a time.
+// are not read again while the files stay as they are, and the services of large
+// files, of which only what has changed is parsed again. The zero value is
+// ready. It is for one Load at a time.
 type Kept struct {
 	zones map[dnswire.Name]keptZone
-	// next is what the Load under way has found.
-	next map[dnswire.Name]keptZone
+	texts map[string]keptText // by the absolute path
+	// next and nextTexts are what the Load under way has found.
+	next      map[dnswire.Name]keptZone
+	nextTexts map[string]keptText
 	// now is the clock; nil: the system's.
 	now func() time.Time
 }
@@ -59,7 +62,7 @@ func Stamp(path string) string {
 
 func (k *Kept) begin() {
 	if k != nil {
-		k.next = map[dnswire.Name]keptZone{}
+		k.next, k.nextTexts = map[dnswire.Name]keptZone{}, map[string]keptText{}
 	}
 }
 
@@ -70,9 +73,9 @@ func (k *Kept) end(sound bool) {
 		return
 	}
 	if sound {
-		k.zones = k.next
+		k.zones, k.texts = k.next, k.nextTexts
 	}
-	k.next = nil
+	k.next, k.nextTexts = nil, nil
 }
 
 // find is what was kept of a zone, if it is still so.
@@ -90,6 +93,20 @@ func (k *Kept) find(name dnswire.Name, path, print string) (keptZone, bool) {
 		}
 	}
 	return z, true
+}
+
+// text is what was kept of a large file.
+func (k *Kept) text(path string) keptText {
+	if k == nil {
+		return keptText{}
+	}
+	return k.texts[path]
+}
+
+func (k *Kept) keepText(path string, t keptText) {
+	if k != nil {
+		k.nextTexts[path] = t
+	}
 }
 
 func (k *Kept) put(name dnswire.Name, z keptZone) {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -16,7 +17,8 @@ import (
 type Options struct {
 	// Env looks up an environment variable; nil is os.LookupEnv.
 	Env func(name string) (value string, set bool)
-	// Kept spares reading zone files again that have not changed; nil: all are.
+	// Kept spares reading again what has not changed, of zone files and of files
+	// of many services; nil: all is read.
 	Kept *Kept
 }
 
@@ -65,7 +67,7 @@ func newDecoder(env func(string) (string, bool)) *decoder {
 		env:    env,
 		spec:   &Spec{Checks: map[string]*Check{}, Pools: map[string]*Pool{}},
 		checks: map[string]*Check{}, pools: map[string]*Pool{}, used: map[string]bool{},
-		refs: map[*Pool]document.Node{}, checkAt: map[*Check]document.Node{},
+		refs: map[*Pool]document.Node{}, checkAt: map[*Check]document.Node{}, cuts: map[document.Node]*region{},
 		policies: policies{byText: map[string]*policyUse{}, atApex: map[string]*policyUse{}, byMean: map[string]*policyUse{}},
 	}
 }
@@ -90,18 +92,34 @@ func (d *decoder) finish(docs []origin) (*Spec, error) {
 // certificates and keys among them, and the directories in which include
 // patterns were looked up.
 func Load(path string, o Options) (*Spec, []string, error) {
+	return load(path, o, sizes)
+}
+
+func load(path string, o Options, size readSizes) (*Spec, []string, error) {
 	if o.Env == nil {
 		o.Env = os.LookupEnv
 	}
-	l := loader{d: newDecoder(o.Env), read: map[string]bool{}}
-	l.d.kept = o.Kept
-	l.d.kept.begin()
-	l.file(path, document.Node{}, nil, nil)
-	s, err := l.d.finish(l.docs)
+	l, s, err := once(path, o, size)
+	if len(l.d.cuts) > 0 && (err != nil || l.d.unsure) {
+		// The places of what is wrong are those of a tree of all.
+		size.least = -1
+		l, s, err = once(path, o, size)
+	}
 	o.Kept.end(err == nil)
 	watch := append(l.watch, l.d.looked...)
 	slices.Sort(watch)
 	return s, slices.Compact(watch), err
+}
+
+// once reads the files one time.
+func once(path string, o Options, size readSizes) (*loader, *Spec, error) {
+	l := &loader{d: newDecoder(o.Env), read: map[string]bool{}, sizes: size}
+	l.d.kept = o.Kept
+	l.d.kept.begin()
+	l.file(path, document.Node{}, nil, nil)
+	l.cut = nil
+	s, err := l.d.finish(l.docs)
+	return l, s, err
 }
 
 // loader reads files and follows their includes.
@@ -110,6 +128,8 @@ type loader struct {
 	docs  []origin
 	read  map[string]bool // by the real path, so that a symbolic link is no second file
 	watch []string
+	sizes readSizes
+	cut   *cutter
 }
 
 // link is one file of a chain of includes.
@@ -156,7 +176,13 @@ func (l *loader) file(name string, at document.Node, p *path, chain []link) {
 		fail("files are included more than 10 deep")
 		return
 	}
-	b, st, why := l.bytes(name)
+	f, st, why := l.open(name)
+	if why != "" {
+		fail(why)
+		return
+	}
+	defer f.Close()
+	top, b, why := l.content(f, st.Size(), name, abs)
 	if why != "" {
 		fail(why)
 		return
@@ -164,9 +190,11 @@ func (l *loader) file(name string, at document.Node, p *path, chain []link) {
 	if modified := st.ModTime(); modified.After(l.d.spec.Modified) {
 		l.d.spec.Modified = modified
 	}
-	top, ok := l.d.read(name, abs, b)
-	if !ok {
-		return
+	if top.IsZero() {
+		var ok bool
+		if top, ok = l.d.read(name, abs, b); !ok {
+			return
+		}
 	}
 	l.docs = append(l.docs, origin{top, everybody(st, 0o004)})
 	l.includes(top, append(chain[:len(chain):len(chain)], link{name, real}))
@@ -175,8 +203,8 @@ func (l *loader) file(name string, at document.Node, p *path, chain []link) {
 // notRegular is why a pipe or a device is refused.
 const notRegular = "not a regular file: what is read must be there to be read again"
 
-// bytes is the content of a file, or why it is refused.
-func (l *loader) bytes(name string) ([]byte, fs.FileInfo, string) {
+// open opens a file, or says why it is refused.
+func (l *loader) open(name string) (*os.File, fs.FileInfo, string) {
 	// A pipe is not even opened: that waits for somebody to write, and with it
 	// would every reload.
 	if st, err := os.Stat(name); err == nil && !st.IsDir() && !st.Mode().IsRegular() {
@@ -186,20 +214,44 @@ func (l *loader) bytes(name string) ([]byte, fs.FileInfo, string) {
 	if err != nil {
 		return nil, nil, reason(err)
 	}
-	defer f.Close()
 	st, err := f.Stat()
+	why := ""
 	switch {
 	case err != nil:
-		return nil, nil, reason(err)
+		why = reason(err)
 	case st.IsDir():
-		return nil, nil, "a directory: name a file, or include " + filepath.Join(name, "*.yaml")
+		why = "a directory: name a file, or include " + filepath.Join(name, "*.yaml")
 	case st.Size() > maxFile:
-		return nil, nil, tooLarge(name).Msg
+		why = tooLarge(name).Msg
+	}
+	if why != "" {
+		f.Close()
+		return nil, nil, why
 	}
 	if everybody(st, 0o002) {
 		l.d.errs = append(l.d.errs, Error{File: name, Msg: "everybody can write this file: chmod o-w " + name})
 	}
-	b := make([]byte, 0, st.Size()+1)
+	return f, st, ""
+}
+
+// content is the tree of a large file, or else the text of one, or why it is
+// refused.
+func (l *loader) content(f *os.File, size int64, name, abs string) (document.Node, []byte, string) {
+	if l.sizes.least >= 0 && size >= l.sizes.least {
+		top, text, err := l.stretches(f, size, name, abs)
+		switch {
+		case err == nil:
+			return top, text, ""
+		case errors.Is(err, errLarge):
+			return top, nil, tooLarge(name).Msg
+		case !errors.Is(err, errDoubt):
+			return top, nil, reason(err)
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return top, nil, reason(err)
+		}
+	}
+	b := make([]byte, 0, size+1)
 	for r := io.LimitReader(f, maxFile+1); ; {
 		n, err := r.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
@@ -207,16 +259,16 @@ func (l *loader) bytes(name string) ([]byte, fs.FileInfo, string) {
 			break
 		}
 		if err != nil {
-			return nil, nil, reason(err)
+			return document.Node{}, nil, reason(err)
 		}
 		if len(b) == cap(b) {
 			b = slices.Grow(b, len(b)+512)
 		}
 	}
 	if len(b) > maxFile {
-		return nil, nil, tooLarge(name).Msg
+		return document.Node{}, nil, tooLarge(name).Msg
 	}
-	return b, st, ""
+	return document.Node{}, b, ""
 }
 
 // everybody is whether all users of this machine may do with a file what the bit says.

@@ -32,6 +32,10 @@ type decoder struct {
 	checkAt map[*Check]document.Node
 
 	policies policies
+	// cuts are the runs of services that are not in the tree, by the value of
+	// their services key. Unsure is that one may mean what it should not.
+	cuts   map[document.Node]*region
+	unsure bool
 }
 
 func (d *decoder) fail(at document.Node, p *path, format string, args ...any) {

@@ -40,47 +40,69 @@ const maxTexts = 1 << 16
 // that the service is at its zone's own name.
 func (d *decoder) policyOf(v, key document.Node, p *path, apex bool) *policyUse {
 	text := v.Span()
+	if text == nil {
+		return d.newPolicy(v, key, p, apex)
+	}
 	texts := d.policies.byText
 	if apex {
 		texts = d.policies.atApex
 	}
-	if text != nil {
-		if !apex && d.policies.last != nil && string(text) == d.policies.lastText {
-			return d.policies.last
+	if !apex && d.policies.last != nil && string(text) == d.policies.lastText {
+		return d.policies.last
+	}
+	use := texts[string(text)]
+	if use == nil {
+		if use = d.newPolicy(v, key, p, apex); use != nil && len(texts) < maxTexts {
+			texts[string(text)] = use
 		}
-		if use := texts[string(text)]; use != nil {
-			if !apex {
-				d.policies.last, d.policies.lastText = use, string(text)
-			}
-			return use
-		}
+		return use
 	}
-	before := len(d.errs)
-	policy := d.policy(v, key, p.dot(string(key.Raw())), apex)
-	if len(d.errs) > before || policy == nil {
-		return nil
-	}
-	policy.Key = policy.mean()
-	use := &policyUse{policy: policy, hosts: policy.Flatten || policy.cname()}
-	mean := ""
-	if len(d.policies.byMean) < maxTexts {
-		mean = policy.Key
-	}
-	if known := d.policies.byMean[mean]; known != nil {
-		use = known
-	} else {
-		d.policies.all = append(d.policies.all, use)
-		if mean != "" {
-			d.policies.byMean[mean] = use
-		}
-	}
-	if text != nil && len(texts) < maxTexts {
-		texts[string(text)] = use
+	if !apex {
+		d.policies.last, d.policies.lastText = use, string(text)
 	}
 	return use
 }
 
-// mean is text that two policies have in common when they mean the same.
+// policyIn is the policy that a service of a run states, nil when it is wrong.
+// The places of what is wrong are not those in the file.
+func (d *decoder) policyIn(text, file string, p *path) *policyUse {
+	if use := d.policies.byText[text]; use != nil {
+		return use
+	}
+	v, ok := policyNode(file, 0, []byte(text))
+	if !ok {
+		d.unsure = true
+		return nil
+	}
+	use := d.newPolicy(v, v, p, false)
+	if use != nil && len(d.policies.byText) < maxTexts {
+		d.policies.byText[text] = use
+	}
+	return use
+}
+
+func (d *decoder) newPolicy(v, key document.Node, p *path, apex bool) *policyUse {
+	before := len(d.errs)
+	if key.Kind() == document.Scalar {
+		p = p.dot(string(key.Raw()))
+	}
+	policy := d.policy(v, key, p, apex)
+	if len(d.errs) > before || policy == nil {
+		return nil
+	}
+	policy.Key = policy.mean()
+	if known := d.policies.byMean[policy.Key]; known != nil {
+		return known
+	}
+	use := &policyUse{policy: policy, hosts: policy.Flatten || policy.cname()}
+	d.policies.all = append(d.policies.all, use)
+	if len(d.policies.byMean) < maxTexts {
+		d.policies.byMean[policy.Key] = use
+	}
+	return use
+}
+
+// mean is Policy.Key.
 func (p *Policy) mean() string {
 	b := make([]byte, 0, 128)
 	for _, pool := range p.Pools {

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"hash/maphash"
+	"math"
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -12,6 +13,8 @@ import (
 // services decodes the services of a zone, of which there may be a million:
 // labels are pieces of one string, names are looked up in a table of indices,
 // and services with the same text share one policy. lowest is the lowest TTL.
+//
+// Names of services in runs are not compared with others here.
 func (d *decoder) services(e *entry, p *path, scope *zoneScope) (stated Services, lowest uint32) {
 	lowest = d.spec.DNS.TTL
 	count, size := 0, 0
@@ -33,10 +36,28 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (stated Services
 	seen := newLabelSet(count)
 	names := make([]document.Node, 0, count)
 	for _, r := range e.vals {
+		var runs []stretchedRun
+		cut := d.cuts[r]
+		if cut != nil {
+			runs, scope.keys = cut.runs, nil
+		}
+		// until adds the runs before a line of the file.
+		until := func(line int) {
+			for len(runs) > 0 && runs[0].line < line {
+				stated = append(stated, StateServices(out)...)
+				out = out[:0]
+				s, ttl := d.run(runs[0], p, scope)
+				s.File, s.Col = r.File(), cut.at.child+1
+				stated, lowest = append(stated, s), min(lowest, ttl)
+				runs = runs[1:]
+			}
+		}
 		if r.Kind() != document.Mapping {
+			until(math.MaxInt)
 			continue
 		}
 		for k, v := range r.Pairs() {
+			until(k.Line())
 			start := text.Len()
 			why := appendLabel(&text, k.Raw(), len(scope.zone))
 			label := text.String()[start:]
@@ -65,8 +86,52 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (stated Services
 				}
 			}
 		}
+		until(math.MaxInt)
 	}
-	return StateServices(out), lowest
+	return append(stated, StateServices(out)...), lowest
+}
+
+// run decodes a run of services, but for its file and column. lowest is the
+// lowest TTL. What is wrong with it, or may be, leads to the file being read
+// whole.
+func (d *decoder) run(r stretchedRun, p *path, scope *zoneScope) (s Stretch, lowest uint32) {
+	s = Stretch{Block: r.Block, Policies: make([]*Policy, len(r.texts)), Line: r.line}
+	lowest = math.MaxUint32
+	d.unsure = d.unsure || r.longest+1+len(scope.zone) > 255
+	for i, text := range r.texts {
+		use := d.policyIn(text, "", p)
+		if use == nil {
+			continue
+		}
+		use.services += int(r.uses[i])
+		s.Policies[i], lowest = use.policy, min(lowest, use.policy.TTL)
+		d.unsure = d.unsure || use.policy.SRV || len(use.policy.TXT) > 0 || use.hosts && r.answersItself(use.policy, i, scope.zone)
+	}
+	return s, lowest
+}
+
+// answersItself is whether a host that the policy answers with is one of the
+// services that have it.
+func (r stretchedRun) answersItself(policy *Policy, number int, zone dnswire.Name) bool {
+	for _, pool := range policy.all() {
+		for i := range pool.Endpoints {
+			host := pool.Endpoints[i].Host
+			if host == "" || !host.Within(zone) {
+				continue
+			}
+			found := false
+			var wire []byte
+			r.Each(func(label string, policy int) bool {
+				wire = appendWire(wire[:0], label, zone)
+				found = policy == number && string(host) == string(wire)
+				return !found
+			})
+			if found {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // appendLabel checks the name of a service and appends it in lower case. zone

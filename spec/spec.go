@@ -238,9 +238,6 @@ type SOA struct {
 
 // Policy is how a service picks its endpoints, and what it answers of them.
 type Policy struct {
-	// Key is text that policies which state the same have in common, from one
-	// statement to the next too: pools stand in it by their names.
-	Key    string
 	Pools  []*Pool
 	Steer  []Step // presets expanded
 	Preset string // the word the chain was written as, if it was one word
@@ -264,6 +261,10 @@ type Policy struct {
 	HTTPS *SVCB    // the parameters of the HTTPS record; nil: none
 	SVCB  *SVCB    // those of the SVCB record; nil: none
 	TXT   []string // one TXT record each, whole: not yet divided into strings of 255 octets
+
+	// Key is the same text for policies that mean the same but for what is in
+	// their pools, which it names, also from one Load to the next.
+	Key string
 }
 
 // SVCB is what an HTTPS or SVCB record of a service says besides its hints: a

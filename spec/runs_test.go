@@ -1,0 +1,280 @@
+package spec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var whole = readSizes{least: -1}
+
+// stated is all that a Spec has of what is read in runs.
+func statedOutline(s *Spec) string {
+	var b strings.Builder
+	b.WriteString(outline(s))
+	for _, z := range s.Zones {
+		for svc := range z.Services.All() {
+			fmt.Fprintf(&b, "%s %d:%d:%d %s\n", svc.Label, svc.File, svc.Line, svc.Col, svc.Policy.Key)
+		}
+	}
+	return b.String()
+}
+
+// amongNeighbours is whether all errors are of services that are wrong beside
+// others, which the spec does not look for in runs.
+func amongNeighbours(err error) bool {
+	var all Errors
+	return errors.As(err, &all) && !slices.ContainsFunc(all, func(e Error) bool {
+		return !strings.Contains(e.Path, ".services") || !strings.HasPrefix(e.Msg, "stated twice") && !strings.HasPrefix(e.Msg, "the nameserver at") &&
+			!strings.HasPrefix(e.Msg, "belongs to the zone") && !strings.HasPrefix(e.Msg, "nobody asks for it here") &&
+			!strings.HasPrefix(e.Msg, "it has") && !strings.HasPrefix(e.Msg, "the zone file is signed")
+	})
+}
+
+// compareReadings loads a file in runs and whole. It returns the Spec read in
+// runs, if there is one.
+func compareReadings(t *testing.T, file string, kept *Kept, size readSizes) *Spec {
+	t.Helper()
+	want, wantWatch, wantErr := load(file, Options{Env: testEnv}, whole)
+	got, watch, err := load(file, Options{Env: testEnv, Kept: kept}, size)
+	switch {
+	case wantErr != nil && err == nil && amongNeighbours(wantErr):
+		return got
+	case (err == nil) != (wantErr == nil), err != nil && err.Error() != wantErr.Error():
+		t.Fatalf("in runs: %v\nwhole: %v", err, wantErr)
+	case !slices.Equal(watch, wantWatch):
+		t.Fatalf("in runs %q is to be watched, whole %q", watch, wantWatch)
+	case err != nil:
+		return nil
+	}
+	for _, s := range []*Spec{got, want} { // what only nodes are looked at for
+		s.Warnings = slices.DeleteFunc(s.Warnings, func(e Error) bool {
+			return strings.Contains(e.Msg, "no longer answer for this name") || strings.Contains(e.Msg, "lets resolvers remember")
+		})
+	}
+	if g, w := statedOutline(got), statedOutline(want); g != w {
+		t.Fatalf("in runs:\n%s\nwhole:\n%s", g, w)
+	}
+	return got
+}
+
+// randomService is a service that is plain, or strange, or rarely wrong.
+func randomService(r *rand.Rand, i int) string {
+	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	policy := pick("pools: [eu]", "pools: [eu, us], steer: weighted", "pools: [us, eu], ttl: 5", "pools: [eu], https: {alpn: [h3, h2]}",
+		`"pools": [ "eu" ], answers: 1`, "pools: [eu], steer: [limit: 2, weighted]", "pools: [ext]", "pools: [spare]", "pools: [us], all_down: spare")
+	if r.IntN(6) == 0 {
+		policy = pick("pools: [eu], txt: [a]", "pools: [ports], srv: true", "pools: [ports], 'srv': {port: 5}", "pools: ['${POOL:-eu}']", "pools: [eu], ttl: 0")
+	}
+	if r.IntN(300) == 0 {
+		policy = pick("pools: [none]", "pool: [eu]", "pools: []", "", "pools: [eu", "pools: [eu]}, x: {")
+	}
+	name := pick("n%d", "a.n%d", "N%d", "_x%d", "n%d.b.c", "0%d")
+	if r.IntN(12) == 0 {
+		name = pick(`"n%d"`, "'n%d'", `"*.n%d"`, "-n%d")
+	}
+	if r.IntN(300) == 0 {
+		name = pick("n%d.", "n..%d", "n%d/", ".n%d", "? n%d", "- n%d", "*n%d", "&a n%d", "n%d "+strings.Repeat("x", 70))
+	}
+	name = fmt.Sprintf(name, i)
+	text := "    " + name + ":" + pick(" ", " ", " ", "   ") + "{" + policy + "}" + pick("", "", "", " ", " # why", "  # {}")
+	if r.IntN(4) == 0 {
+		text = "    " + name + ":" + pick("", " ", " # why")
+		for _, part := range strings.SplitAfter(strings.ReplaceAll(policy, "], ", "]\x00"), "\x00") {
+			text += "\n" + pick("", "", "\n", "# what\n", "        # what\n") + "      " + strings.TrimRight(part, ", \x00")
+		}
+	}
+	if r.IntN(300) == 0 {
+		text = pick("    n%d:", "    n%d: {pools: [eu]}\n      ttl: 5", "    n%d: {pools: [eu],\n      ttl: 5}", "     n%d: {pools: [eu]}", "   n%d: {pools: [eu]}",
+			"    n%d: &a {pools: [eu]}", "    n%d: |\n      x", "    n%d: {pools: [eu]}#", "\tn%d: {pools: [eu]}", "    n%d:\n    - x", "    n%d: {pools: [eu]}\r")
+		text = strings.ReplaceAll(text, "n%d", fmt.Sprint("n", i))
+	}
+	return text + "\n" + pick("", "", "", "", "\n", "# é\n", "   # a comment\n", "  \n")
+}
+
+const runPools = `pools:
+  eu: {endpoints: [192.0.2.1, 192.0.2.2]}
+  us: {endpoints: [192.0.2.3]}
+  spare: {endpoints: [192.0.2.4]}
+  idle: {endpoints: [192.0.2.5]}
+  ports: {endpoints: [{address: 192.0.2.6, port: 5}]}
+  ext: {endpoints: [n7.x.test]}
+zones:
+`
+
+// assemble is a file of two zones.
+func assemble(a, b []string, more string) []byte {
+	var out bytes.Buffer
+	out.WriteString(runPools)
+	for i, services := range [][]string{a, b} {
+		fmt.Fprintf(&out, "  %s.test:\n    services: # all\n", "xy"[i:i+1])
+		for line := range strings.Lines(strings.Join(services, "")) {
+			if strings.HasPrefix(line, " ") {
+				line = "  " + line
+			}
+			out.WriteString(line)
+		}
+		out.WriteString("    nameservers: {ns1: 192.0.2.53}\n")
+	}
+	out.WriteString(more)
+	return out.Bytes()
+}
+
+// TestRuns reads random files in runs and whole, and again after random changes.
+func TestRuns(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.yaml")
+	loaded := 0
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		kept := &Kept{}
+		next := 0
+		services := func(n int) (out []string) {
+			for range n {
+				out = append(out, randomService(r, next))
+				next++
+			}
+			return out
+		}
+		a, b, more := services(40), services(20), ""
+		size := readSizes{run: 1 + r.IntN(4), stretch: 50 + r.IntN(400)}
+		for range 6 {
+			text := assemble(a, b, more)
+			if err := os.WriteFile(file, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if s := compareReadings(t, file, kept, size); s != nil {
+				loaded++
+			}
+			if t.Failed() {
+				t.Fatalf("seed %d:\n%s", seed, text)
+			}
+			switch i := r.IntN(len(a)); r.IntN(5) {
+			case 0:
+				a[i] = services(1)[0]
+			case 1:
+				a = slices.Insert(a, i, services(1+r.IntN(5))...)
+			case 2:
+				a = slices.Delete(a, i, min(len(a), i+1+r.IntN(4)))
+				a = append(a, services(1)...)
+			case 3:
+				a, b = b, a
+			default:
+				more = "log: {level: warn}\n"
+			}
+		}
+	}
+	if loaded < 120 {
+		t.Errorf("%d of the files were sound", loaded)
+	}
+}
+
+// TestRunsAreKept changes a file of thousands of services: what its text did not
+// touch is the same block.
+func TestRunsAreKept(t *testing.T) {
+	dir := t.TempDir()
+	file, other := filepath.Join(dir, "x.yaml"), filepath.Join(dir, "y.yaml")
+	write := func(file string, text []byte) {
+		t.Helper()
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const n = 10_000
+	first := million(n, oneLine)
+	kept := &Kept{}
+	var last *Spec
+	step := func(what string, text []byte, services, fresh int) {
+		t.Helper()
+		write(file, text)
+		s := compareReadings(t, file, kept, sizes)
+		if s == nil || s.Zones[0].Services.Len() != services {
+			t.Fatalf("%s: %v", what, s)
+		}
+		had := map[*Block]bool{}
+		keys := map[string]bool{}
+		if last != nil {
+			for _, st := range last.Zones[0].Services {
+				had[st.Block] = true
+				keys[st.Policies[0].Key] = true
+			}
+		}
+		got := 0
+		for _, st := range s.Zones[0].Services {
+			if !had[st.Block] {
+				got++
+			}
+			if fresh == 0 && !keys[st.Policies[0].Key] {
+				t.Fatalf("%s: the policy %s is new", what, st.Policies[0].Key)
+			}
+		}
+		if got > fresh || fresh > 0 && got == 0 {
+			t.Errorf("%s: %d of %d blocks are new", what, got, len(s.Zones[0].Services))
+		}
+		last = s
+	}
+	replace := func(old, new string) []byte { return bytes.Replace(first, []byte(old), []byte(new), 1) }
+	const line = "      n0005000: {pools: [eu, us], steer: weighted}\n"
+	step("first", first, n, n)
+	step("nothing", first, n, 0)
+	step("an endpoint", replace("192.0.2.11", "192.0.2.12"), n, 0)
+	step("lines before", append([]byte("# a comment\nlog: {level: warn}\n"), first...), n, 0)
+	step("a name", replace("n0005000", "m0005000"), n, 2)
+	step("back", first, n, 2)
+	step("one less", replace(line, ""), n-1, 2)
+	step("back", first, n, 2)
+	step("one more", replace(line, line+"      zz: {pools: [us]}\n"), n+1, 2)
+	step("one more", replace(line, line+"      z: {pools: [us]}\n      y: {pools: [eu]}\n"), n+2, 2)
+	step("back", first, n, 2)
+
+
+	write(file, replace("steer: weighted", "steer: weigthed"))
+	if compareReadings(t, file, kept, sizes) != nil {
+		t.Fatal("accepted")
+	}
+	step("after a mistake", first, n, 0)
+
+	write(other, append([]byte("pools: {a: {endpoints: [192.0.2.1]}}\n"), bytes.ReplaceAll(first[bytes.Index(first, []byte("zones")):], []byte("eu, us"), []byte("a"))...))
+	step("another file", append(bytes.ReplaceAll(first, []byte("gslb"), []byte("other")), "include: [y.yaml]\n"...), n, n)
+	if len(kept.texts) != 2 {
+		t.Errorf("%d files are kept", len(kept.texts))
+	}
+	step("and not", first, n, n)
+	if len(kept.texts) != 1 {
+		t.Errorf("%d files are kept", len(kept.texts))
+	}
+}
+
+// FuzzRuns reads any file, and then any other in its place, in runs and whole.
+func FuzzRuns(f *testing.F) {
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		var a []string
+		for i := range 12 {
+			a = append(a, randomService(r, i))
+		}
+		f.Add(assemble(a, a[:6], ""), assemble(slices.Insert(a, 5, randomService(r, 99)), a[:6], ""), byte(seed))
+	}
+	file := filepath.Join(f.TempDir(), "x.yaml")
+	f.Fuzz(func(t *testing.T, a, b []byte, size byte) {
+		for _, text := range [][]byte{a, b} {
+			for _, word := range []string{"include", "file", "cert", "key", "ca:", "ca\"", "ca'", "\\"} { // what reads other files
+				if bytes.Contains(text, []byte(word)) {
+					t.Skip()
+				}
+			}
+		}
+		kept := &Kept{}
+		for _, text := range [][]byte{a, b, a} {
+			if err := os.WriteFile(file, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			compareReadings(t, file, kept, readSizes{run: 1 + int(size&3), stretch: 20 + int(size)})
+		}
+	})
+}
