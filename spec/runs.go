@@ -40,7 +40,7 @@ func (p *place) next(line []byte) chunk.Cut {
 			cut, p.fresh = chunk.Must, false
 		}
 		switch {
-		case c == 0 || c == '#':
+		case c == '\n' || c == '#':
 			return cut
 		case n > p.key:
 			if p.child < 0 {
@@ -59,15 +59,15 @@ func (p *place) next(line []byte) chunk.Cut {
 	return cut
 }
 
-// indentation is how many spaces a line begins with, and what is behind them; 0
-// is nothing.
+// indentation is how many spaces a line begins with, and what is behind them: a
+// newline when nothing is.
 func indentation(line []byte) (int, byte) {
 	for i, c := range line {
 		if c != ' ' {
 			return i, c
 		}
 	}
-	return len(line), 0
+	return len(line), '\n'
 }
 
 // servicesKey is whether a line is the key and nothing else.
@@ -158,7 +158,7 @@ func (c *cutter) part(text []byte, at place) *part {
 // indentation.
 func below(text []byte, key int) bool {
 	for line := range bytes.Lines(text) {
-		if n, c := indentation(bytes.TrimSuffix(line, []byte{'\n'})); c != 0 && c != '#' {
+		if n, c := indentation(bytes.TrimSuffix(line, []byte{'\n'})); c != '\n' && c != '#' {
 			return n > key
 		}
 	}
@@ -187,7 +187,7 @@ func (c *cutter) services() (ok bool) {
 			line, end = line[:i], pos+i+1
 		}
 		switch n, first := indentation(line); {
-		case first == 0:
+		case first == '\n':
 		case first == '#':
 			s.plain = s.plain && printable(line)
 		case c.at.child >= 0 && n > c.at.child:
