@@ -5,6 +5,9 @@
 //	          load.go  document/       decode.go and one file per section
 //
 // Load reads a file and all that it includes, Parse one document without files.
+// A large file is read in stretches, and services in it that are stated plainly
+// do not pass through a tree (runs.go, reading.go): the spec is the same, and a
+// Kept has what they came to, so that the next Load parses what is new.
 // Zone files are part of it (static.go): a Zone comes with its records read and
 // built, and a Kept lets the next Load pass over those that are as they were.
 // Both read strictly and report everything that is wrong at once, as Errors,

@@ -104,7 +104,7 @@ func (k *Kept) text(path string) keptText {
 }
 
 func (k *Kept) keepText(path string, t keptText) {
-	if k != nil {
+	if k != nil && (t.stamp.known || len(t.parts) > 0) {
 		k.nextTexts[path] = t
 	}
 }
@@ -143,6 +143,12 @@ func (s *static) print(records *entry, servers bool, fixed []fixed) (print strin
 // clockStep is how far behind the time may be that a file system gives a change.
 const clockStep = 10 * time.Millisecond
 
+// before is whether a file that is read from a time on was written before it.
+func (st stamp) before(begun time.Time) bool {
+	last := begun.Add(-clockStep)
+	return st.known && !st.modified.After(last) && !st.changed.After(last)
+}
+
 // keep puts what has been made of a zone aside for the next Load.
 func (s *static) keep(print string, doubts []zone.Fault) {
 	z := keptZone{data: s.zone.Data, doubts: doubts, files: s.files, paths: s.paths, print: print}
@@ -153,7 +159,7 @@ func (s *static) keep(print string, doubts []zone.Fault) {
 	}
 	for _, p := range s.paths {
 		st := stampOf(p)
-		if !st.known || st.modified.After(s.begun.Add(-clockStep)) || st.changed.After(s.begun.Add(-clockStep)) {
+		if !st.before(s.begun) {
 			return // it may have been written while it was read
 		}
 		z.stamps = append(z.stamps, st)

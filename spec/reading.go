@@ -53,6 +53,11 @@ type stretchedRun struct {
 type keptText struct {
 	marks []chunk.Mark
 	parts []*part
+
+	// What came of a file that is still what the stamp says.
+	stamp stamp // not known: it may have been written while it was read
+	top   document.Node
+	cuts  map[document.Node]*region
 }
 
 func (r *reading) Line(line []byte) chunk.Cut { return r.ahead.next(line) }
@@ -80,6 +85,7 @@ var errLarge = errors.New("too large")
 // all reads the file.
 func (r *reading) all(f io.Reader, last keptText, stretch int) error {
 	r.before, r.here, r.ahead = last.parts, nowhere, nowhere
+	r.made = keptText{marks: make([]chunk.Mark, 0, len(last.marks)+8), parts: make([]*part, 0, len(last.parts)+8)}
 	in := chunk.NewReader(f, last.marks, r, chunk.Sizes{Wished: stretch})
 	key := 0 // the line of the last services key
 	for {
@@ -188,25 +194,53 @@ func (r *reading) top(name string, file int) (top document.Node, cuts map[docume
 	return top, cuts, len(cuts) == len(r.regions)
 }
 
+// manyShort is how many times shorter stretches may be than they are to be. It
+// does not pay to keep a file that is cut into shorter ones.
+const manyShort = 8
+
+// maxKeptText is how much may be left of the text of a file whose tree is kept.
+const maxKeptText = 1 << 20
+
 // stretches reads a large file. Without a top, its text has no runs and is what
 // comes back; errDoubt is that the file is to be read whole.
 func (l *loader) stretches(f io.Reader, size int64, name, abs string) (document.Node, []byte, error) {
+	begun := l.d.kept.clock()
+	last := l.d.kept.text(abs)
+	if same := last.top; last.stamp.known && last.stamp == stampOf(abs) && same.Name() == name && same.File() == len(l.d.spec.Files) {
+		l.d.kept.keepText(abs, last)
+		l.add(abs, last)
+		return same, nil, nil
+	}
 	if l.cut == nil {
 		l.cut = newCutter(l.sizes.run)
 	}
 	r := &reading{cut: l.cut, size: size}
-	if err := r.all(f, l.d.kept.text(abs), l.sizes.stretch); err != nil {
+	if err := r.all(f, last, l.sizes.stretch); err != nil {
 		return document.Node{}, nil, err
 	}
 	if len(r.regions) == 0 {
 		return document.Node{}, r.text, nil
 	}
-	top, cuts, ok := r.top(name, len(l.d.spec.Files))
-	if !ok {
+	made, ok := r.made, false
+	if made.top, made.cuts, ok = r.top(name, len(l.d.spec.Files)); !ok {
 		return document.Node{}, nil, errDoubt
 	}
-	l.d.kept.keepText(abs, r.made)
+	keep := made
+	if st := stampOf(abs); st.size == r.read && st.before(begun) && len(r.text) <= maxKeptText {
+		keep.stamp = st
+	} else {
+		keep.top, keep.cuts = document.Node{}, nil
+	}
+	if int64(len(made.parts))*int64(l.sizes.stretch) > manyShort*size {
+		keep.marks, keep.parts = nil, nil
+	}
+	l.d.kept.keepText(abs, keep)
+	l.add(abs, made)
+	return made.top, nil, nil
+}
+
+// add adds a file that was read in stretches.
+func (l *loader) add(abs string, made keptText) {
 	l.d.spec.Files = append(l.d.spec.Files, abs)
-	maps.Copy(l.d.cuts, cuts)
-	return top, nil, nil
+	maps.Copy(l.d.cuts, made.cuts)
 }

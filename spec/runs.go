@@ -362,11 +362,11 @@ func (c *cutter) policy(s *statedLines, rest []byte) (number uint16, ok bool) {
 }
 
 // plainPolicy is whether a text is a map that can be the policy of a service
-// wherever it stands and whatever the service is called: without variables,
-// and without records that are made of the name.
+// wherever it stands and whatever the service is called: without records that
+// are made of the name.
 func plainPolicy(text []byte) bool {
 	top, ok := policyNode("", 0, text)
-	if !ok || top.Kind() != document.Mapping || bytes.IndexByte(text, '$') >= 0 {
+	if !ok || top.Kind() != document.Mapping {
 		return false
 	}
 	for k := range top.Pairs() {

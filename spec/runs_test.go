@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 var whole = readSizes{least: -1}
@@ -310,4 +311,113 @@ func FuzzRuns(f *testing.F) {
 			compareReadings(t, file, kept, readSizes{run: 1 + int(size&3), stretch: 20 + int(size)})
 		}
 	})
+}
+
+// TestFilesAreKept does not read a file again that nobody has written.
+func TestFilesAreKept(t *testing.T) {
+	dir := t.TempDir()
+	main, many := filepath.Join(dir, "main.yaml"), filepath.Join(dir, "many.yaml")
+	old := time.Now().Add(-time.Hour)
+	write := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The files' inodes have changed just now; so the clock is an hour ahead.
+	kept := &Kept{now: func() time.Time { return time.Now().Add(time.Hour) }}
+	text := string(million(3000, oneLine))
+	include := "include: [many.yaml]\n"
+	step := func(what string, want bool) {
+		t.Helper()
+		before := kept.texts[many].top
+		if compareReadings(t, main, kept, sizes) == nil {
+			t.Fatal(what)
+		}
+		if got := kept.texts[many].top == before; got != want {
+			t.Errorf("%s: kept is %t", what, got)
+		}
+	}
+	write(main, include)
+	write(many, text)
+	step("first", false)
+	step("nothing", true)
+	write(main, include+"log: {level: warn}\n")
+	step("another file", true)
+	write(many, strings.Replace(text, "n0000100", "m0000100", 1))
+	step("neither the size nor the time, but the content", false)
+	step("nothing", true)
+	write(filepath.Join(dir, "a.yaml"), "admin: {listen: \"127.0.0.1:8081\"}\n")
+	write(main, "include: [a.yaml, many.yaml]\n")
+	step("it is the third file and not the second", false)
+	step("nothing", true)
+	kept.now = nil
+	write(many, text)
+	step("just written", false)
+	step("just written, so that it is not trusted", false)
+}
+
+// TestRunsRefused puts one line among services that are read in runs.
+func TestRunsRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.yaml")
+	long := strings.Repeat(strings.Repeat("a", 60)+".", 4)
+	for _, c := range []struct{ line, want string }{
+		{"      z: {pools: [us]}", ""},
+		{"      z:\n        pools: [us]", ""},
+		{"      z: {pools: ['${TEST_EMPTY:-us}']}", ""},
+		{"      " + long + "aa: {pools: [us]}", ""},
+		{"      " + long + "aaa: {pools: [us]}", "the whole name is longer than 255 bytes"},
+		{"      n7: {pools: [ext]}", "the endpoint n7.x.test of the pool ext is the service itself"},
+		{"      N7:\n        pools: [ext]", "the endpoint n7.x.test of the pool ext is the service itself"},
+		{"      z: {pools: [us]} # \x01", "control characters are not allowed"},
+		{"      # \x01", "control characters are not allowed"},
+		{"      # \xff", "invalid leading UTF-8 octet"},
+		{"      z:\n        pools: [us]\n        # \x01", "control characters are not allowed"},
+		{"      z: {pools: [us]}\n        ttl: 5", "did not find expected key"},
+		{"      z: {pools: [us],", "did not find expected"},
+		{"      z: [us]", "a map is expected, not a list"},
+		{"      z:", "the key \"pools\" is missing"},
+		{"      - z", "did not find expected key"},
+		{"       z: {pools: [us]}", "did not find expected key"},
+		{"     z: {pools: [us]}", "did not find expected key"},
+		{"      z: {pools: [us], txt: [a], ttl: 0, ttl: 1}", "stated twice"},
+		{"      z: {pools: [us], ttl: 0, ttl: 1}", "stated twice"},
+		{"      z: {pools: [us], srv: true}", "has no port"},
+	} {
+		services := []string{"    a: {pools: [eu, spare]}\n", "    b: {pools: [ports]}\n", "    c: {pools: [idle, eu]}\n", "    d: {pools: [eu]}\n"}
+		plain := assemble(services, services, "")
+		with := bytes.Replace(plain, []byte("      c"), []byte(c.line+"\n      c"), 1)
+		for _, stretch := range []int{1, 300} {
+			kept := &Kept{}
+			for i, text := range [][]byte{plain, with} {
+				if err := os.WriteFile(file, text, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				s := compareReadings(t, file, kept, readSizes{run: 1, stretch: stretch})
+				if len(kept.texts) != 1 {
+					t.Fatalf("%q: not read in runs: %d %d", c.line, stretch, i)
+				}
+				if _, _, err := load(file, Options{Env: testEnv}, whole); i == 1 && (c.want == "") != (s != nil) || s == nil && !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%q: %v", c.line, err)
+				}
+			}
+		}
+	}
+}
+
+// TestRunsAreCounted refuses what so many services make too many probes of.
+func TestRunsAreCounted(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x.yaml")
+	for n, sound := range map[int]bool{2000: true, maxProbes: false} {
+		text := bytes.Replace(million(n, oneLine), []byte(", host: www.example.com"), []byte(", interval: 1s, timeout: 1s"), 1)
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s := compareReadings(t, file, nil, sizes); (s != nil) != sound {
+			t.Errorf("%d services: %v", n, s)
+		}
+	}
 }

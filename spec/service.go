@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -40,6 +41,7 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (stated Services
 		cut := d.cuts[r]
 		if cut != nil {
 			runs, scope.keys = cut.runs, nil
+			stated = slices.Grow(stated, len(runs)+1)
 		}
 		// until adds the runs before a line of the file.
 		until := func(line int) {
