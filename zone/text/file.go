@@ -8,53 +8,50 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
-// maxFile bounds a file; it is read into memory as a whole.
 const maxFile = 4 << 30
 
-// readRegular is the text of a regular file. Anything else could block, or have
-// no end.
-func readRegular(path string) (string, error) {
+// openRegular opens a regular file. Anything else could block, or have no end.
+func openRegular(path string) (in io.ReadCloser, size int64, err error) {
 	st, err := os.Stat(path)
 	if err != nil {
-		return "", err
+		return nil, 0, err
 	}
-	size := st.Size()
+	size = st.Size()
 	switch {
 	case !st.Mode().IsRegular():
-		return "", errors.New("not a regular file")
-	case size > maxFile || int64(int(size)) != size:
-		return "", errors.New("larger than 4 GiB")
+		return nil, 0, errors.New("not a regular file")
+	case size > maxFile:
+		return nil, 0, errors.New("larger than 4 GiB")
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return "", err
+		return nil, 0, err
 	}
-	defer f.Close()
-	var b strings.Builder
-	b.Grow(int(size))
 	// A file that grows meanwhile is read to the size that it had.
-	if _, err := io.Copy(&b, io.LimitReader(f, size)); err != nil {
-		return "", err
-	}
-	return b.String(), nil
+	return limited{io.LimitReader(f, size), f}, size, nil
+}
+
+type limited struct {
+	io.Reader
+	io.Closer
 }
 
 // readAll reads the first file, and so all of them.
 func (r *reader) readAll(path string) {
 	f := &file{name: path, origin: string(r.o.Origin)}
-	text, err := r.open(f)
+	in, size, err := r.open(f)
 	if err != nil {
 		r.fail(f, 0, err)
 		return
 	}
-	r.read(f, text)
+	defer in.Close()
+	r.read(f, newStream(in, size))
 }
 
-// open reads the text of f and gives f its place among the files.
-func (r *reader) open(f *file) (string, error) {
+// open opens f and gives it its place among the files.
+func (r *reader) open(f *file) (in io.ReadCloser, size int64, err error) {
 	abs, err := filepath.Abs(f.name)
 	if err != nil {
 		abs = f.name
@@ -67,14 +64,18 @@ func (r *reader) open(f *file) (string, error) {
 	}
 	f.index = int32(i)
 	if r.reads++; r.reads > maxReads {
-		return "", fmt.Errorf("more than %d files are included", maxReads)
+		return nil, 0, fmt.Errorf("more than %d files are included", maxReads)
 	}
-	text, err := r.o.Read(f.name)
-	// The path is in the place of the error already.
+	in, size, err = r.o.Open(f.name)
+	return in, size, bare(err)
+}
+
+// bare is err without the path, which is in the place of the error already.
+func bare(err error) error {
 	if pe := (*fs.PathError)(nil); errors.As(err, &pe) {
-		err = pe.Err
+		return pe.Err
 	}
-	return text, err
+	return err
 }
 
 // include reads another file. It begins with the origin, owner and TTLs of f;
@@ -109,10 +110,11 @@ func (r *reader) include(f *file, args []token) error {
 	if depth > maxDepth {
 		return fmt.Errorf("%s is more than %d files deep", cite(path), maxDepth)
 	}
-	text, err := r.open(sub)
+	in, size, err := r.open(sub)
 	if err != nil {
 		return fmt.Errorf("%s: %w", cite(path), err)
 	}
-	r.read(sub, text)
+	defer in.Close()
+	r.read(sub, newStream(in, size))
 	return nil
 }

@@ -1,11 +1,16 @@
 package text
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
@@ -62,9 +67,9 @@ func TestFilesOnDisk(t *testing.T) {
 }
 
 func TestReadRecord(t *testing.T) {
-	o := Options{Origin: exampleOrg, TTL: 60, Read: func(path string) (string, error) {
-		t.Errorf("read %s", path)
-		return "", nil
+	o := Options{Origin: exampleOrg, TTL: 60, Open: func(path string) (io.ReadCloser, int64, error) {
+		t.Errorf("open %s", path)
+		return nil, 0, fs.ErrNotExist
 	}}
 	for _, c := range []struct{ text, want string }{
 		{"@ A 192.0.2.1", "example.org. 60 A"},
@@ -129,12 +134,75 @@ func TestBounds(t *testing.T) {
 		{"a line", files{"z": "a 1 TXT " + big + "\na 1 A x"}, 0, 0, "z:1: syntax: the line is longer than 1 MiB\nz:2: A: \"x\" is not an IPv4 address"},
 		{"an entry", files{"z": "a 1 TXT (\n" + big + "\nb 1 A x\n)"}, 0, 0, "z:1: syntax: ( is not closed\nz:2: syntax: the line is longer than 1 MiB\nz:3: A: \"x\" is not an IPv4 address\nz:4: syntax: ) without a ( before it"},
 	} {
-		r := newReader(Options{Origin: exampleOrg, Read: c.in.read}, func(*Record) {})
+		r := newReader(Options{Origin: exampleOrg, Open: c.in.open}, func(*Record) {})
 		r.steps -= c.steps
 		r.reads += c.reads
 		r.readAll("z")
 		if got := r.errors().Error(); got != c.want {
 			t.Errorf("%s: got\n%.500s\nwant\n%s", c.name, got, c.want)
 		}
+	}
+}
+
+// entries are the first entries of s in a form to compare.
+func (s *scanner) entries() (all []string) {
+	for e := s.next(); e != nil && len(all) < 100; e = s.next() {
+		all = append(all, fmt.Sprintf("%d %v %d %+v", e.line, e.blank, len(e.tokens), e.tokens[:min(len(e.tokens), 100)]))
+		if e.err != nil {
+			all = append(all, fmt.Sprintf("%d %v", e.err.line, e.err.err))
+		}
+	}
+	return all
+}
+
+// FuzzStream scans a text as a file of which no more is in memory than n octets
+// and the entry at hand, and finds what there is in the whole text.
+func FuzzStream(f *testing.F) {
+	for _, s := range seeds {
+		for _, n := range []uint8{0, 1, 7, 100} {
+			f.Add(s, n)
+			f.Add(s+s+s, n)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string, n uint8) {
+		s := &scanner{line: 1, in: strings.NewReader(text), buf: make([]byte, 1+int(n))}
+		got, want := s.entries(), (&scanner{text: text, line: 1}).entries()
+		if !slices.Equal(got, want) {
+			t.Errorf("%q\ngot  %q\nwant %q", text, got, want)
+		}
+	})
+}
+
+// TestStreamBounds scans entries that are too long, and what is after them, in
+// windows smaller than they are.
+func TestStreamBounds(t *testing.T) {
+	big := strings.Repeat("x ", maxEntry)
+	for i, text := range []string{
+		big + "\na b\n", "a (\n" + big + "\nb c\n(", strings.Repeat("a (\nb\n", maxEntry/4), "a\n" + strings.Repeat("\n", 3*window) + "b", big + big,
+		strings.Repeat("0123456789abcde\n", window/4),
+	} {
+		got, want := newStream(strings.NewReader(text), int64(len(text))).entries(), newScanner(text).entries()
+		if !slices.Equal(got, want) {
+			t.Errorf("text %d: %d entries, want %d", i, len(got), len(want))
+		}
+	}
+	if got := newStream(strings.NewReader(bom+"a"), 4).entries(); len(got) != 1 || !strings.Contains(got[0], "text:a ") {
+		t.Errorf("with a byte order mark: %q", got)
+	}
+}
+
+// TestReadError has a file that breaks off.
+func TestReadError(t *testing.T) {
+	broken := func(path string) (io.ReadCloser, int64, error) {
+		text := strings.NewReader("a 1 A 192.0.2.1\n" + map[string]string{"z": "$INCLUDE y\nb 1 A x\n", "y": "c 1 A 19"}[path])
+		if path == "z" {
+			return io.NopCloser(text), text.Size(), nil
+		}
+		why := &fs.PathError{Op: "read", Path: path, Err: errors.New("input/output error")}
+		return io.NopCloser(io.MultiReader(text, iotest.ErrReader(why))), 100, nil
+	}
+	_, errs := ReadFile("z", Options{Origin: exampleOrg, Open: broken}, func(*Record) {})
+	if want := "z:3: A: \"x\" is not an IPv4 address\ny: input/output error"; errs.Error() != want {
+		t.Errorf("got\n%s\nwant\n%s", errs, want)
 	}
 }

@@ -3,6 +3,8 @@ package text
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"io/fs"
 	"regexp"
 	"strings"
 	"testing"
@@ -80,7 +82,7 @@ func FuzzText(f *testing.F) {
 		lines := map[string]int{"z": strings.Count(z, "\n") + 1, "y": strings.Count(y, "\n") + 1}
 		in := files{"z": z, "y": y}
 		var names int32
-		r := newReader(Options{Origin: exampleOrg, TTL: 60, Read: in.read}, func(rec *Record) {
+		r := newReader(Options{Origin: exampleOrg, TTL: 60, Open: in.open}, func(rec *Record) {
 			if rec.TTL > maxTTL || len(rec.Data) > maxRDLen || !isData(rec.Type) || rec.Pos.Line < 1 || rec.Pos.File < 0 {
 				t.Errorf("emitted %+v", rec)
 			}
@@ -120,9 +122,9 @@ func FuzzReadRecord(f *testing.F) {
 		f.Add("host.example. 300 IN " + c.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		o := Options{Origin: exampleOrg, TTL: 60, Read: func(path string) (string, error) {
-			t.Errorf("read %s", path)
-			return "", nil
+		o := Options{Origin: exampleOrg, TTL: 60, Open: func(path string) (io.ReadCloser, int64, error) {
+			t.Errorf("open %s", path)
+			return nil, 0, fs.ErrNotExist
 		}}
 		emitted := 0
 		var rec Record
@@ -182,7 +184,7 @@ func FuzzAgainstMiekg(f *testing.F) {
 		}
 		var got, want []string
 		skip := false
-		r := newReader(Options{Origin: exampleOrg, TTL: 60, Read: files{"z": z}.read}, func(rec *Record) {
+		r := newReader(Options{Origin: exampleOrg, TTL: 60, Open: files{"z": z}.open}, func(rec *Record) {
 			rr := unpack(t, rec)
 			got = append(got, strings.ToLower(rr.String()))
 			if n, ok := rr.(*dns.NSEC3); ok && n.HashLength != 20 {

@@ -3,6 +3,7 @@ package text
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -35,14 +36,54 @@ type syntaxError struct {
 // scanner divides text into entries. An error ends no more than the entry that
 // it is in.
 type scanner struct {
-	text string
+	text string // from the entry at hand on, all or what is read so far
 	off  int
 	line int // of text[off], from 1
 	e    entry
+
+	in  io.Reader // of what comes after text; nil is nothing
+	buf []byte
+	err error // of in
 }
 
 func newScanner(text string) *scanner {
-	return &scanner{text: strings.TrimPrefix(text, "\ufeff"), line: 1}
+	return &scanner{text: strings.TrimPrefix(text, bom), line: 1}
+}
+
+// newStream scans a file of about size octets.
+func newStream(in io.Reader, size int64) *scanner {
+	// One octet more than the file has shows its end.
+	s := &scanner{line: 1, in: in, buf: make([]byte, max(512, min(window, size+1)))}
+	s.more()
+	s.text = strings.TrimPrefix(s.text, bom)
+	return s
+}
+
+const (
+	bom    = "\ufeff"
+	window = 256 << 10 // of a file that is read at once
+)
+
+// more reads on, and drops the text before off.
+func (s *scanner) more() {
+	rest := s.text[s.off:]
+	if len(s.buf) < len(rest) { // an entry longer than what was read: twice as much
+		s.buf = make([]byte, len(rest))
+	}
+	n, err := io.ReadFull(s.in, s.buf)
+	if err != nil {
+		s.in = nil
+		if err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
+			s.err = err
+			s.text, s.off = "", 0 // half an entry is none
+			return
+		}
+	}
+	var b strings.Builder
+	b.Grow(len(rest) + n)
+	b.WriteString(rest)
+	b.Write(s.buf[:n])
+	s.text, s.off = b.String(), 0
 }
 
 // The kinds of bytes outside quotes.
@@ -66,17 +107,26 @@ var kinds = [256]uint8{
 // next reads the next entry that has tokens or an error. The entry is good
 // until the next call; nil is the end.
 func (s *scanner) next() *entry {
-	for s.off < len(s.text) {
-		s.read()
-		if len(s.e.tokens) > 0 || s.e.err != nil {
+	for {
+		off, line := s.off, s.line
+		if off < len(s.text) {
+			s.read()
+		}
+		switch {
+		case s.off == len(s.text) && s.in != nil:
+			// The entry may go on in what is not read yet, so it is read again.
+			s.off, s.line = off, line
+			s.more()
+		case off == len(s.text):
+			return nil
+		case len(s.e.tokens) > 0 || s.e.err != nil:
 			return &s.e
 		}
 	}
-	return nil
 }
 
 // read reads one entry, which may be an empty line, and leaves s behind its
-// newline.
+// newline; or at the end of text, if the entry goes on in what is not read yet.
 func (s *scanner) read() {
 	start, startLine := s.off, s.line
 	s.e = entry{
@@ -131,7 +181,7 @@ func (s *scanner) read() {
 			s.word()
 		}
 	}
-	if depth > 0 {
+	if depth > 0 && (s.off < len(s.text) || s.in == nil) {
 		s.resume(start, startLine, openLine)
 	}
 }

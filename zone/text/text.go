@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -63,9 +64,9 @@ type Options struct {
 	// TTL, in seconds, is of records that state none where there is no $TTL,
 	// no record before them that states one, and no SOA.
 	TTL uint32
-	// Read gives the text of a file. Nil reads regular files of up to 4 GiB
-	// from the file system.
-	Read func(path string) (string, error)
+	// Open opens a file and tells its size in octets, by which room for it is
+	// chosen. Nil opens regular files of up to 4 GiB in the file system.
+	Open func(path string) (in io.ReadCloser, size int64, err error)
 }
 
 // What bounds the work that text can ask for.
@@ -88,6 +89,9 @@ const (
 // the first one first. errs is all that is wrong, the first 100 of it. Reading
 // goes on after an error, but records whose owner cannot be known for one are
 // not emitted: judge a zone as a whole only where there is no error.
+//
+// Of a large file no more is in memory than a window of 256 KiB, or twice the
+// longest entry.
 func ReadFile(path string, o Options, emit func(*Record)) (files []string, errs Errors) {
 	r := newReader(o, emit)
 	r.readAll(path)
@@ -162,8 +166,8 @@ type file struct {
 }
 
 func newReader(o Options, emit func(*Record)) *reader {
-	if o.Read == nil {
-		o.Read = readRegular
+	if o.Open == nil {
+		o.Open = openRegular
 	}
 	if o.Origin == "" {
 		o.Origin = dnswire.Root
@@ -172,8 +176,7 @@ func newReader(o Options, emit func(*Record)) *reader {
 }
 
 // read reads the entries of f, until there are more errors than are reported.
-func (r *reader) read(f *file, text string) {
-	s := newScanner(text)
+func (r *reader) read(f *file, s *scanner) {
 	for e := s.next(); e != nil && len(r.errs) <= maxErrors; e = s.next() {
 		f.line = int32(e.line)
 		if e.err != nil {
@@ -184,6 +187,9 @@ func (r *reader) read(f *file, text string) {
 		if err := r.entry(f, e); err != nil {
 			r.fail(f, e.line, err)
 		}
+	}
+	if s.err != nil {
+		r.fail(f, 0, bare(s.err))
 	}
 }
 

@@ -3,6 +3,7 @@ package text
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,12 +19,12 @@ const exampleOrg dnswire.Name = "\x07example\x03org\x00"
 // files is zone text by path, instead of a file system.
 type files map[string]string
 
-func (f files) read(path string) (string, error) {
+func (f files) open(path string) (io.ReadCloser, int64, error) {
 	text, ok := f[filepath.ToSlash(path)]
 	if !ok {
-		return "", &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		return nil, 0, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	}
-	return text, nil
+	return io.NopCloser(strings.NewReader(text)), int64(len(text)), nil
 }
 
 // show reads the file "z" of f and gives a line for each record, with file and
@@ -35,7 +36,7 @@ func (f files) show(t testing.TB) (records []string, read []string, errs Errors)
 		t.Fatal(err)
 	}
 	var places []Pos
-	read, errs = ReadFile("z", Options{Origin: exampleOrg, TTL: 60, Read: f.read}, func(r *Record) {
+	read, errs = ReadFile("z", Options{Origin: exampleOrg, TTL: 60, Open: f.open}, func(r *Record) {
 		_, data, _ := strings.Cut(unpack(t, r).String(), "\tIN\t")
 		records = append(records, fmt.Sprintf("%s %d %s", r.Owner, r.TTL, strings.ReplaceAll(data, "\t", " ")))
 		places = append(places, r.Pos)
@@ -874,7 +875,7 @@ func BenchmarkReadOthers(b *testing.B) {
 	in := files{"z": text.String()}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, errs := ReadFile("z", Options{Origin: exampleOrg, Read: in.read}, func(*Record) {}); errs != nil {
+		if _, errs := ReadFile("z", Options{Origin: exampleOrg, Open: in.open}, func(*Record) {}); errs != nil {
 			b.Fatal(errs)
 		}
 	}
@@ -893,7 +894,7 @@ func BenchmarkReadOwn(b *testing.B) {
 	in := files{"z": text.String()}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, errs := ReadFile("z", Options{Origin: exampleOrg, Read: in.read}, func(*Record) {}); errs != nil {
+		if _, errs := ReadFile("z", Options{Origin: exampleOrg, Open: in.open}, func(*Record) {}); errs != nil {
 			b.Fatal(errs)
 		}
 	}
@@ -911,7 +912,7 @@ func BenchmarkReadSigned(b *testing.B) {
 	in := files{"z": text.String()}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, errs := ReadFile("z", Options{Origin: exampleOrg, Read: in.read}, func(*Record) {}); errs != nil {
+		if _, errs := ReadFile("z", Options{Origin: exampleOrg, Open: in.open}, func(*Record) {}); errs != nil {
 			b.Fatal(errs)
 		}
 	}
