@@ -63,6 +63,10 @@ func (r *reader) directive(f *file, name string, args []token) error {
 		f.stated = ttl{seconds, true}
 		return nil
 	case "$INCLUDE":
+		if r.alone {
+			r.includes = true
+			return errIncludes
+		}
 		return r.include(f, args)
 	case "$GENERATE":
 		return r.generate(f, args)

@@ -135,6 +135,9 @@ type reader struct {
 	steps int // of $GENERATE that are left
 	errs  []placedError
 	min   ttl // of the SOA
+
+	alone    bool // other files are not read
+	includes bool // but there are some
 }
 
 type placedError struct {
