@@ -48,6 +48,16 @@ type Divider interface {
 	Seen(i int)
 }
 
+// Skipper is a Divider that says Must of no line, and is glad to be told many at
+// once. Where nothing of the last reading can follow, it is so told those that
+// come before a stretch has its wished size.
+type Skipper interface {
+	Divider
+	// Skip is the next n lines of new text, each with its newline: as Line, but
+	// that no stretch begins at any but the first.
+	Skip(lines []byte, n int)
+}
+
 // Stretch is some whole lines of a file.
 type Stretch struct {
 	Text []byte // good until the next call of Next

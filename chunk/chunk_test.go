@@ -57,6 +57,16 @@ func (b *book) Fits(i int, behind []byte) Cut {
 	return cutOf(behind)
 }
 
+// skipping is a book without "!".
+type skipping struct{ *book }
+
+func (b skipping) Skip(lines []byte, n int) {
+	if n != countLines(lines) || n == 0 || lines[len(lines)-1] != '\n' {
+		panic(fmt.Sprintf("%q are not %d lines", lines, n))
+	}
+	b.told = append(b.told, strings.Split(strings.TrimSuffix(string(lines), "\n"), "\n")...)
+}
+
 func (b *book) Seen(i int) { b.context, b.told = b.was[i].after, nil }
 
 // mean reads a text line by line.
@@ -80,7 +90,11 @@ func read(t *testing.T, text string, in io.Reader, was []part, size Sizes) (*boo
 	for i := range was {
 		marks[i] = was[i].mark
 	}
-	r := NewReader(in, marks, b, size)
+	var d Divider = b
+	if !strings.Contains(text, "!") {
+		d = skipping{b}
+	}
+	r := NewReader(in, marks, d, size)
 	used := map[int]bool{}
 	var all strings.Builder
 	var means []string
@@ -341,6 +355,25 @@ func TestMost(t *testing.T) {
 	r := NewReader(strings.NewReader(strings.Repeat("x", 10_000_000)), nil, &book{}, size)
 	if _, err := r.Next(); !errors.Is(err, ErrLong) || len(r.buf) > minBuffer {
 		t.Errorf("error %v with a buffer of %d octets", err, len(r.buf))
+	}
+}
+
+// TestSkip divides as it would without a Skip, for which "!" at the end stands.
+func TestSkip(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(7, 8))
+	for range 200 {
+		lines := numbered(rnd.IntN(50))
+		for i := range lines {
+			lines[i] = lines[i][rnd.IntN(len(lines[i])+1):]
+		}
+		size := Sizes{Wished: 1 + rnd.IntN(300)}
+		with := must(t, join(lines)+"x", nil, size).parts
+		without := must(t, join(lines)+"!", nil, size).parts
+		for i, p := range with[:len(with)-1] {
+			if p.mark != without[i].mark {
+				t.Fatalf("stretch %d of %q in %d: %+v, want %+v", i, lines, size.Wished, p.mark, without[i].mark)
+			}
+		}
 	}
 }
 

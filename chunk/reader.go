@@ -19,6 +19,7 @@ const (
 type Reader struct {
 	in   io.Reader
 	d    Divider
+	skip Skipper // d, if it is one
 	size Sizes
 	err  error // the last
 
@@ -58,8 +59,9 @@ func NewReader(r io.Reader, before []Mark, d Divider, size Sizes) *Reader {
 	for _, m := range before {
 		largest = max(largest, m.Size)
 	}
+	skip, _ := d.(Skipper)
 	return &Reader{
-		in: r, d: d, size: size,
+		in: r, d: d, skip: skip, size: size,
 		buf:  make([]byte, max(minBuffer, 4*size.Wished, 2*min(int(largest), size.Most))),
 		line: 1, before: before, used: make([]bool, len(before)), left: len(before),
 		found: -1, spare: 1 << 20,
@@ -181,15 +183,24 @@ func (r *Reader) fresh() (Stretch, error) {
 	if !r.told {
 		r.d.Line(line)
 	}
+	if r.left == 0 && r.skip != nil {
+		n := 0
+		if size, n, err = r.skipped(size); err != nil {
+			return Stretch{}, err
+		}
+		m.Lines += int32(n)
+	}
 	for r.told = false; ; m.Lines++ {
 		if size > r.size.Most {
 			return Stretch{}, r.wrap(ErrLong, r.line)
 		}
-		if err := r.fill(size + 1); err != nil {
-			return Stretch{}, err
-		}
-		if r.end-r.at == size {
-			break
+		if r.end-r.at <= size {
+			if err := r.fill(size + 1); err != nil {
+				return Stretch{}, err
+			}
+			if r.end-r.at == size {
+				break
+			}
 		}
 		line, end, err := r.lineAt(size)
 		if err != nil {
@@ -211,6 +222,22 @@ func (r *Reader) fresh() (Stretch, error) {
 	text := r.buf[r.at : r.at+size]
 	m.sum, m.Size = hash(text), int32(size)
 	return Stretch{Text: text, Was: -1, Mark: m, Line: r.line}, nil
+}
+
+// skipped has the Skipper skip the lines from size on up to the wished size, and
+// is the place behind them and how many they are.
+func (r *Reader) skipped(size int) (end, n int, err error) {
+	if err := r.fill(r.size.Wished); err != nil {
+		return size, 0, err
+	}
+	text := r.buf[r.at:min(r.at+r.size.Wished, r.end)]
+	end = bytes.LastIndexByte(text, '\n') + 1
+	if end <= size {
+		return size, 0, nil
+	}
+	n = bytes.Count(text[size:end], []byte{'\n'})
+	r.skip.Skip(text[size:end], n)
+	return end, n, nil
 }
 
 // begins is the stretch of the last reading whose text stands off octets behind
