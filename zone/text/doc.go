@@ -3,6 +3,9 @@
 //
 //	file -> entries -> owner, TTL, type -> data -> Record, in wire form
 //
+// A file that was read before is read by parts: those that stand where they mean
+// the same as they did are recognised, and only the others give records.
+//
 // It guarantees that an error ends no more than the entry that it is in, so that
 // all of them are reported, each with its file and line; that what text can ask
 // for is bounded; and that a Record is sound by itself. Whether the records of a

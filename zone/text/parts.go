@@ -87,7 +87,7 @@ func readParts(name string, o Options, before []Part, h Handler, size int64) (pa
 // change while the one that names it does not.
 var errIncludes = errors.New("includes a file")
 
-// divider is the chunk.Divider of a zone file, and what reads its new parts.
+// divider is the chunk.Skipper of a zone file, and what reads its new parts.
 type divider struct {
 	r      *reader
 	f      *file
@@ -181,6 +181,26 @@ func (d *divider) Line(line []byte) chunk.Cut {
 	return cut
 }
 
+// Skip is of chunk.Skipper.
+func (d *divider) Skip(lines []byte, n int) {
+	if d.depth > 0 || bytes.IndexByte(lines, '(') >= 0 {
+		for line := range bytes.Lines(lines) {
+			d.Line(line[:len(line)-1])
+		}
+		return
+	}
+	d.told += n
+	for len(lines) > 0 { // back to the last with an owner
+		end := len(lines) - 1
+		begin := bytes.LastIndexByte(lines[:end], '\n') + 1
+		if cut, word := cutAt(lines[begin:end], 0); cut != chunk.Never {
+			d.word = word
+			return
+		}
+		lines = lines[:begin]
+	}
+}
+
 // Fits is of chunk.Divider.
 func (d *divider) Fits(i int, behind []byte) chunk.Cut {
 	p := &d.before[i]
@@ -199,7 +219,7 @@ func (d *divider) Seen(i int) {
 	p := &d.before[i]
 	d.f.origin, d.f.owner, d.f.stated, d.f.last, d.r.min = p.After.origin, p.After.owner, p.After.stated, p.After.last, p.After.min
 	d.r.steps -= p.steps
-	d.told, d.depth, d.word = 0, 0, p.word
+	d.told, d.depth = 0, 0 // and word is set by the line that comes: it begins a part
 }
 
 // cutAt is whether a part may begin at a line outside parentheses, and the hash

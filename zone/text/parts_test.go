@@ -280,6 +280,21 @@ func TestPartsWhole(t *testing.T) {
 	}
 }
 
+// TestPartsByteOrderMark has a mark at the start of a file, where it is left
+// out, and elsewhere, where it is of an owner.
+func TestPartsByteOrderMark(t *testing.T) {
+	const (
+		a = bom + "a 1 A 192.0.2.1\n"
+		b = "$GENERATE 1-1 b A 192.0.2.1\n" // is no owner of what follows
+	)
+	for _, texts := range [][2]string{{a + b, b + a}, {b + a, a + b}, {a, b + a}, {b + a, a}} {
+		was, _, _ := new(reading).then(t, files{"z": texts[0]}, 8)
+		if now, _, ok := was.then(t, files{"z": texts[1]}, 8); !ok || now == was {
+			t.Errorf("%q after %q is not read", texts[1], texts[0])
+		}
+	}
+}
+
 // TestPartsSteps counts what parts that are as they were have generated.
 func TestPartsSteps(t *testing.T) {
 	h := Handler{Part: func(int, int) {}, Record: func(*Record) {}}
@@ -329,7 +344,7 @@ func FuzzParts(f *testing.F) {
 }
 
 // BenchmarkReadParts reads the zone of BenchmarkReadFile by parts, all of them
-// new; 1% of what it costs is a good result for the next two.
+// new.
 func BenchmarkReadParts(b *testing.B) {
 	text := benchZone(100_000)
 	path := filepath.Join(b.TempDir(), "zone")
