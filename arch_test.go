@@ -42,7 +42,7 @@ var rooms = []room{
 	{"spec/document", "reads YAML into a tree with places; knows no DNS", nil},
 	{"spec/opengslb", "reads OpenGSLB's dialect into a spec", []string{"dnswire", "spec"}},
 	{"spec/corednsgslb", "reads CoreDNS-GSLB's dialect into a spec", []string{"dnswire", "spec"}},
-	{"source", "who may state intent; each emits a whole spec", []string{"spec", "gossip", "store"}},
+	{"source", "who may state intent; each emits a whole spec", []string{"dnswire", "spec", "gossip", "store"}},
 	{"health", "schedule of probes, rise and fall, overrides; an immutable view", []string{"dnswire", "probe", "spec"}},
 	{"hosts", "addresses of host names, resolved in the background; an immutable view", []string{"dnswire"}},
 	{"zone", "static zone data and its lookup rules", []string{"dnswire", "zone/text"}},

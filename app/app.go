@@ -343,18 +343,31 @@ func (a *App) changed(before, now *table.Table) {
 	}
 }
 
+// prepare reads the files and compiles what they state. A zone file that turns
+// out to have records of one name in several places is read again, as a whole.
+func (a *App) prepare() (*spec.Spec, *rhumb.Change, error) {
+	for again := 0; ; again++ {
+		s, err := a.file.Load()
+		if err != nil {
+			return nil, nil, err
+		}
+		change, err := a.engine.Prepare(s)
+		var scattered *table.Scattered
+		if !errors.As(err, &scattered) || again > len(s.Zones) {
+			return s, change, err
+		}
+		a.file.Whole(scattered.Zone)
+	}
+}
+
 func (a *App) replace() error {
-	s, err := a.file.Load()
+	s, change, err := a.prepare()
 	if err != nil {
 		return err
 	}
 	before, was := a.engine.Spec().Warnings, a.engine.Snapshot().Table
 	if s.Node.DataDir != a.engine.Spec().Node.DataDir {
 		return errDataDir
-	}
-	change, err := a.engine.Prepare(s)
-	if err != nil {
-		return err
 	}
 	web, err := a.admin.bind(s.Admin)
 	if err != nil {

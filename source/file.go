@@ -14,6 +14,7 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 
+	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -72,6 +73,13 @@ func (f *File) Load() (*spec.Spec, error) {
 	default:
 	}
 	return s, err
+}
+
+// Whole has the file of a zone read as a whole from the next Load on.
+func (f *File) Whole(zone dnswire.Name) {
+	f.loading.Lock()
+	defer f.loading.Unlock()
+	f.kept.Whole(zone)
 }
 
 // clockStep is how far the time that a file system gives a change may be behind:

@@ -15,10 +15,12 @@ import (
 // ready. It is for one Load at a time.
 type Kept struct {
 	zones map[dnswire.Name]keptZone
-	texts map[string]keptText // by the absolute path
-	// next and nextTexts are what the Load under way has found.
+	texts map[string]keptText       // by the absolute path
+	parts map[dnswire.Name]keptFile // of zones, for the next reading of their files
+	// next, nextTexts and nextParts are what the Load under way has found.
 	next      map[dnswire.Name]keptZone
 	nextTexts map[string]keptText
+	nextParts map[dnswire.Name]keptFile
 	// now is the clock; nil: the system's.
 	now func() time.Time
 }
@@ -62,7 +64,7 @@ func Stamp(path string) string {
 
 func (k *Kept) begin() {
 	if k != nil {
-		k.next, k.nextTexts = map[dnswire.Name]keptZone{}, map[string]keptText{}
+		k.next, k.nextTexts, k.nextParts = map[dnswire.Name]keptZone{}, map[string]keptText{}, map[dnswire.Name]keptFile{}
 	}
 }
 
@@ -73,9 +75,9 @@ func (k *Kept) end(sound bool) {
 		return
 	}
 	if sound {
-		k.zones, k.texts = k.next, k.nextTexts
+		k.zones, k.texts, k.parts = k.next, k.nextTexts, k.nextParts
 	}
-	k.next, k.nextTexts = nil, nil
+	k.next, k.nextTexts, k.nextParts = nil, nil, nil
 }
 
 // find is what was kept of a zone, if it is still so.

@@ -45,11 +45,11 @@ func TestReferenceExamplesLoad(t *testing.T) {
 func TestReferenceKeysAreDecoded(t *testing.T) {
 	at := map[*section]string{
 		&nodeSection: "node", &dnsSection: "dns", &chaosSection: "dns.chaos", &tcpSection: "dns.tcp", &tlsSection: "dns.tls", &proxySection: "dns.proxy_protocol",
-		&dnstapSection: "dns.dnstap",
-		&udpSection: "dns.udp",
+		&dnstapSection:    "dns.dnstap",
+		&udpSection:       "dns.udp",
 		&rateLimitSection: "dns.rate_limit",
-		&accessSection: "dns.access",
-		&adminSection: "admin", &logSection: "log", &adminTLSSection: "admin.tls", &tokenSection: "admin.tokens[0]",
+		&accessSection:    "dns.access",
+		&adminSection:     "admin", &logSection: "log", &adminTLSSection: "admin.tls", &tokenSection: "admin.tokens[0]",
 		&checkSection: "checks.x", &poolSection: "pools.x", &placeSection: "pools.x.place",
 		&endpointSection: "pools.x.endpoints[0]",
 		&zoneSection:     "zones.x", &soaSection: "zones.x.soa", &serviceSection: "zones.x.services.x",

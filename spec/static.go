@@ -47,12 +47,16 @@ func (s *static) make(from stating) {
 		if name, ok := s.d.text(from.file.val(), s.path.dot("file")); ok {
 			if k, ok := s.d.kept.find(s.zone.Name, beside(from.file.val(), name), print); ok {
 				s.files, s.zone.Data = k.files, k.data
+				s.d.kept.keepFile(s.zone.Name, s.d.kept.file(s.zone.Name, k.paths[0]))
 				s.d.looked = append(s.d.looked, k.paths...)
 				s.doubts(k.doubts)
 				s.d.kept.put(s.zone.Name, k)
 				return
 			}
 		}
+	}
+	if from.file != nil && s.byParts(&from, print, comparable) {
+		return
 	}
 	s.b = zone.NewBuilder(s.zone.Name)
 	before := len(s.d.errs)
@@ -345,22 +349,33 @@ func (s *static) doubts(doubts []zone.Fault) {
 	}
 }
 
-// beneath finds the services that static records stand in the way of.
+// beneath finds the services that static records stand in the way of. Those of
+// runs, and those beside records that were read by parts, are left to whoever
+// puts all names together.
 func (s *static) beneath(scope *zoneScope) {
 	data := s.zone.Data
-	if data == nil || len(scope.keys) == 0 {
+	if data == nil || s.zone.Services.Len() == 0 || len(s.files) == 0 && scope.keys == nil && len(s.zone.Nameservers) > 0 {
 		return
 	}
 	if data.Signed {
-		s.d.fail(scope.keys[0], s.path.dot("services"), "the zone file is signed, and answers of services would have no signature, so that validating resolvers would refuse them: take the signatures out of the file, or the services out of the zone")
-		return
+		for svc := range s.zone.Services.All() {
+			f := s.d.spec.Fault(s.zone, &svc, "the zone file is signed, and answers of services would have no signature, so that validating resolvers would refuse them: take the signatures out of the file, or the services out of the zone")
+			f.Path = s.path.dot("services").String()
+			s.d.errs = append(s.d.errs, f)
+			return
+		}
 	}
 	lowest := uint32(maxTTL)
-	for svc := range s.zone.Services.All() {
-		lowest = min(lowest, svc.Policy.TTL)
+	for i := range s.zone.Services {
+		for _, policy := range s.zone.Services[i].Policies {
+			lowest = min(lowest, policy.TTL)
+		}
 	}
 	if _, ttl := data.SOA(); ttl > lowest {
 		s.d.doubt(s.key, s.path, "the SOA record lets resolvers remember for %d s that a service has no data, longer than the %d s of its answers", ttl, lowest)
+	}
+	if len(scope.keys) == 0 || data.Joined() {
+		return
 	}
 	tree := zone.NewTree([]*zone.Data{data}, 0)
 	var wire []byte

@@ -59,7 +59,7 @@ func (d *decoder) allZones(p *path, entries []*entry) {
 func (d *decoder) undelegated(zones []*stated) {
 	for i, z := range zones {
 		up := d.spec.Zones[i]
-		if len(z.children) == 0 || up.Data == nil || len(up.Nameservers) > 0 {
+		if len(z.children) == 0 || up.Data == nil || len(up.Nameservers) > 0 || up.Data.Joined() {
 			continue
 		}
 		tree := zone.NewTree([]*zone.Data{up.Data}, 0)

@@ -102,6 +102,9 @@ func (b *Builder) Join(prev *Data, parts []*Part) (d *Data, faults, doubts []Fau
 	return d, nil, m.doubts, true
 }
 
+// Joined is whether the data are made of parts.
+func (d *Data) Joined() bool { return len(d.parts) > 0 }
+
 // place gives the pieces of d, which are those of the records that belong to no
 // part, and those of parts their numbers. It is false when there are too many.
 func (d *Data) place(prev *Data, parts []*Part) bool {
