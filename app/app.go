@@ -285,8 +285,11 @@ func (a *App) reload(by string) error {
 	a.reloadMu.Lock()
 	defer a.reloadMu.Unlock()
 	begin := time.Now()
+	was := a.engine.Snapshot().Table
 	err := a.replace()
-	release(a.engine)
+	if now := a.engine.Snapshot().Table; err != nil || now != was && now.Anew() {
+		release(a.engine)
+	}
 	a.note(err)
 	a.reloads.done(err, time.Now())
 	if err != nil {

@@ -102,10 +102,13 @@ func changedSince(paths []string, then time.Time) bool {
 // The pauses of Watch. A writer that works in place makes several events, and
 // what it has written in between is not yet a configuration, so a change is
 // believed after a quiet settleTime; but not later than settleMost, since
-// something else may write into the same directory without end. Poll finds
-// changes on file systems that report none, such as NFS.
+// something else may write into the same directory without end. Behind an event
+// nobody listens for deafTime: meanwhile the system makes one of many that are
+// equal, and a large file is written in ten thousand steps. Poll finds changes on
+// file systems that report none, such as NFS.
 const (
 	settleTime = 200 * time.Millisecond
+	deafTime   = 50 * time.Millisecond
 	settleMost = 2 * time.Second
 	pollTime   = 15 * time.Second
 )
@@ -129,6 +132,9 @@ func (f *File) Watch(ctx context.Context, changed func()) error {
 	defer poll.Stop()
 	settle := time.NewTimer(0) // what changed between Load and now
 	defer settle.Stop()
+	deaf := time.NewTimer(deafTime)
+	defer deaf.Stop()
+	listened := events
 	var since time.Time // of the first event that has not been looked into; zero: none
 	stir := func() {
 		if since.IsZero() {
@@ -143,8 +149,12 @@ func (f *File) Watch(ctx context.Context, changed func()) error {
 			return nil
 		case <-f.again:
 			stir()
-		case <-events:
+		case <-listened:
 			stir()
+			listened = nil
+			deaf.Reset(deafTime)
+		case <-deaf.C:
+			listened = events
 		case err := <-problems:
 			f.log.Warn("file watch", "error", err)
 			stir()

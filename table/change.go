@@ -122,7 +122,7 @@ func (c *compiler) services(prev *Table, at int) error {
 	}
 	var fresh []spec.Service
 	stays := map[string]bool{}
-	for svc := range (spec.Services)(come).All() {
+	for svc := range spec.Services(come).All() {
 		number := c.planner.known[svc.Policy]
 		switch i, had := was[svc.Label]; {
 		case !had:

@@ -39,7 +39,7 @@ func Compile(prev *Table, s *spec.Spec) (*Table, error) {
 		data[i] = z.Data
 		n += z.Services.Len()
 	}
-	t.Tree = zone.NewTree(data, n)
+	t.Tree, t.anew = zone.NewTree(data, n), true
 	if err := scattered(t.Tree); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type Table struct {
 	seqs     *sequences
 	counters Counters
 	stated   stated
+	anew     bool
 }
 
 // Node is what the table knows of one name. Its Plan is an index in
@@ -49,6 +50,9 @@ type Zone struct {
 
 // Name is the name of a node.
 func (t *Table) Name(n *Node) dnswire.Name { return dnswire.Name(t.Text(n)) }
+
+// Anew is whether no part of the index is that of the table before.
+func (t *Table) Anew() bool { return t.anew }
 
 // Services is the number of services.
 func (t *Table) Services() int { return t.services }
