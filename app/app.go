@@ -349,6 +349,11 @@ func (a *App) changed(before, now *table.Table) {
 // prepare reads the files and compiles what they state. A zone file that turns
 // out to have records of one name in several places is read again, as a whole.
 func (a *App) prepare() (*spec.Spec, *rhumb.Change, error) {
+	if large(a.engine) {
+		// Two tables are there for a while, and what comes and goes meanwhile must
+		// not add as much again. To collect is cheap: tables hold few pointers.
+		defer debug.SetGCPercent(debug.SetGCPercent(loadGCPercent))
+	}
 	for again := 0; ; again++ {
 		s, err := a.file.Load()
 		if err != nil {
@@ -401,13 +406,20 @@ func (a *App) replace() error {
 	return nil
 }
 
-// manyNames is from when on what a load leaves behind is worth a collection.
-const manyNames = 10_000
+const (
+	// manyNames is from when on what a load leaves behind is worth a collection.
+	manyNames = 10_000
+	// loadGCPercent is by how many percent the memory may grow between two
+	// collections while a large configuration is loaded.
+	loadGCPercent = 20
+)
+
+func large(e *rhumb.Engine) bool { return e.Snapshot().Table.Len() >= manyNames }
 
 // release gives the memory of a large configuration as text, and of the table
 // before, back to the system.
 func release(e *rhumb.Engine) {
-	if e.Snapshot().Table.Len() >= manyNames {
+	if large(e) {
 		debug.FreeOSMemory()
 	}
 }

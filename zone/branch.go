@@ -50,7 +50,7 @@ type turnover struct {
 func (b *Tree) replace(zone int, d *Data, beside func(n *Node, name []byte)) error {
 	z := &b.zones[zone]
 	old := z.data
-	if old.Signed || d.Signed || old.implies != d.implies || d.named != len(d.pieces) {
+	if !worth(old, d) || old.Signed || d.Signed || old.implies != d.implies || d.named != len(d.pieces) {
 		return ErrWhole
 	}
 	var c turnover
@@ -92,6 +92,22 @@ func (b *Tree) replace(zone int, d *Data, beside func(n *Node, name []byte)) err
 		}
 	}
 	return nil
+}
+
+// few is how many octets of records may always be looked at one by one.
+const few = 1 << 20
+
+// worth is whether less than an eighth of the records may differ: to look at
+// each by itself costs more, in time and memory, than to make all anew.
+func worth(old, d *Data) bool {
+	differ, all := 0, 0
+	for i, p := range d.pieces {
+		all += len(p)
+		if i >= len(old.pieces) || !samePiece(old.pieces[i], p) {
+			differ += len(p)
+		}
+	}
+	return differ <= max(few, all/8)
 }
 
 // compare finds what differs. It changes nothing.
