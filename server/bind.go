@@ -105,6 +105,9 @@ func overlaps(a netip.AddrPort, open map[door]*listener) bool {
 // listed any more answer what they have received and close. It returns when
 // they have; their connections finish on their own. Everything else of the Setup
 // holds from the next datagram, connection and handshake on. It cannot fail.
+//
+// Before Run, too, queries lie in the sockets: those of the sockets that go are
+// answered here, the others wait for Run.
 func (c *Change) Commit() {
 	s := c.s
 	s.mu.Lock()
@@ -145,7 +148,7 @@ func (c *Change) Commit() {
 
 	for _, o := range replaced {
 		if !active {
-			o.close()
+			s.drain(o)
 			continue
 		}
 		o.stop()
@@ -154,6 +157,7 @@ func (c *Change) Commit() {
 
 	for _, l := range removed {
 		if !active {
+			s.drain(l.udp)
 			l.close()
 			continue
 		}
@@ -170,13 +174,13 @@ func (c *Change) Abort() {
 	c.discard()
 }
 
-// discard closes the added listeners. Those beside a wildcard of ours, or the
-// other way round, and sockets beside others of their address may have taken
-// queries of ours, so they answer them.
+// discard closes the added listeners. Those beside a committed wildcard of ours,
+// or the other way round, and sockets beside others of their address may have
+// taken queries of ours, so they answer them.
 func (c *Change) discard() {
 	var answering sync.WaitGroup
 	for _, l := range c.added {
-		if l.shared && c.s.state == running {
+		if overlaps(l.addr, c.s.listeners) {
 			answering.Go(func() { c.s.drain(l.udp) })
 		}
 	}

@@ -97,6 +97,15 @@ func start(t testing.TB, o Options, addrs ...string) *node {
 
 func startSetup(t testing.TB, o Options, setup Setup) *node {
 	t.Helper()
+	r := prepare(t, o, setup)
+	r.run(t)
+	return r
+}
+
+// prepare is startSetup but for Run: the sockets are open and nobody serves them.
+// The caller calls run.
+func prepare(t testing.TB, o Options, setup Setup) *node {
+	t.Helper()
 	r := &node{registry: prometheus.NewRegistry(), done: make(chan error, 1)}
 	r.snap.Store(snapshot(t, ""))
 	o.Snapshot, o.Registerer = r.snap.Load, r.registry
@@ -104,12 +113,15 @@ func startSetup(t testing.TB, o Options, setup Setup) *node {
 		o.Workers = 2
 	}
 	r.Server = New(o)
+	r.change(t, setup)
+	return r
+}
+
+func (r *node) run(t testing.TB) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
-	r.change(t, setup)
 	go func() { r.done <- r.Run(ctx) }()
 	t.Cleanup(func() { r.stop(t) })
-	return r
 }
 
 func (r *node) rebind(t testing.TB, addrs ...string) {

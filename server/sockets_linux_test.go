@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -174,6 +175,83 @@ func TestUDPLayoutLosesNothing(t *testing.T) {
 		if n := r.metric(t, fmt.Sprintf("rhumb_dns_dropped_total{reason=%q}", dropNames[reason])); n != 0 {
 			t.Errorf("%v dropped: %s", n, dropNames[reason])
 		}
+	}
+}
+
+// TestChangeBeforeRunLosesNothing changes the addresses and the layout, and
+// prepares to and does not, before Run: what lies in the sockets that go is
+// answered, and Run answers the rest.
+func TestChangeBeforeRunLosesNothing(t *testing.T) {
+	r := prepare(t, Options{Workers: 1}, Setup{Listen: addresses("0.0.0.0:0")})
+	port := r.Addrs()[0].Port()
+	wild := []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), port)}
+	one := []netip.AddrPort{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)}
+	// Each step has its own clients, so that the answers fit into their buffers,
+	// and several, so that all sockets get some; together they send more than a
+	// batch.
+	const clients, queries = 4, 20
+	type asking struct {
+		what string
+		conn net.Conn
+		sent int
+	}
+	var all []*asking
+	send := func(some []*asking) {
+		for _, c := range some {
+			for range queries {
+				if _, err := c.conn.Write(query(t, uint16(c.sent), "www.x.test.")); err != nil {
+					t.Fatal(err)
+				}
+				c.sent++
+			}
+		}
+	}
+	for _, step := range []struct {
+		what  string
+		setup Setup
+		abort bool
+	}{
+		{"an address in place of the same", Setup{Listen: wild}, false},
+		{"more sockets", Setup{Listen: wild, UDP: UDP{Workers: 3}}, false},
+		{"fewer sockets, pinned", Setup{Listen: wild, UDP: UDP{Workers: 1, Pin: true}}, false},
+		{"more sockets, not done", Setup{Listen: wild, UDP: UDP{Workers: 2}}, true},
+		{"one address, not done", Setup{Listen: one}, true},
+		{"one address", Setup{Listen: one}, false},
+		{"all addresses", Setup{Listen: wild}, false},
+	} {
+		var some []*asking
+		for range clients {
+			some = append(some, &asking{what: step.what, conn: dial(t, "udp", one[0])})
+		}
+		all = append(all, some...)
+		send(some)
+		c, err := r.Bind(step.setup)
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(some)
+		if step.abort {
+			c.Abort()
+		} else {
+			c.Commit()
+		}
+	}
+	r.run(t)
+	total := 0
+	buf := make([]byte, 4096)
+	for _, c := range all {
+		answered := map[uint16]bool{}
+		for len(answered) < c.sent {
+			n, err := c.conn.Read(buf)
+			if err != nil || n < 12 {
+				t.Fatalf("%s: %d of %d queries answered, then %d bytes, error %v", c.what, len(answered), c.sent, n, err)
+			}
+			answered[binary.BigEndian.Uint16(buf)] = true
+		}
+		total += c.sent
+	}
+	if got := r.metric(t, `rhumb_dns_queries_total{rcode="NOERROR",transport="udp",type="A",zone="x.test."}`); got != float64(total) {
+		t.Errorf("counted %v queries, want %d", got, total)
 	}
 }
 
