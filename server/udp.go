@@ -37,11 +37,13 @@ func (s *Server) serveUDP(sock *datagram.Socket) {
 		}
 	}
 	lingered := false
-	for end := time.Now().Add(drain); time.Now().Before(end); {
+	for end := time.Now().Add(drain); ; {
 		switch n := sock.ReceiveRest(); {
 		case n > 0:
 			lingered = false
-			if !w.batch(sock, n) {
+			// The limit is for a buffer that does not get empty. It does not end
+			// the look after a linger that a busy machine has made long.
+			if !w.batch(sock, n) || time.Now().After(end) {
 				return
 			}
 		case lingered:
