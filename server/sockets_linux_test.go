@@ -78,7 +78,9 @@ func TestUDPLayout(t *testing.T) {
 		t.Fatal(errAllowed)
 	}
 	cores := allowed
-	status, _ := os.ReadFile("/proc/self/status")
+	// Not that of the process, which is of its first thread: that one does not
+	// end with the pinned worker that it may have run.
+	status, _ := os.ReadFile("/proc/thread-self/status")
 	_, all, _ := strings.Cut(string(status), "Cpus_allowed_list:")
 	all = strings.TrimSpace(strings.Split(all, "\n")[0])
 	r := startSetup(t, Options{Workers: 2}, Setup{Listen: addresses("127.0.0.1:0")})
