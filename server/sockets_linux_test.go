@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,15 +19,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// udpSockets is how many UDP sockets there are on a port of 127.0.0.1.
+// udpSockets is how many UDP sockets of this process are on a port of IPv4. It
+// asks the descriptors: /proc/net/udp repeats and leaves out rows when sockets
+// of anybody come and go while it is read.
 func udpSockets(t *testing.T, port uint16) (n int) {
 	t.Helper()
-	b, err := os.ReadFile("/proc/self/net/udp")
+	files, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 1 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+	for _, file := range files {
+		fd, err := strconv.Atoi(file.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+		if err != nil || kind != unix.SOCK_DGRAM {
+			continue
+		}
+		addr, err := unix.Getsockname(fd)
+		if v4, ok := addr.(*unix.SockaddrInet4); err == nil && ok && v4.Port == int(port) {
 			n++
 		}
 	}
