@@ -54,6 +54,7 @@ func (d *decoder) decode(docs []origin) {
 	d.allPools(named("pools"))
 	d.allZones(named("zones"))
 	if len(d.errs) == 0 {
+		d.count()
 		d.probeRate()
 		d.warn(docs)
 	}

@@ -16,6 +16,7 @@ import (
 type Kept struct {
 	zones map[dnswire.Name]keptZone
 	texts map[string]keptText       // by the absolute path
+	words *words                    // of texts
 	parts map[dnswire.Name]keptFile // of zones, for the next reading of their files
 	// next, nextTexts and nextParts are what the Load under way has found.
 	next      map[dnswire.Name]keptZone
@@ -95,6 +96,17 @@ func (k *Kept) find(name dnswire.Name, path, print string) (keptZone, bool) {
 		}
 	}
 	return z, true
+}
+
+// vocabulary are the words that go on from load to load.
+func (k *Kept) vocabulary() *words {
+	if k == nil {
+		return newWords()
+	}
+	if k.words == nil {
+		k.words = newWords()
+	}
+	return k.words
 }
 
 // text is what was kept of a large file.

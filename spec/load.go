@@ -67,7 +67,7 @@ func newDecoder(env func(string) (string, bool)) *decoder {
 		env:    env,
 		spec:   &Spec{Checks: map[string]*Check{}, Pools: map[string]*Pool{}},
 		checks: map[string]*Check{}, pools: map[string]*Pool{}, used: map[string]bool{},
-		refs: map[*Pool]document.Node{}, checkAt: map[*Check]document.Node{}, cuts: map[document.Node]*region{},
+		refs: map[*Pool]document.Node{}, checkAt: map[*Check]document.Node{}, cuts: map[document.Node]*region{}, vocabs: map[*words]*vocabulary{},
 		policies: policies{byText: map[string]*policyUse{}, atApex: map[string]*policyUse{}, byMean: map[string]*policyUse{}},
 	}
 }
@@ -106,6 +106,9 @@ func load(path string, o Options, size readSizes) (*Spec, []string, error) {
 		l, s, err = once(path, o, size)
 	}
 	o.Kept.end(err == nil)
+	if err == nil && o.Kept != nil && l.d.wordy(o.Kept.words) {
+		o.Kept.words, o.Kept.texts = nil, nil
+	}
 	watch := append(l.watch, l.d.looked...)
 	slices.Sort(watch)
 	return s, slices.Compact(watch), err

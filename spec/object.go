@@ -36,6 +36,7 @@ type decoder struct {
 	// their services key. Unsure is that one may mean what it should not.
 	cuts   map[document.Node]*region
 	unsure bool
+	vocabs map[*words]*vocabulary // what those of runs mean
 }
 
 func (d *decoder) fail(at document.Node, p *path, format string, args ...any) {

@@ -212,7 +212,7 @@ func (l *loader) stretches(f io.Reader, size int64, name, abs string) (document.
 		return same, nil, nil
 	}
 	if l.cut == nil {
-		l.cut = newCutter(l.sizes.run)
+		l.cut = newCutter(l.sizes.run, l.d.kept.vocabulary())
 	}
 	r := &reading{cut: l.cut, size: size}
 	if err := r.all(f, last, l.sizes.stretch); err != nil {

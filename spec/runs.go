@@ -96,10 +96,32 @@ type run struct {
 	*Block
 	first   int // the line of the first one, from the piece's first
 	longest int // of the labels, in octets
-	// texts are those of the policies, by their number; uses are how many
-	// services have each.
-	texts []string
-	uses  []uint16
+	words   *words
+	uses    []use
+}
+
+// use is how many services of a run have the policy with a number.
+type use struct{ number, services uint16 }
+
+// words are the texts of the policies of runs, each once and with a number,
+// which it keeps from load to load: a million services have a few between them.
+type words struct {
+	texts   []string
+	numbers map[string]uint16
+}
+
+func newWords() *words { return &words{numbers: map[string]uint16{}} }
+
+// room is whether there are numbers for all services of one more block.
+func (w *words) room() bool { return len(w.texts)+maxBlock <= 1<<16 }
+
+func (w *words) number(text string) uint16 {
+	n, ok := w.numbers[text]
+	if !ok {
+		n = uint16(len(w.texts))
+		w.texts, w.numbers[text] = append(w.texts, text), n
+	}
+	return n
 }
 
 // cutter makes parts.
@@ -108,18 +130,19 @@ type cutter struct {
 	// others below its key.
 	least int
 	plain map[string]plainText
+	words *words
 
 	// What follows is of one stretch.
-	text    []byte
-	pieces  []piece
-	at      *place
-	numbers map[string]uint16 // of policies, in the run that is being made
-	run     run
-	labels  []byte
-	each    []labelled
-	start   int // where the run begins in the text
-	lines   int // of it so far
-	last    int // the line of its last service
+	text   []byte
+	pieces []piece
+	at     *place
+	used   map[uint16]int // where a policy is in the uses of the run that is being made
+	run    run
+	labels []byte
+	each   []labelled
+	start  int // where the run begins in the text
+	lines  int // of it so far
+	last   int // the line of its last service
 }
 
 // plainText is what is known of a text: whether it is a plain policy.
@@ -131,8 +154,8 @@ type plainText struct {
 // maxPlain bounds the memory for texts that were looked at already.
 const maxPlain = 1 << 14
 
-func newCutter(least int) *cutter {
-	return &cutter{least: least, plain: map[string]plainText{}, numbers: map[string]uint16{}}
+func newCutter(least int, w *words) *cutter {
+	return &cutter{least: least, plain: map[string]plainText{}, words: w, used: map[uint16]int{}}
 }
 
 // part makes the part of a stretch that begins at a place.
@@ -246,7 +269,13 @@ func (c *cutter) service(s *statedLines) {
 	size := len(c.labels) - before
 	c.each = append(c.each, labelled{size: uint8(size), lines: uint8(c.lines - c.last), policy: number})
 	c.run.longest = max(c.run.longest, size)
-	c.run.uses[number]++
+	at, known := c.used[number]
+	if !known {
+		at = len(c.run.uses)
+		c.used[number] = at
+		c.run.uses = append(c.run.uses, use{number: number})
+	}
+	c.run.uses[at].services++
 	c.last = c.lines
 	c.lines += s.count
 }
@@ -263,7 +292,7 @@ func (c *cutter) end(end, least int) {
 	}
 	c.start, c.lines = end, 0
 	c.labels, c.each, c.run = c.labels[:0], c.each[:0], run{}
-	clear(c.numbers)
+	clear(c.used)
 }
 
 // stays adds lines that stay in the text.
@@ -342,7 +371,12 @@ func (c *cutter) policy(s *statedLines, rest []byte) (number uint16, ok bool) {
 	} else if s.from > 0 {
 		return 0, false
 	}
-	if number, ok = c.numbers[string(text)]; ok {
+	if c.run.words == nil {
+		if c.run.words = c.words; !c.words.room() {
+			c.run.words = newWords()
+		}
+	}
+	if number, ok = c.run.words.numbers[string(text)]; ok {
 		return number, true
 	}
 	known, ok := c.plain[string(text)]
@@ -355,10 +389,7 @@ func (c *cutter) policy(s *statedLines, rest []byte) (number uint16, ok bool) {
 	if !known.ok {
 		return 0, false
 	}
-	number = uint16(len(c.run.texts))
-	c.numbers[known.text] = number
-	c.run.texts, c.run.uses = append(c.run.texts, known.text), append(c.run.uses, 0)
-	return number, true
+	return c.run.words.number(known.text), true
 }
 
 // plainPolicy is whether a text is a map that can be the policy of a service

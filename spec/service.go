@@ -97,19 +97,86 @@ func (d *decoder) services(e *entry, p *path, scope *zoneScope) (stated Services
 // lowest TTL. What is wrong with it, or may be, leads to the file being read
 // whole.
 func (d *decoder) run(r stretchedRun, p *path, scope *zoneScope) (s Stretch, lowest uint32) {
-	s = Stretch{Block: r.Block, Policies: make([]*Policy, len(r.texts)), Line: r.line}
+	v := d.vocabulary(r.words)
+	s = Stretch{Block: r.Block, Policies: v.policies, Line: r.line}
 	lowest = math.MaxUint32
 	d.unsure = d.unsure || r.longest+1+len(scope.zone) > 255
-	for i, text := range r.texts {
-		use := d.policyIn(text, "", p)
-		if use == nil {
+	for _, u := range r.uses {
+		n := u.number
+		if v.policies[n] == nil && !d.mean(v, r.words, n, p) {
 			continue
 		}
-		use.services += int(r.uses[i])
-		s.Policies[i], lowest = use.policy, min(lowest, use.policy.TTL)
-		d.unsure = d.unsure || use.policy.SRV || len(use.policy.TXT) > 0 || use.hosts && r.answersItself(use.policy, i, scope.zone)
+		v.services[n] += int(u.services)
+		lowest = min(lowest, v.ttl[n])
+		if v.hosts[n] {
+			d.unsure = d.unsure || r.answersItself(v.policies[n], int(n), scope.zone)
+		}
 	}
 	return s, lowest
+}
+
+// vocabulary is what words mean in a load: all stretches that have them share
+// one list of policies, in which those that nobody has are nil. What is looked
+// at for every use of a word stands in lists of its own, since there may be a
+// million uses.
+type vocabulary struct {
+	policies []*Policy
+	uses     []*policyUse
+	services []int
+	ttl      []uint32
+	hosts    []bool
+}
+
+func (d *decoder) vocabulary(w *words) *vocabulary {
+	v := d.vocabs[w]
+	if v == nil {
+		n := len(w.texts)
+		v = &vocabulary{
+			policies: make([]*Policy, n), uses: make([]*policyUse, n),
+			services: make([]int, n), ttl: make([]uint32, n), hosts: make([]bool, n),
+		}
+		d.vocabs[w] = v
+	}
+	return v
+}
+
+// mean finds what a word means. It is false when it means nothing good.
+func (d *decoder) mean(v *vocabulary, w *words, n uint16, p *path) bool {
+	use := d.policyIn(w.texts[n], "", p)
+	if use == nil {
+		return false
+	}
+	d.unsure = d.unsure || use.policy.SRV || len(use.policy.TXT) > 0
+	v.uses[n], v.policies[n], v.ttl[n], v.hosts[n] = use, use.policy, use.policy.TTL, use.hosts
+	return true
+}
+
+// count adds the services of runs to those of their policies.
+func (d *decoder) count() {
+	for _, v := range d.vocabs {
+		for i, use := range v.uses {
+			if use != nil {
+				use.services += v.services[i]
+			}
+		}
+	}
+}
+
+// manyWords is from how many on it matters that most of them are no longer used.
+const manyWords = 1024
+
+// wordy is whether most of the words are not used any more.
+func (d *decoder) wordy(w *words) bool {
+	if w == nil || len(w.texts) < manyWords {
+		return false
+	}
+	used := 0
+	for _, p := range d.vocabulary(w).policies {
+		if p != nil {
+			used++
+		}
+	}
+	return 2*used < len(w.texts)
 }
 
 // answersItself is whether a host that the policy answers with is one of the

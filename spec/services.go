@@ -21,7 +21,7 @@ type Services []Stretch
 // is the same; what their policies mean, and where the text is, may change.
 type Stretch struct {
 	*Block
-	Policies        []*Policy // by their number in the block
+	Policies        []*Policy // by their number in the block; many stretches may share a list, with nil for what none of them has
 	File, Line, Col int       // of the first service
 }
 
@@ -66,6 +66,28 @@ func (s Services) Len() int {
 		n += s[i].Len()
 	}
 	return n
+}
+
+// Policies are the policies in the lists of the stretches, more or less each
+// once.
+func (s Services) Policies() iter.Seq[*Policy] {
+	return func(yield func(*Policy) bool) {
+		for i := range s {
+			if i > 0 && s[i].Shares(&s[i-1]) {
+				continue
+			}
+			for _, p := range s[i].Policies {
+				if p != nil && !yield(p) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Shares is whether two stretches have one list of policies between them.
+func (s *Stretch) Shares(o *Stretch) bool {
+	return len(s.Policies) == len(o.Policies) && len(s.Policies) > 0 && &s.Policies[0] == &o.Policies[0]
 }
 
 // All are the services.

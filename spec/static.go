@@ -366,10 +366,8 @@ func (s *static) beneath(scope *zoneScope) {
 		}
 	}
 	lowest := uint32(maxTTL)
-	for i := range s.zone.Services {
-		for _, policy := range s.zone.Services[i].Policies {
-			lowest = min(lowest, policy.TTL)
-		}
+	for policy := range s.zone.Services.Policies() {
+		lowest = min(lowest, policy.TTL)
 	}
 	if _, ttl := data.SOA(); ttl > lowest {
 		s.d.doubt(s.key, s.path, "the SOA record lets resolvers remember for %d s that a service has no data, longer than the %d s of its answers", ttl, lowest)

@@ -66,17 +66,15 @@ func (c *compiler) plans(prev *Table) error {
 		t.stated.numbers[key] = i
 	}
 	for _, z := range c.spec.Zones {
-		for i := range z.Services {
-			for _, pol := range z.Services[i].Policies {
-				if pol.Key == "" {
-					return zone.ErrWhole
-				}
-				if _, err := c.planner.plan(pol, func() string { return z.Name.String() }); err != nil {
-					return err
-				}
-				if t.stated.own {
-					return zone.ErrWhole
-				}
+		for pol := range z.Services.Policies() {
+			if pol.Key == "" {
+				return zone.ErrWhole
+			}
+			if _, err := c.planner.plan(pol, func() string { return z.Name.String() }); err != nil {
+				return err
+			}
+			if t.stated.own {
+				return zone.ErrWhole
 			}
 		}
 	}
@@ -187,12 +185,14 @@ func (c *compiler) differ(old, now spec.Services, prev *Table) (gone, come spec.
 	for i := range old {
 		had[old[i].Block] = append(had[old[i].Block], &old[i])
 	}
+	var last alike
 	for i := range now {
 		s := &now[i]
 		same := slices.IndexFunc(had[s.Block], func(o *spec.Stretch) bool {
-			return slices.EqualFunc(o.Policies, s.Policies, func(a, b *spec.Policy) bool {
-				return prev.stated.numbers[a.Key] == c.planner.known[b]
-			})
+			if last.old == nil || !last.old.Shares(o) || !last.now.Shares(s) {
+				last = c.alike(o, s, prev)
+			}
+			return last.has(s)
 		})
 		if same < 0 {
 			come = append(come, *s)
@@ -207,6 +207,36 @@ func (c *compiler) differ(old, now spec.Services, prev *Table) (gone, come spec.
 		}
 	}
 	return gone, come
+}
+
+// alike says which numbers of policies mean the same plan in two lists of
+// policies, which many stretches share.
+type alike struct {
+	old, now *spec.Stretch
+	same     []bool
+	all      bool
+}
+
+func (c *compiler) alike(old, now *spec.Stretch, prev *Table) alike {
+	a := alike{old: old, now: now, same: make([]bool, min(len(old.Policies), len(now.Policies))), all: true}
+	for i := range a.same {
+		o, n := old.Policies[i], now.Policies[i]
+		a.same[i] = o == nil && n == nil || o != nil && n != nil && prev.stated.numbers[o.Key] == c.planner.known[n]
+		a.all = a.all && a.same[i]
+	}
+	return a
+}
+
+// has is whether all policies of the stretch's services are among the same.
+func (a *alike) has(s *spec.Stretch) bool {
+	same := true
+	if !a.all {
+		s.Each(func(_ string, policy int) bool {
+			same = policy < len(a.same) && a.same[policy]
+			return same
+		})
+	}
+	return same
 }
 
 // look finds the services among names that cannot stand beside their records.
