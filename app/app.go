@@ -369,7 +369,10 @@ func (a *App) prepare() (*spec.Spec, *rhumb.Change, error) {
 }
 
 func (a *App) replace() error {
-	s, change, err := a.prepare()
+	var s *spec.Spec
+	var change *rhumb.Change
+	var err error
+	background(func() { s, change, err = a.prepare() })
 	if err != nil {
 		return err
 	}
