@@ -241,6 +241,6 @@ func (l *loader) stretches(f io.Reader, size int64, name, abs string) (document.
 
 // add adds a file that was read in stretches.
 func (l *loader) add(abs string, made keptText) {
-	l.d.spec.Files = append(l.d.spec.Files, abs)
+	l.d.spec.Files, l.d.spec.names = append(l.d.spec.Files, abs), append(l.d.spec.names, made.top.Name())
 	maps.Copy(l.d.cuts, made.cuts)
 }
