@@ -45,6 +45,14 @@ func (k *Kept) Whole(name dnswire.Name) {
 	delete(k.zones, name)
 }
 
+// byPartsAgain has the file of a zone read by parts at the next Load, since
+// nothing is in the way of it any more.
+func (k *Kept) byPartsAgain(name dnswire.Name) {
+	if k != nil {
+		delete(k.nextParts, name)
+	}
+}
+
 // byPartsFrom is the size in octets of a file from which on it is read by parts:
 // a smaller one is read in some milliseconds.
 var byPartsFrom int64 = 1 << 20

@@ -128,3 +128,45 @@ func TestByParts(t *testing.T) {
 		t.Errorf("%d were read by parts, %d in several, %d were found to be scattered", joined, shared, told)
 	}
 }
+
+// TestByPartsAgain: a file is read as a whole while records of a name stand in
+// several places, and by parts from the next reading on when they do not.
+func TestByPartsAgain(t *testing.T) {
+	byParts(t, 1000)
+	dir := t.TempDir()
+	main, file := filepath.Join(dir, "rhumb.yaml"), filepath.Join(dir, "x.zone")
+	if err := os.WriteFile(main, []byte("node: {data_dir: /tmp}\nzones:\n  x.test:\n    file: x.zone\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := "@ SOA ns h 1 2 3 4 5\n@ NS ns.elsewhere.example.\n"
+	for i := range 3000 {
+		text += fmt.Sprintf("n%d A 192.0.2.1\n", i)
+	}
+	kept := &Kept{}
+	for i, c := range []struct {
+		more   string
+		joined bool
+	}{
+		{"", true},
+		{"more A 192.0.2.1\n", true},
+		{"n7 A 192.0.2.2\n@ TXT t\n", false}, // the table finds it
+		{"n7 A 192.0.2.3\n@ TXT t\n", false},
+		{"@ TXT t\n", false}, // and here it is seen to be good again
+		{"@ TXT u\n", true},
+	} {
+		if err := os.WriteFile(file, []byte(text+c.more), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, _, err := Load(main, Options{Kept: kept})
+		if err == nil && len(zone.NewTree([]*zone.Data{s.Zones[0].Data}, 0).Twice()) > 0 {
+			kept.Whole(s.Zones[0].Name)
+			s, _, err = Load(main, Options{Kept: kept})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Zones[0].Data.Joined(); got != c.joined {
+			t.Errorf("%d: read by parts is %t, want %t", i, got, c.joined)
+		}
+	}
+}

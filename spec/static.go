@@ -74,6 +74,9 @@ func (s *static) make(from stating) {
 		sound = s.own(from.servers, s.zone)
 	}
 	doubts := s.build(sound)
+	if from.file != nil && len(s.paths) == 1 && !s.b.Scattered() && s.zone.Data != nil && !s.zone.Data.Signed {
+		s.d.kept.byPartsAgain(s.zone.Name)
+	}
 	switch data := s.zone.Data; {
 	case data == nil:
 	case data.Signed && from.file != nil && from.records != nil:

@@ -211,15 +211,15 @@ func TestChangeFaults(t *testing.T) {
 	for range 3 {
 		d.blocks, d.made = append(d.blocks, map[string]int{}), append(d.made, nil)
 	}
-	d.blocks[0]["a"], d.blocks[1]["b"] = 0, 1
+	d.blocks[0]["a"], d.blocks[2]["a0"], d.blocks[2]["b"] = 0, 1, 1
 	tab, err := Compile(nil, d.spec(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.blocks[2]["b"] = 1
+	d.blocks[1]["b"] = 1 // before the other one
 	for _, prev := range []*Table{tab, nil} {
 		_, err = Compile(prev, d.spec(t))
-		if want := "services:1: zones.x.test.services.b: stated twice; first at services:1:0"; err == nil || err.Error() != want {
+		if want := "services:2: zones.x.test.services.b: stated twice; first at services:1:0"; err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}

@@ -146,13 +146,19 @@ func (c *compiler) beside(at int, svc *spec.Service, n *Node) {
 	})
 }
 
-// twice is the fault of a service whose name another one has.
+// twice is the fault of a service whose name another one has: of the second of
+// the two.
 func (c *compiler) twice(at int, svc *spec.Service) {
 	z := c.spec.Zones[at]
-	for first := range z.Services.All() {
-		if first.Label == svc.Label {
-			c.fault(z, svc, "stated twice; first at %s", c.spec.Where(&first))
+	first, found := spec.Service{}, false
+	for s := range z.Services.All() {
+		switch {
+		case s.Label != svc.Label:
+		case found:
+			c.fault(z, &s, "stated twice; first at %s", c.spec.Where(&first))
 			return
+		default:
+			first, found = s, true
 		}
 	}
 }

@@ -19,7 +19,14 @@ type Builder struct {
 	records []held
 	data    []byte
 	implies bool
+	// scattered is that records of a name, other than the zone's own, do not stand
+	// together.
+	scattered bool
 }
+
+// Scattered is whether records of a name, other than the zone's own, do not
+// stand together.
+func (b *Builder) Scattered() bool { return b.scattered }
 
 // Implies says that zones of ours below this one exist in it, even if none of
 // its records delegates them: to deny the name of a zone is to deny the zone.
@@ -80,7 +87,9 @@ func (b *Builder) Add(r *text.Record) error {
 	if n := len(b.records); n > 0 && string(b.owners.text(int(b.records[n-1].owner))) == string(r.Owner) {
 		owner = int(b.records[n-1].owner)
 	} else {
-		owner, _ = b.owners.add([]byte(r.Owner))
+		made := false
+		owner, made = b.owners.add([]byte(r.Owner))
+		b.scattered = b.scattered || !made && r.Owner != b.zone
 	}
 	b.records = append(b.records, held{
 		owner: uint32(owner), at: uint32(len(b.data)), ttl: r.TTL,

@@ -60,7 +60,7 @@ func (b *Builder) Part() (p *Part, ok bool) {
 
 // reset empties the builder and keeps its memory.
 func (b *Builder) reset() {
-	b.records, b.data = b.records[:0], b.data[:0]
+	b.records, b.data, b.scattered = b.records[:0], b.data[:0], false
 	b.owners.bytes, b.owners.at = b.owners.bytes[:0], b.owners.at[:0]
 	clear(b.owners.slots)
 }
