@@ -91,7 +91,7 @@ func (r *reading) all(f io.Reader, last keptText, stretch int) error {
 	for {
 		s, err := in.Next()
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, chunk.ErrLong):
 			return errDoubt
