@@ -349,9 +349,10 @@ func (a *App) changed(before, now *table.Table) {
 // prepare reads the files and compiles what they state. A zone file that turns
 // out to have records of one name in several places is read again, as a whole.
 func (a *App) prepare() (*spec.Spec, *rhumb.Change, error) {
-	if large(a.engine) {
+	if large(a.engine) && len(a.engine.Snapshot().Table.Plans) < manyPlans {
 		// Two tables are there for a while, and what comes and goes meanwhile must
-		// not add as much again. To collect is cheap: tables hold few pointers.
+		// not add as much again. To collect is cheap while few pointers are held,
+		// which names have none of, and plans many.
 		defer debug.SetGCPercent(debug.SetGCPercent(loadGCPercent))
 	}
 	for again := 0; ; again++ {
@@ -412,6 +413,8 @@ func (a *App) replace() error {
 const (
 	// manyNames is from when on what a load leaves behind is worth a collection.
 	manyNames = 10_000
+	// manyPlans is from when on to collect takes longer than to load.
+	manyPlans = 5_000
 	// loadGCPercent is by how many percent the memory may grow between two
 	// collections while a large configuration is loaded.
 	loadGCPercent = 20

@@ -52,6 +52,7 @@ func (f *File) Load() (*spec.Spec, error) {
 	defer f.loading.Unlock()
 	f.mu.Lock()
 	before := fingerprint(f.watched)
+	f.seen = before // so that Watch does not ask for what is under way
 	f.mu.Unlock()
 	begun := time.Now()
 

@@ -354,9 +354,11 @@ func TestFilesAreKept(t *testing.T) {
 	write(main, "include: [a.yaml, many.yaml]\n")
 	step("it is the third file and not the second", false)
 	step("nothing", true)
-	kept.now = nil
 	write(many, text)
+	written := stampOf(many).changed
+	kept.now = func() time.Time { return written }
 	step("just written", false)
+	kept.now = func() time.Time { return written.Add(time.Hour) }
 	step("just written, so that it is not trusted", false)
 }
 
