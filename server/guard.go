@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/server/limit"
 )
 
@@ -161,12 +162,14 @@ func (w *worker) deny(dst []byte) []byte {
 	}
 	dnswire.PutHeader(out[len(dst):], q.ReplyFlags()|uint16(dnswire.Refused), 0, 0, extra)
 	w.count.guard.denied[deniedRefused].Add(1)
+	// resolve has not seen the query: what it has left is of the one before.
+	w.scratch.Outcome = resolve.Outcome{Zone: -1, RCode: dnswire.Refused}
 	if w.limits() && !w.pass(limit.Failure, nil) {
 		if out = w.suppress(dst, out, limit.Failure); len(out) == len(dst) {
 			return out
 		}
 	}
-	w.view.query(w.count, -1, q.Type, dnswire.Refused)
+	w.answered(len(out) - len(dst))
 	return out
 }
 
@@ -248,6 +251,7 @@ func (w *worker) suppress(dst, out []byte, k limit.Kind) []byte {
 	// NOERROR, whatever was to be said: who overlooks TC must not take it for a
 	// name that does not exist.
 	dnswire.PutHeader(out[len(dst):], q.ReplyFlags()|aa|dnswire.FlagTC, 0, 0, extra)
-	w.scratch.Outcome.RCode, w.scratch.Outcome.Counters = dnswire.NoError, nil
+	o := &w.scratch.Outcome
+	o.RCode, o.Counters, o.Targets = dnswire.NoError, nil, nil
 	return out
 }
