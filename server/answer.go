@@ -7,7 +7,6 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/resolve"
-	"github.com/rhumb-dns/rhumb/server/limit"
 	"github.com/rhumb-dns/rhumb/server/meter"
 )
 
@@ -24,18 +23,10 @@ type worker struct {
 	// proxies are looked at for datagrams; a connection is looked at once.
 	proxies networks
 
-	// now is the time in seconds once timed, which a batch with a cookie in it is.
-	now   uint32
-	timed bool
-
 	watch watch
 	tapping
 
-	// guard is whom to answer. tick is the time for it once ticked, which a batch
-	// with limits is.
-	guard      *guard
-	tick       limit.Time
-	ticked     bool
+	guard      *guard // whom to answer
 	suppressed uint32 // answers beyond a limit
 }
 
@@ -53,10 +44,10 @@ func (w *worker) reset() { w.scratch = resolve.NewScratch(rand.Uint64(), rand.Ui
 // begin takes the snapshot for a batch of queries that have all arrived.
 func (w *worker) begin() {
 	w.snap = w.s.o.Snapshot()
-	w.timed, w.ticked = false, false
-	w.guard = &w.s.settings.Load().guard
+	set := w.s.settings.Load()
+	w.guard, w.proxies = &set.guard, set.proxies
+	w.tap = w.s.tap.Recorder()
 	w.watch.begin()
-	w.beginTap()
 	if w.snap != nil {
 		w.view = w.count.viewOf(w.snap, w.s.o.Snapshot)
 	}

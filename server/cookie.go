@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"math/bits"
-	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
@@ -136,11 +135,7 @@ func (s sipState) round() sipState {
 	return s
 }
 
-// checkCookie checks the cookie of the query at hand. The clock is read by the
-// first one of a batch.
+// checkCookie checks the cookie of the query at hand.
 func (w *worker) checkCookie() {
-	if !w.timed {
-		w.now, w.timed = uint32(time.Now().Unix()), true
-	}
-	w.s.cookies.check(&w.q, w.snap.Table.CookieSecrets, w.now)
+	w.s.cookies.check(&w.q, w.snap.Table.CookieSecrets, uint32(w.watch.time().Unix()))
 }

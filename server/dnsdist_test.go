@@ -119,7 +119,7 @@ func TestDnsdistUDP(t *testing.T) {
 			if len(seen) > 100 {
 				t.Fatalf("the clients are %v, want %s among them", seen, client)
 			}
-			n, err := sock.Receive()
+			n, err := sock.Receive(0)
 			if err != nil || !w.batch(sock, n) {
 				t.Fatal(err)
 			}

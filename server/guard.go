@@ -187,13 +187,9 @@ func (w *worker) limits() bool {
 	return w.guard.responses != nil && w.q.Transport == dnswire.UDP && w.q.CookieState != dnswire.CookieValid
 }
 
-// pass is whether an answer about a name is within the limits. The clock is read
-// by the first one of a batch.
+// pass is whether an answer about a name is within the limits.
 func (w *worker) pass(k limit.Kind, name []byte) bool {
-	if !w.ticked {
-		w.tick, w.ticked = w.guard.responses.Accounts().Now(), true
-	}
-	return w.guard.responses.Take(w.tick, w.q.Client.Addr(), k, name)
+	return w.guard.responses.Take(limit.At(w.watch.began), w.q.Client.Addr(), k, name)
 }
 
 // kind is what the answer msg, which resolve has made, counts as, and the name

@@ -219,7 +219,7 @@ func TestProxyUDPClient(t *testing.T) {
 		if _, err := c.Write(append(p.head, query(t, 1, "www.x.test.")...)); err != nil {
 			t.Fatal(err)
 		}
-		n, err := sock.Receive()
+		n, err := sock.Receive(0)
 		if err != nil || n != 1 || !w.batch(sock, n) {
 			t.Fatalf("%d datagrams, %v", n, err)
 		}

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/server/tap"
@@ -14,7 +13,6 @@ type tapping struct {
 	tap   *tap.Recorder // nil: off; good for one batch
 	lane  int
 	local netip.AddrPort // of the connection
-	asked time.Time      // when the batch was received
 	x     tap.Exchange   // working memory
 }
 
@@ -33,14 +31,6 @@ func (s *Server) runTap() (end func()) {
 	}
 }
 
-// beginTap reads the clock once for a batch, which is together in memory before
-// the first of it is looked at.
-func (w *worker) beginTap() {
-	if w.tap = w.s.tap.Recorder(); w.tap != nil {
-		w.asked = time.Now()
-	}
-}
-
 // record tells dnstap, if the sample wants it, of the query msg that came to
 // local, and of the answer to it, which is empty when none is given.
 func (w *worker) record(msg, answer []byte, client, local netip.AddrPort) {
@@ -51,7 +41,7 @@ func (w *worker) record(msg, answer []byte, client, local netip.AddrPort) {
 		Protocol: tap.UDP,
 		Client:   client, Server: local,
 		Query: msg, Answer: answer,
-		Asked: w.asked,
+		Asked: w.watch.time(),
 	}
 	switch w.q.Transport {
 	case dnswire.TCP:

@@ -324,7 +324,7 @@ func BenchmarkDnstap(b *testing.B) {
 			if c.up {
 				r.connectedTap(b)
 			}
-			w := r.newWorker(dnswire.UDP, &counters{})
+			w := r.newWorker(dnswire.UDP, r.tcpCount)
 			msg, out := query(b, 1, "www.x.test."), make([]byte, 0, 1280)
 			client := netip.MustParseAddrPort("192.0.2.7:4711")
 			b.ReportAllocs()

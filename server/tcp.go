@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/server/tap"
 )
 
 const (
@@ -70,7 +71,8 @@ func (s *Server) putTCPWorker(w *tcpWorker) {
 		w.out = make([]byte, 0, tcpBuffer)
 	}
 	w.snap, w.view, w.count = nil, nil, nil // an idle worker must not keep an old table
-	w.tap = nil                             // nor old rings
+	w.tap, w.guard, w.proxies = nil, nil, nil // nor old rings and rules
+	w.x = tap.Exchange{}                    // nor the client's messages
 	s.tcpWorkers.Put(w)
 }
 

@@ -28,7 +28,7 @@ func (s *Server) serveUDP(sock *datagram.Socket) {
 
 	w := s.newWorker(dnswire.UDP, c)
 	for {
-		n, err := sock.Receive()
+		n, err := sock.Receive(w.watch.began)
 		if err != nil {
 			break // stopped or closed
 		}
@@ -59,7 +59,6 @@ func (s *Server) serveUDP(sock *datagram.Socket) {
 // is closed.
 func (w *worker) batch(sock *datagram.Socket, n int) bool {
 	w.begin()
-	w.proxies = w.s.settings.Load().proxies
 	for i := 0; i < n; {
 		i = w.replies(sock, i, n)
 	}

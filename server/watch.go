@@ -10,6 +10,7 @@ import (
 type watch struct {
 	sampler  *meter.Sampler
 	began    time.Duration // when the batch had come in, by elapsed
+	wall     time.Time     // the same by the calendar, once asked for
 	answered uint64        // since then, and not yet sent
 	sizes    meter.Octets  // of those
 	network  [meter.NetworkKey]byte
@@ -37,8 +38,18 @@ func elapsed() time.Duration { return time.Since(processStart) }
 // once for all of them and once when their answers are out, so that it costs a
 // query next to nothing when there are many.
 func (w *watch) begin() {
-	w.began, w.answered = elapsed(), 0
+	w.began, w.answered, w.wall = elapsed(), 0, time.Time{}
 	w.sampler.Begin(w.began)
+}
+
+// time is when the batch had come in, by the calendar. That is a second clock to
+// read, and most batches need it for nothing: the first who asks reads it.
+func (w *watch) time() time.Time {
+	if w.wall.IsZero() {
+		now := time.Now()
+		w.wall = now.Add(w.began - now.Sub(processStart))
+	}
+	return w.wall
 }
 
 // answered counts the answer of so many octets to w.q, which scratch has the

@@ -34,10 +34,6 @@ const (
 	yieldEvery = 5 * time.Millisecond
 )
 
-// epoch is what yield counts from: the time since then is one reading of the
-// monotonic clock.
-var epoch = time.Now()
-
 // Socket is an open UDP socket with the memory for one batch. Receive,
 // ReceiveRest, Message, Room, Reply and Send are for one goroutine; Stop, Close,
 // Addr, SetReceiveBuffer and KernelDrops are for any.
@@ -63,8 +59,8 @@ type Socket struct {
 	got    int // datagrams in in
 	streak int // failures of Receive in a row
 
-	// yielded is when Receive has last let go of the scheduler's P, since the
-	// epoch.
+	// yielded is when Receive has last let go of the scheduler's P, by its
+	// caller's clock.
 	yielded time.Duration
 
 	dropsMu   sync.Mutex
@@ -107,10 +103,11 @@ func (s *Socket) lay() {
 
 // Receive waits until there is at least one datagram and returns how many it
 // took. The error is os.ErrDeadlineExceeded after Stop and net.ErrClosed after
-// Close.
-func (s *Socket) Receive() (int, error) {
+// Close. Now is a monotonic time, of the batch before is good enough: who serves
+// has read the clock for it, and once is enough.
+func (s *Socket) Receive(now time.Duration) (int, error) {
 	s.clear()
-	s.yield()
+	s.yield(now)
 	for {
 		if err := s.ended(); err != nil {
 			return 0, err
@@ -162,8 +159,8 @@ func (s *Socket) clear() {
 // something to do it looks again after 20 microseconds, and again, for as long
 // as queries come. That was a third of the processor time of 20,000 queries a
 // second. A P that was given up by itself is left alone for the next 10 ms.
-func (s *Socket) yield() {
-	if now := time.Since(epoch); now-s.yielded >= yieldEvery {
+func (s *Socket) yield(now time.Duration) {
+	if now-s.yielded >= yieldEvery {
 		s.yielded = now
 		runtime.Gosched()
 	}

@@ -49,8 +49,9 @@ func (s *Socket) lay() {
 }
 
 // Receive waits until there is a datagram and returns 1. The error is
-// os.ErrDeadlineExceeded after Stop and net.ErrClosed after Close.
-func (s *Socket) Receive() (int, error) {
+// os.ErrDeadlineExceeded after Stop and net.ErrClosed after Close. The time is
+// what Linux needs.
+func (s *Socket) Receive(time.Duration) (int, error) {
 	s.reply = nil
 	for failures := 0; ; failures++ {
 		n, c, _, from, err := s.conn.ReadMsgUDPAddrPort(s.in, s.control)
@@ -79,7 +80,7 @@ func (s *Socket) ReceiveRest() int {
 	if s.conn.SetReadDeadline(time.Now().Add(restWait)) != nil {
 		return 0
 	}
-	n, _ := s.Receive() // the deadline, or closed: both are the end
+	n, _ := s.Receive(0) // the deadline, or closed: both are the end
 	return n
 }
 

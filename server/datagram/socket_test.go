@@ -60,7 +60,7 @@ func read(t *testing.T, c *net.UDPConn) string {
 // turn echoes one batch, with "re: " before each datagram.
 func turn(t *testing.T, s *datagram.Socket) int {
 	t.Helper()
-	n, err := s.Receive()
+	n, err := s.Receive(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestRoundTrip(t *testing.T) {
 		write(t, a, "")
 		write(t, a, "who")
 		for seen := 0; seen < 2; {
-			n, err := s.Receive()
+			n, err := s.Receive(0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,7 +120,7 @@ func TestSendGoesOn(t *testing.T) {
 		write(t, c, "%d", i)
 	}
 	for i := 0; i < 4; {
-		n, err := s.Receive()
+		n, err := s.Receive(0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,7 +172,7 @@ func TestLongDatagramIsCut(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
 	c := dial(t, s.Addr())
 	write(t, c, "%5000d", 1)
-	if _, err := s.Receive(); err != nil {
+	if _, err := s.Receive(0); err != nil {
 		t.Fatal(err)
 	}
 	if msg, _ := s.Message(0); len(msg) != 2048 {
@@ -185,7 +185,7 @@ func TestStop(t *testing.T) {
 	c := dial(t, s.Addr())
 	write(t, c, "before")
 	s.Stop()
-	if _, err := s.Receive(); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := s.Receive(0); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("Receive: %v, want a deadline", err)
 	}
 	if runtime.GOOS == "linux" {
@@ -215,7 +215,7 @@ func TestCloseEndsReceive(t *testing.T) {
 	s := listen(t, "127.0.0.1:0")
 	done := make(chan error)
 	go func() {
-		_, err := s.Receive()
+		_, err := s.Receive(0)
 		done <- err
 	}()
 	if err := s.Close(); err != nil {

@@ -25,7 +25,7 @@ func receiving(t *testing.T, s *datagram.Socket) chan error {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		thread <- unix.Gettid()
-		n, err := s.Receive()
+		n, err := s.Receive(0)
 		if n != 0 {
 			t.Errorf("received %d datagrams that nobody sent", n)
 		}
@@ -122,7 +122,7 @@ func TestStopUnderLoad(t *testing.T) {
 			return err == nil
 		}
 		for {
-			n, err := s.Receive()
+			n, err := s.Receive(0)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				break
 			}
@@ -269,7 +269,7 @@ func TestTurnAllocatesNothing(t *testing.T) {
 			if _, err := c.Write(msg); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Receive(); err != nil {
+			if _, err := s.Receive(0); err != nil {
 				t.Fatal(err)
 			}
 			in, _ := s.Message(0)

@@ -20,8 +20,12 @@ const (
 	lag = 4 * credit
 )
 
-// Time is a time in ticks of 64 ns since the accounts were made.
+// Time is a time in ticks of 64 ns since any moment, the same one for all that
+// use the same accounts.
 type Time uint64
+
+// At is the Time so long after that moment.
+func At(d time.Duration) Time { return Time(d >> tickShift) }
 
 // Rate is what one answer costs of a second, in ticks; 0 is nothing, which is
 // no limit.
@@ -84,8 +88,8 @@ func NewAccounts(n int) *Accounts {
 // Len is the number of accounts that there is room for.
 func (a *Accounts) Len() int { return len(a.sets) * ways }
 
-// Now reads the clock.
-func (a *Accounts) Now() Time { return Time(time.Since(a.start) >> tickShift) }
+// Now reads the clock, which counts from when the accounts were made.
+func (a *Accounts) Now() Time { return At(time.Since(a.start)) }
 
 // id is the hash of an account: of a network, a kind and a name, which may be
 // empty.

@@ -172,7 +172,11 @@ func (r *Recorder) Record(lane int, x *Exchange) {
 		return
 	}
 	if x.Answered.IsZero() {
-		x.Answered = time.Now()
+		if x.Asked.IsZero() {
+			x.Answered = time.Now()
+		} else {
+			x.Answered = x.Asked.Add(time.Since(x.Asked)) // reads the monotonic clock only
+		}
 	}
 	var query, response frame
 	size := 0
