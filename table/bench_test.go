@@ -3,6 +3,7 @@ package table
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -87,6 +88,7 @@ func BenchmarkFind(b *testing.B) {
 		{"there", "\x08n%07d\x04gslb\x07example\x03com\x00"},
 		{"not-there", "\x08m%07d\x04gslb\x07example\x03com\x00"},
 		{"other-zone", "\x08m%07d\x04gslb\x07example\x03net\x00"},
+		{"deep", "\x08m%07d" + strings.Repeat("\x01x", 110) + "\x04gslb\x07example\x03com\x00"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			asked := make([]dnswire.Name, 1<<16)

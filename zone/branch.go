@@ -26,7 +26,7 @@ func (t *Tree) Branch(data []*Data, beside func(n *Node, name []byte)) (*Tree, e
 	}
 	b := &Tree{
 		index: t.branch(), zones: slices.Clone(t.zones), pieces: slices.Clone(t.pieces),
-		texts: slices.Clone(t.texts), waste: t.waste,
+		texts: slices.Clone(t.texts), waste: t.waste, most: t.most,
 	}
 	for i, d := range data {
 		if d == t.zones[i].data {

@@ -46,6 +46,11 @@ func (m *Match) Find(t *Tree, name []byte, qtype dnswire.Type) {
 	// QNAME that is there.
 	encloser := name
 	n := t.Lookup(name)
+	if n == nil {
+		for over := depth(name) - t.most - 1; over > 0; over-- {
+			encloser = encloser[1+int(encloser[0]):]
+		}
+	}
 	for n == nil {
 		if len(encloser) == 1 {
 			*m = Match{Kind: Outside, Zone: -1, entry: none}

@@ -19,6 +19,9 @@ type Tree struct {
 	texts [][]byte
 	room  bool // the last of texts is ours to append to
 	waste int  // octets in texts of names that are gone
+	// most is how many labels no name has more of: a search need not begin among
+	// the hundred and more that a client may send.
+	most  int
 	twice []Twice
 }
 
@@ -270,7 +273,16 @@ func (t *Tree) put(name []byte, n Node, zone int) *Node {
 	}
 	n.where |= uint32(zone) << flagBits
 	n.Plan = NoPlan
+	t.most = max(t.most, depth(name))
 	return t.insert(hash(name), n)
+}
+
+// depth is how many labels a name has, the root not counted.
+func depth(name []byte) (n int) {
+	for ; len(name) > 1; name = name[1+int(name[0]):] {
+		n++
+	}
+	return n
 }
 
 func (t *Tree) hashOf(i uint32) uint64 { return hash(t.Text(t.node(i))) }
