@@ -73,7 +73,7 @@ func (s *Socket) lay() {
 	s.in, s.out = make([]unix.Mmsghdr, batch), make([]unix.Mmsghdr, batch)
 	s.inVec, s.outVec = make([]unix.Iovec, batch), make([]unix.Iovec, batch)
 	s.names = make([]unix.RawSockaddrInet6, batch)
-	s.inBuf, s.outBuf = make([]byte, batch*stride), make([]byte, batch*maxReply)
+	s.inBuf, s.outBuf = make([]byte, batch*stride), make([]byte, batch*maxReply+slack)
 	if s.wildcard {
 		s.control = make([]byte, batch*controlSize)
 	}
@@ -227,7 +227,8 @@ func (s *Socket) Message(i int) (msg []byte, from netip.AddrPort) {
 	return msg, from
 }
 
-// Room is empty, with capacity for the next reply.
+// Room is empty, with capacity for the next reply, and for one that is cut when
+// it has been made.
 func (s *Socket) Room() []byte { return s.outBuf[s.outUsed:s.outUsed:len(s.outBuf)] }
 
 // Reply puts b into the batch as the answer to the i-th datagram. b is best

@@ -42,7 +42,7 @@ func (s *Socket) take(conn *net.UDPConn, raw syscall.RawConn) error {
 }
 
 func (s *Socket) lay() {
-	s.in, s.out = make([]byte, maxMessage), make([]byte, 0, maxReply)
+	s.in, s.out = make([]byte, maxMessage), make([]byte, 0, maxReply+slack)
 	if s.wildcard {
 		s.control = make([]byte, controlSize)
 	}

@@ -15,6 +15,11 @@ const (
 	// maxReply is the room for one reply: what resolvers take without
 	// fragments (RFC 9715) and some to spare.
 	maxReply = 1280
+	// slack lies behind the last reply: an answer that is too large for the
+	// client is known to be when it has been made, whole. It is a message of the
+	// largest size and what a chain of names may have laid down before it; memory
+	// that nothing is written to costs nothing.
+	slack = 96 << 10
 
 	// DefaultBuffer is asked of the kernel for each direction, in bytes. It is
 	// some thousand queries, a few milliseconds of work: more would only make

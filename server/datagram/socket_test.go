@@ -275,3 +275,33 @@ func TestKernelDrops(t *testing.T) {
 		t.Error("no drops although the buffer must have been full")
 	}
 }
+
+// TestRoom fills a batch: behind the last reply there is still room for a whole
+// message, to be cut.
+func TestRoom(t *testing.T) {
+	s := listen(t, "127.0.0.1:0")
+	c := dial(t, s.Addr())
+	const datagrams = 64
+	for range datagrams {
+		if _, err := c.Write([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reply := make([]byte, 1232)
+	for got := 0; got < datagrams; {
+		n, err := s.Receive(0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if room := cap(s.Room()); room < 80<<10 {
+				t.Fatalf("reply %d of %d has room for %d bytes", i, n, room)
+			}
+			s.Reply(i, append(s.Room(), reply...))
+		}
+		if _, err := s.Send(); err != nil {
+			t.Fatal(err)
+		}
+		got += n
+	}
+}
