@@ -53,6 +53,12 @@ func (w *worker) begin() {
 	}
 }
 
+// rest lets go of what begin has found: a worker without queries must not keep an
+// old table, old rings or old rules alive.
+func (w *worker) rest() {
+	w.snap, w.view, w.tap, w.guard, w.proxies = nil, nil, nil, nil, nil
+}
+
 // answer appends the answer to msg to dst, or nothing when silence is due. It
 // counts.
 func (w *worker) answer(dst, msg []byte, client netip.AddrPort) []byte {

@@ -118,9 +118,10 @@ type counters struct {
 	socket    *datagram.Socket // nil: none, or closed
 }
 
-// view is where the indexes of one table point to.
+// view is where the indexes of one table point to. It does not hold the table: a
+// worker without queries would keep it alive long after it has been replaced.
 type view struct {
-	snap  *resolve.Snapshot // its table is the one
+	table uint64 // its serial number
 	zones []atomic.Pointer[zoneCounts]
 	epoch uint64
 	pages []atomic.Pointer[page]
@@ -131,7 +132,7 @@ type view struct {
 // viewOf is the view for a snapshot. Health makes new snapshots of the same
 // table, and these share the view.
 func (c *counters) viewOf(snap *resolve.Snapshot, current func() *resolve.Snapshot) *view {
-	if v := c.view.Load(); v != nil && v.snap.Table == snap.Table {
+	if v := c.view.Load(); v != nil && v.table == snap.Table.Serial() {
 		return v
 	}
 	return c.newView(snap, current)
@@ -143,12 +144,12 @@ func (c *counters) newView(snap *resolve.Snapshot, current func() *resolve.Snaps
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	old := c.view.Load()
-	if old != nil && old.snap.Table == snap.Table {
+	if old != nil && old.table == snap.Table.Serial() {
 		return old // another connection was faster
 	}
 	layout := snap.Table.Counters()
 	v := &view{
-		snap:  snap,
+		table: snap.Table.Serial(),
 		zones: make([]atomic.Pointer[zoneCounts], len(snap.Table.Zones)+1), // 0: no zone
 		epoch: layout.Epoch,
 		pages: make([]atomic.Pointer[page], (layout.Len+pageSize-1)/pageSize),
@@ -194,20 +195,21 @@ func zoneTexts(snap *resolve.Snapshot) []string {
 	return out
 }
 
-// query counts a query of the zone with that index, -1 for none.
-func (v *view) query(c *counters, zone int, t dnswire.Type, r dnswire.RCode) {
+// query counts a query of the zone with that index in the view's table, -1 for
+// none.
+func (v *view) query(c *counters, in *resolve.Snapshot, zone int, t dnswire.Type, r dnswire.RCode) {
 	z := v.zones[zone+1].Load()
 	if z == nil {
-		z = c.zone(v, zone)
+		z = c.zone(v, in, zone)
 	}
 	z[typeSlot(t)][rcodeSlot(r)].Add(1)
 }
 
 // zone finds or makes the counts of the zone with that index.
-func (c *counters) zone(v *view, i int) *zoneCounts {
+func (c *counters) zone(v *view, in *resolve.Snapshot, i int) *zoneCounts {
 	name := noZone
 	if i >= 0 {
-		name = v.snap.Table.Zones[i].Text
+		name = in.Table.Zones[i].Text
 	}
 	z := c.zoneNamed(name)
 	v.zones[i+1].Store(z)
@@ -230,7 +232,7 @@ func (c *counters) zoneNamed(name string) *zoneCounts {
 
 // answers counts the records of an answer by the service and pool, and the
 // answer by each endpoint that it was made of.
-func (v *view) answers(c *counters, o *resolve.Outcome) {
+func (v *view) answers(c *counters, in *resolve.Snapshot, o *resolve.Outcome) {
 	for i := 0; i < len(o.Counters); {
 		k := o.Counters[i]
 		n := uint64(1) // records of the same pool mostly follow each other
@@ -254,26 +256,26 @@ func (v *view) answers(c *counters, o *resolve.Outcome) {
 	last := int32(-1) // a host name with several addresses is one endpoint
 	for _, t := range o.Targets {
 		if t != last {
-			v.endpoint(c, t)
+			v.endpoint(c, in, t)
 			last = t
 		}
 	}
 }
 
 // endpoint counts an answer with the target of that index.
-func (v *view) endpoint(c *counters, t int32) {
+func (v *view) endpoint(c *counters, in *resolve.Snapshot, t int32) {
 	if p := v.endpoints[t/pageSize].Load(); p != nil {
 		if n := p[t%pageSize].Load(); n != nil {
 			n.Add(1)
 			return
 		}
 	}
-	c.endpoint(v, t).Add(1)
+	c.endpoint(v, in, t).Add(1)
 }
 
 // endpoint finds or makes the counter of the target with that index.
-func (c *counters) endpoint(v *view, t int32) *atomic.Uint64 {
-	n := c.endpointNamed(v.snap.Table.Targets[t].String())
+func (c *counters) endpoint(v *view, in *resolve.Snapshot, t int32) *atomic.Uint64 {
+	n := c.endpointNamed(in.Table.Targets[t].String())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := v.endpoints[t/pageSize].Load()

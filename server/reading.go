@@ -3,6 +3,7 @@ package server
 import (
 	"time"
 
+	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/server/datagram"
 	"github.com/rhumb-dns/rhumb/server/limit"
 	"github.com/rhumb-dns/rhumb/server/meter"
@@ -11,7 +12,8 @@ import (
 // Reading sums up what all workers have counted. It is made for whoever asks.
 func (s *Server) Reading() *meter.Reading {
 	r := &meter.Reading{At: time.Now(), Connections: int(s.tcp.count.Load())}
-	udp, all := s.totals()
+	snap := s.o.Snapshot()
+	udp, all := s.totals(snap)
 	for i, c := range [len(meter.Transports)]*counters{udp, s.tcpCount, s.tlsCount} {
 		c.eachQuery(func(zone, qtype, rcode string, n uint64) {
 			r.Queries = append(r.Queries, meter.QueryCount{Zone: zone, Type: qtype, RCode: rcode, Transport: meter.Transports[i], N: n})
@@ -19,7 +21,7 @@ func (s *Server) Reading() *meter.Reading {
 		r.Latency[i], r.Sizes[i] = c.latency.Load(), c.sizes.Load()
 	}
 	if v := all.view.Load(); v != nil {
-		v.snap.Table.EachCounter(
+		snap.Table.EachCounter(
 			func(i uint32) bool { _, records := v.given(i); return records > 0 },
 			func(i uint32, service, pool string) {
 				queries, records := v.given(i)
@@ -82,9 +84,9 @@ func (s *Server) heavies() []*heavy {
 	return out
 }
 
-// totals adds up the UDP workers, and these, TCP and TLS, at the current table.
-func (s *Server) totals() (udp, all *counters) {
-	udp, all = s.sum(), s.sum()
+// totals adds up the UDP workers, and these, TCP and TLS, at the table of a snapshot.
+func (s *Server) totals(snap *resolve.Snapshot) (udp, all *counters) {
+	udp, all = s.sum(snap), s.sum(snap)
 	s.countMu.Lock()
 	udp.add(s.gone)
 	for c := range s.live {
@@ -98,9 +100,9 @@ func (s *Server) totals() (udp, all *counters) {
 }
 
 // sum makes counters to add others to.
-func (s *Server) sum() *counters {
+func (s *Server) sum(snap *resolve.Snapshot) *counters {
 	c := &counters{}
-	if snap := s.o.Snapshot(); snap != nil {
+	if snap != nil {
 		c.viewOf(snap, s.o.Snapshot)
 	}
 	return c

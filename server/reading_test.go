@@ -133,7 +133,7 @@ func TestEndpointsAreForgotten(t *testing.T) {
 		snap := snapshot(t, "pools: {p: {endpoints: ["+manyAddresses(round, endpointSlack)+"]}}\nzones: {x.test: {nameservers: {ns1: 192.0.2.53}, services: {www: {pools: [p]}}}}\n")
 		v := c.viewOf(snap, snapshotOf(snap))
 		for i := range snap.Table.Targets {
-			v.endpoint(c, int32(i))
+			v.endpoint(c, snap, int32(i))
 		}
 	}
 	if n := len(c.endpoints); n > 4*endpointSlack {

@@ -70,9 +70,8 @@ func (s *Server) putTCPWorker(w *tcpWorker) {
 	if cap(w.out) > tcpKeep {
 		w.out = make([]byte, 0, tcpBuffer)
 	}
-	w.snap, w.view, w.count = nil, nil, nil // an idle worker must not keep an old table
-	w.tap, w.guard, w.proxies = nil, nil, nil // nor old rings and rules
-	w.x = tap.Exchange{}                    // nor the client's messages
+	w.rest()
+	w.count, w.x = nil, tap.Exchange{}
 	s.tcpWorkers.Put(w)
 }
 

@@ -64,7 +64,10 @@ func (w *worker) batch(sock *datagram.Socket, n int) bool {
 	}
 	failed, err := sock.Send()
 	w.sent()
-	w.count.dropped[dropSend].Add(uint64(failed))
+	if failed > 0 {
+		w.count.dropped[dropSend].Add(uint64(failed))
+	}
+	w.rest()
 	return !errors.Is(err, net.ErrClosed)
 }
 

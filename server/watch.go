@@ -56,8 +56,8 @@ func (w *watch) time() time.Time {
 // outcome of.
 func (w *worker) answered(size int) {
 	o, c := &w.scratch.Outcome, w.count
-	w.view.query(c, o.Zone, w.q.Type, o.RCode)
-	w.view.answers(c, o)
+	w.view.query(c, w.snap, o.Zone, w.q.Type, o.RCode)
+	w.view.answers(c, w.snap, o)
 	w.watch.sizes.Observe(size)
 	w.watch.answered++
 	if n := w.watch.sampler.Take(); n > 0 {

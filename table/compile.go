@@ -83,7 +83,8 @@ type compiler struct {
 // begin makes a table without names and plans.
 func begin(s *spec.Spec) *compiler {
 	t := &Table{
-		ECS: s.DNS.ECS, NSID: s.DNS.NSID,
+		serial: serials.Add(1),
+		ECS:    s.DNS.ECS, NSID: s.DNS.NSID,
 		CookieSecrets: s.DNS.CookieSecrets, RequireCookie: s.DNS.RequireCookie,
 		Chaos:         s.DNS.Chaos,
 		ReportChannel: s.DNS.ReportChannel,

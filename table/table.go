@@ -2,6 +2,7 @@ package table
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
@@ -25,6 +26,7 @@ type Table struct {
 	Chaos         spec.Chaos
 	ReportChannel dnswire.Name // where resolvers report errors to; no name: nowhere
 
+	serial   uint64
 	services int
 	seqs     *sequences
 	counters Counters
@@ -47,6 +49,13 @@ type Zone struct {
 	Labels   uint8  // of Name, the root not counted
 	Services int    // how many it has
 }
+
+// serials are the numbers of tables so far.
+var serials atomic.Uint64
+
+// Serial is the number of the table, which no other one of this process has. It
+// tells tables apart for who must not keep an old one alive.
+func (t *Table) Serial() uint64 { return t.serial }
 
 // Name is the name of a node.
 func (t *Table) Name(n *Node) dnswire.Name { return dnswire.Name(t.Text(n)) }
