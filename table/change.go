@@ -143,7 +143,9 @@ func (c *compiler) services(prev *Table, at int) error {
 	}
 	for label, i := range was {
 		if !stays[label] {
-			t.Remove(c.wire(z, label))
+			if err := t.Remove(c.wire(z, label)); err != nil {
+				return err
+			}
 			t.stated.seqs -= prev.Plans[i].turns()
 			t.stated.counters -= uint32(prev.Plans[i].pools())
 		}

@@ -21,8 +21,8 @@ func (t *Tree) Branch(data []*Data, beside func(n *Node, name []byte)) (*Tree, e
 	for _, p := range t.texts {
 		octets += len(p)
 	}
-	if t.waste > maxPiece+octets/2 {
-		return nil, ErrWhole
+	if t.waste > maxPiece+octets/2 || t.used > 2*t.count+1<<nodeBits {
+		return nil, ErrWhole // too much of it lies idle
 	}
 	b := &Tree{
 		index: t.branch(), zones: slices.Clone(t.zones), pieces: slices.Clone(t.pieces),
@@ -62,7 +62,9 @@ func (b *Tree) replace(zone int, d *Data, beside func(n *Node, name []byte)) err
 		if n := b.node(c.was[name]); n.has(cut|dname) && n.has(below) {
 			return ErrWhole
 		}
-		b.bare(zone, []byte(name))
+		if err := b.bare(zone, []byte(name)); err != nil {
+			return err
+		}
 	}
 	z.data, b.pieces[zone] = d, d.pieces
 	for i, entry := range c.now {
@@ -97,17 +99,24 @@ func (b *Tree) replace(zone int, d *Data, beside func(n *Node, name []byte)) err
 // few is how many octets of records may always be looked at one by one.
 const few = 1 << 20
 
-// worth is whether less than an eighth of the records may differ: to look at
-// each by itself costs more, in time and memory, than to make all anew.
+// worth is whether less than an eighth of the records may differ, those that go
+// as well as those that come: to look at each by itself costs more, in time and
+// memory, than to make all anew.
 func worth(old, d *Data) bool {
-	differ, all := 0, 0
-	for i, p := range d.pieces {
+	come, all := differing(d, old)
+	gone, _ := differing(old, d)
+	return max(come, gone) <= max(few, all/8)
+}
+
+// differing is how many octets of a are not in b, and how many there are.
+func differing(a, b *Data) (differ, all int) {
+	for i, p := range a.pieces {
 		all += len(p)
-		if i >= len(old.pieces) || !samePiece(old.pieces[i], p) {
+		if i >= len(b.pieces) || !samePiece(b.pieces[i], p) {
 			differ += len(p)
 		}
 	}
-	return differ <= max(few, all/8)
+	return differ, all
 }
 
 // compare finds what differs. It changes nothing.
@@ -167,45 +176,58 @@ func (b *Tree) elsewhere(zone int, name []byte) bool {
 }
 
 // bare takes the records of a name away, and the name, unless it is a service or
-// there are names below it.
-func (b *Tree) bare(zone int, name []byte) {
+// there are names below it. The error is ErrWhole, as vacate's.
+func (b *Tree) bare(zone int, name []byte) error {
 	n := b.change(name)
 	if n.Plan == NoPlan && !n.has(below) {
 		b.drop(zone, name)
-		return
+		return nil
 	}
 	n.at = b.write(name)
 	n.where &^= static | cut | dname
 	if n.Plan == NoPlan {
-		b.vacate(zone, name, n)
+		return b.vacate(zone, name, n)
 	}
+	return nil
 }
 
 // Remove takes a service away, and its name, unless there is something else
-// there or below it.
-func (t *Tree) Remove(name []byte) {
+// there or below it. The error is ErrWhole when that has cost too much by now.
+func (t *Tree) Remove(name []byte) error {
 	n := t.change(name)
 	if n == nil {
-		return
+		return nil
 	}
 	n.Plan = NoPlan
 	switch {
 	case n.has(static):
 	case n.has(below):
-		t.vacate(n.Zone(), name, n)
+		return t.vacate(n.Zone(), name, n)
 	default:
 		t.drop(n.Zone(), name)
 	}
+	return nil
 }
+
+// Looking at all names is worth it a few times: more of it costs what all anew
+// does, unless they are few.
+const (
+	maxScans   = 16
+	maxScanned = 1 << 20 // names
+)
 
 // vacate counts the names below one that has nothing any more, and drops it when
 // there are none. It looks at all names: of those that have something nobody
-// counts what is below.
-func (t *Tree) vacate(zone int, name []byte, n *Node) {
+// counts what is below. The zone of ours below that its parent does not know of
+// is none of them.
+func (t *Tree) vacate(zone int, name []byte, n *Node) error {
+	if t.scanned += t.used; t.scanned > max(maxScans*t.used, maxScanned) {
+		return ErrWhole
+	}
 	n.Seq = 0
 	t.each(func(o *Node) bool {
 		text := t.Text(o)
-		if len(text) > len(name) && string(text[1+int(text[0]):]) == string(name) {
+		if len(text) > len(name) && string(text[1+int(text[0]):]) == string(name) && (!o.has(apex) || t.zones[o.Zone()].known) {
 			n.Seq++
 		}
 		return true
@@ -213,6 +235,7 @@ func (t *Tree) vacate(zone int, name []byte, n *Node) {
 	if n.Seq == 0 {
 		t.drop(zone, name)
 	}
+	return nil
 }
 
 // drop takes a name out, and those above it that existed for its sake.

@@ -171,7 +171,9 @@ func TestBranch(t *testing.T) {
 					if plan, ok := services[n]; ok {
 						next.Add(wire, 0).Plan = plan
 					} else {
-						next.Remove(wire)
+						if err := next.Remove(wire); err != nil {
+							t.Fatal(err)
+						}
 					}
 				}
 			}

@@ -49,6 +49,8 @@ func TestFindDeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("with records", next)
-	next.Remove([]byte(name(t, "a.b.c.d.e.f.x.test")))
+	if err := next.Remove([]byte(name(t, "a.b.c.d.e.f.x.test"))); err != nil {
+		t.Fatal(err)
+	}
 	check("without the service", next)
 }

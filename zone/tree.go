@@ -19,6 +19,9 @@ type Tree struct {
 	texts [][]byte
 	room  bool // the last of texts is ours to append to
 	waste int  // octets in texts of names that are gone
+	// scanned is how many names have been looked at for the sake of others since
+	// the tree has branched off.
+	scanned int
 	// most is how many labels no name has more of: a search need not begin among
 	// the hundred and more that a client may send.
 	most  int
