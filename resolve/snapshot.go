@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/geo"
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/hosts"
 	"github.com/rhumb-dns/rhumb/steer"
@@ -77,7 +78,7 @@ type Scratch struct {
 // random numbers.
 func NewScratch(seed1, seed2 uint64) *Scratch {
 	return &Scratch{
-		query:    steer.Query{Rand: rand.NewPCG(seed1, seed2)},
+		query:    steer.Query{Rand: rand.NewPCG(seed1, seed2), Place: &geo.Place{}},
 		set:      make([]steer.Candidate, 0, 512),
 		counters: make([]uint32, 0, 512),
 		targets:  make([]int32, 0, 512),

@@ -186,3 +186,21 @@ func (t Tags) String() string { return "tags: [" + strings.Join(t.Tags, ", ") + 
 
 // Rule implements Filter.
 func (t Tags) Rule() string { return "endpoints tagged " + strings.Join(t.Tags, " and ") }
+
+// Needs implements Filter.
+func (Rotate) Needs() Needs { return Chance }
+
+// Needs implements Filter.
+func (Shuffle) Needs() Needs { return Chance }
+
+// Needs implements Filter.
+func (Weighted) Needs() Needs { return Chance | Weights }
+
+// Needs implements Filter.
+func (Tier) Needs() Needs { return 0 }
+
+// Needs implements Filter.
+func (Limit) Needs() Needs { return 0 }
+
+// Needs implements Filter.
+func (Tags) Needs() Needs { return 0 }

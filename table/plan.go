@@ -276,7 +276,7 @@ func (m *Members) finish() {
 func (p *planner) members(plan *Plan, into *[families]Members, pool *spec.Pool, at int, host string, marks [][]string) {
 	for i := range pool.Endpoints {
 		e := &pool.Endpoints[i]
-		c := steer.Candidate{Weight: e.Weight, Pool: uint16(at), Priority: uint16(e.Priority)}
+		c := steer.Candidate{Weight: e.Weight, Pool: uint16(at), Priority: uint16(e.Priority), Share: steer.Whole}
 		for bit, tags := range marks {
 			if hasAll(e.Tags, tags) {
 				c.Marks |= 1 << bit
