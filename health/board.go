@@ -3,6 +3,7 @@ package health
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,6 +58,16 @@ type Board struct {
 	published  time.Time         // when dirty was last emptied
 	tally      [Down + 1]int     // checked targets by state, as published
 
+	uses         Uses
+	figured      time.Time       // when figures were last published
+	latency      []uint32        // of each target, as published or to be; nil: nobody goes by it
+	latencyMoved bool            // latency is to be published
+	loads        map[string]Load // what was reported, by endpoint; some may be too old
+	loadMoved    bool            // loads are to be published
+	loadLapses   time.Time       // no load is too old before that; zero: there is none
+	byEndpoint   []int32         // the targets in the order of their endpoints; nil until asked for
+	drainStep    time.Time       // when the share of a drain shrinks next; zero: none does
+
 	lacking bool // the last result was of class local
 
 	unkept bool // the last write failed; of save alone, which is never called twice at once
@@ -73,6 +84,7 @@ type runner struct {
 	prober  probe.Prober
 	targets []int32
 	verdict verdict
+	trip    trip
 	last    probe.Result
 	runs    int       // results so far
 	begun   time.Time // the probe under way, or the last one
@@ -103,6 +115,7 @@ func New(o Options) (*Board, error) {
 		restored:  map[string]record{},
 		unsaved:   map[string]record{},
 		dirty:     map[int]struct{}{},
+		loads:     map[string]Load{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -133,42 +146,101 @@ func (b *Board) Settled() <-chan struct{} { return b.settled }
 // which costs a copy of every target's state.
 const publishGap = 2 * time.Millisecond
 
+// figureGap is the time between two views that are made for figures: latencies,
+// loads and the shares of drains, which change little by little all the time.
+const figureGap = time.Second
+
 // publish makes a new view of what changed since the last one, and says how long
 // to wait when it is too early for that.
 func (b *Board) publish(now time.Time) (wait time.Duration) {
-	if len(b.dirty) > 0 {
-		if wait = b.published.Add(publishGap).Sub(now); wait > 0 {
-			return wait
+	var v *View
+	if wait = b.wait(now); wait == 0 {
+		v = b.view.Load().clone()
+		b.renew(v)
+		b.published, wait = now, forever
+	}
+	if after := b.figureWait(now); after == 0 {
+		if v == nil {
+			v = b.view.Load().clone()
 		}
-		b.published = now
-		v := b.view.Load().clone()
-		touched := map[int]bool{}
-		for i := range b.dirty {
-			n := i / pageLen
-			if !touched[n] {
-				p := *v.pages[n]
-				v.pages[n] = &p
-				touched[n] = true
-			}
-			d := b.detail(i)
-			b.tally[v.State(i)]--
-			b.tally[d.State]++
-			v.pages[n][i%pageLen] = d
-			v.states[i] = v.states[i]&overridden | d.State
-		}
-		clear(b.dirty)
+		b.figure(v, now)
+		wait = min(wait, b.figureWait(now))
+	} else {
+		wait = min(wait, after)
+	}
+	if v != nil {
 		b.view.Store(v)
-		b.meters.targets(b.tally)
 		notify(b.changed)
 	}
-	if b.unsettled == 0 && b.generation > 0 {
+	if b.unsettled == 0 && b.generation > 0 && len(b.dirty) == 0 {
 		select {
 		case <-b.settled:
 		default:
 			close(b.settled)
 		}
 	}
-	return forever
+	return wait
+}
+
+// wait is how long to wait until states are published.
+func (b *Board) wait(now time.Time) time.Duration {
+	if len(b.dirty) == 0 {
+		return forever
+	}
+	return max(b.published.Add(publishGap).Sub(now), 0)
+}
+
+// renew puts the states that changed in a view nobody has seen yet.
+func (b *Board) renew(v *View) {
+	touched := map[int]bool{}
+	for i := range b.dirty {
+		n := i / pageLen
+		if !touched[n] {
+			p := *v.pages[n]
+			v.pages[n] = &p
+			touched[n] = true
+		}
+		d := b.detail(i)
+		b.tally[v.State(i)]--
+		b.tally[d.State]++
+		v.pages[n][i%pageLen] = d
+		v.states[i] = v.states[i]&overridden | d.State
+	}
+	clear(b.dirty)
+	b.meters.targets(b.tally)
+}
+
+// figureWait is how long to wait until figures are published.
+func (b *Board) figureWait(now time.Time) time.Duration {
+	b.dropLoads(now)
+	wait := forever
+	if b.latencyMoved || b.loadMoved {
+		wait = 0
+	} else if !b.drainStep.IsZero() {
+		wait = b.drainStep.Sub(now)
+	}
+	if wait != forever {
+		wait = max(wait, b.figured.Add(figureGap).Sub(now), 0)
+	}
+	// A report that becomes too old is what has to be published then.
+	if !b.loadLapses.IsZero() {
+		wait = min(wait, b.loadLapses.Sub(now))
+	}
+	return wait
+}
+
+// figure puts the figures that changed in a view nobody has seen yet.
+func (b *Board) figure(v *View, now time.Time) {
+	b.figured = now
+	if b.latencyMoved {
+		v.latency, b.latencyMoved = slices.Clone(b.latency), false
+	}
+	if b.loadMoved {
+		v.load = b.loadView(now)
+	}
+	if !b.drainStep.IsZero() && !b.drainStep.After(now) {
+		b.placeOverrides(v, now)
+	}
 }
 
 // detail is the detail of a checked target.

@@ -26,10 +26,23 @@ type record struct {
 	Reason string    `json:"reason"`
 	LastUp time.Time `json:"last_up"`
 	Seen   time.Time `json:"seen"`
+	// Latency is the smoothed time of the probe's connections, in microseconds; 0
+	// while it is not known.
+	Latency uint32 `json:"latency,omitempty"`
 }
 
-func recordOf(v *verdict) record {
-	return record{v.state, v.since, v.reason, v.lastUp, v.seen}
+func recordOf(r *runner) record {
+	v := &r.verdict
+	return record{v.state, v.since, v.reason, v.lastUp, v.seen, r.trip.known(r.check.Interval, v.seen)}
+}
+
+// trip is what is left of a kept latency: all of it for as long as a sample of
+// this node would count.
+func (r record) trip() trip {
+	if r.Latency == 0 {
+		return trip{}
+	}
+	return trip{smoothed: float64(r.Latency), samples: minSamples, at: r.Seen}
 }
 
 // verdict is what is left of a kept verdict: all of it while it is young enough
@@ -74,6 +87,9 @@ func (b *Board) restore() error {
 			return fmt.Errorf("health: restore override: %w", err)
 		}
 		key, err := o.key()
+		if err == nil {
+			err = o.check()
+		}
 		if err != nil {
 			return fmt.Errorf("health: restore override: %w", err)
 		}

@@ -186,6 +186,7 @@ func (b *Board) judge(o outcome, now time.Time) bool {
 		}
 		b.lacking = true
 		b.settleFirst(r)
+		b.sample(r, res, now)
 		r.last = res
 		r.runs++
 		return false
@@ -207,7 +208,8 @@ func (b *Board) judge(o outcome, now time.Time) bool {
 			"check", r.check.Name, "host", r.check.Host, "was", before.String(), "reason", said(r.check.Name, &r.verdict))
 	}
 	b.settleFirst(r)
-	b.keep(r.request, recordOf(&r.verdict))
+	b.sample(r, res, now)
+	b.keep(r.request, recordOf(r))
 	r.last = res
 	r.runs++
 	return changed

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,20 +25,21 @@ type fake struct {
 	took time.Duration // how long an answer takes
 
 	mu    sync.Mutex
-	bad   map[string]bool        // addresses that fail
-	hung  map[string]bool        // addresses that answer nothing until the probe is given up
-	upset map[string]bool        // addresses at which the prober panics
-	local map[string]bool        // addresses for which this machine lacks something
-	runs  map[string][]time.Time // starts, by address
-	hosts map[string]int         // runs, by address and host
-	now   int                    // probes under way
-	most  int                    // and how many there were at most
+	bad   map[string]bool          // addresses that fail
+	hung  map[string]bool          // addresses that answer nothing until the probe is given up
+	upset map[string]bool          // addresses at which the prober panics
+	far   map[string]time.Duration // how long a connection takes, by address
+	local map[string]bool          // addresses for which this machine lacks something
+	runs  map[string][]time.Time   // starts, by address
+	hosts map[string]int           // runs, by address and host
+	now   int                      // probes under way
+	most  int                      // and how many there were at most
 }
 
 func newFake() *fake {
 	return &fake{
 		bad: map[string]bool{}, hung: map[string]bool{}, upset: map[string]bool{}, local: map[string]bool{},
-		runs: map[string][]time.Time{}, hosts: map[string]int{},
+		runs: map[string][]time.Time{}, hosts: map[string]int{}, far: map[string]time.Duration{},
 	}
 }
 
@@ -61,6 +63,7 @@ func (p fakeProber) Probe(ctx context.Context, t probe.Target) probe.Result {
 	}
 	bad := f.bad[at] || f.bad[at+" "+p.c.Host] || f.bad[at+" "+p.c.Name]
 	upset, local := f.upset[at], f.local[at]
+	link := cmp.Or(f.far[at+" "+p.c.Name], f.far[at])
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
@@ -86,7 +89,14 @@ func (p fakeProber) Probe(ctx context.Context, t probe.Target) probe.Result {
 	if bad {
 		return probe.Result{Class: probe.ClassRefused, Detail: "connection refused", RTT: took}
 	}
-	return probe.Result{OK: true, RTT: took}
+	return probe.Result{OK: true, RTT: took, Connect: link}
+}
+
+// move puts an endpoint, or its check of a name, at a distance.
+func (f *fake) move(at string, link time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.far[at] = link
 }
 
 func (f *fake) set(m map[string]bool, at string, v bool) {
@@ -250,10 +260,16 @@ func (r *rig) run() *rig {
 
 func (r *rig) apply(targets ...Target) *View {
 	r.t.Helper()
+	return r.applyFor(Uses{}, targets...)
+}
+
+func (r *rig) applyFor(u Uses, targets ...Target) *View {
+	r.t.Helper()
 	p, err := r.Prepare(targets, locator(targets))
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	p.Uses = u
 	return r.Apply(p)
 }
 

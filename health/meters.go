@@ -10,6 +10,7 @@ type meters struct {
 	probes   *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	states   *prometheus.GaugeVec
+	reports  *prometheus.CounterVec
 }
 
 func newMeters(reg prometheus.Registerer) *meters {
@@ -27,9 +28,13 @@ func newMeters(reg prometheus.Registerer) *meters {
 			Name: "rhumb_targets",
 			Help: "Checked targets (endpoints that are judged alike count once), by state.",
 		}, []string{"state"}),
+		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rhumb_load_reports_total",
+			Help: "Reports of an endpoint's load, by result: ok, or unknown when no service has the endpoint.",
+		}, []string{"result"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.probes, m.duration, m.states)
+		reg.MustRegister(m.probes, m.duration, m.states, m.reports)
 	}
 	return m
 }
@@ -48,6 +53,14 @@ func (m *meters) forget(check string) {
 	of := prometheus.Labels{"check": check}
 	m.probes.DeletePartialMatch(of)
 	m.duration.DeletePartialMatch(of)
+}
+
+func (m *meters) reported(known bool) {
+	result := "ok"
+	if !known {
+		result = "unknown"
+	}
+	m.reports.WithLabelValues(result).Inc()
 }
 
 func (m *meters) targets(tally [Down + 1]int) {

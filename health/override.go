@@ -21,6 +21,14 @@ type Overriding struct {
 	Reason   string    `json:"reason"`  // why, in the operator's words
 	Source   string    `json:"source"`  // who or what set it
 	Since    time.Time `json:"since"`   // when it was set
+	// Drain makes it a drain: from Since on the endpoint has less and less of its
+	// traffic, evenly, and after Over it is down. Healthy is false. Over is 0 to
+	// MaxDrain.
+	Drain bool          `json:"drain,omitempty"`
+	Over  time.Duration `json:"over,omitempty"` // in JSON nanoseconds
+	// From is the share that a drain began with, of Whole; 0 is Whole. SetOverride
+	// states it: a drain that follows another goes on where that one was.
+	From uint16 `json:"from,omitempty"`
 }
 
 type overrideKey struct {
@@ -52,25 +60,38 @@ func (o Overriding) state() State {
 	return Down
 }
 
+// check refuses what no override can be.
+func (o Overriding) check() error {
+	if o.Drain && o.Healthy || !o.Drain && o.Over != 0 || o.Over < 0 || o.Over > MaxDrain {
+		return fmt.Errorf("override: drain %t over %v with healthy %t: a drain is over 0s to %v and ends with the endpoint down", o.Drain, o.Over, o.Healthy, MaxDrain)
+	}
+	return nil
+}
+
 // SetOverride puts an operator's word in force and, with a Keeper, on disk. It
 // fails when no service has the endpoint, or when it cannot be kept.
 func (b *Board) SetOverride(o Overriding) error {
 	key, err := o.key()
+	if err == nil {
+		err = o.check()
+	}
 	if err != nil {
 		return err
 	}
 	o.Service, o.Endpoint = key.service.String(), key.endpoint
-	raw, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
 	b.overriding.Lock()
 	defer b.overriding.Unlock()
 	b.mu.Lock()
 	ok := len(b.locate(key.service, key.endpoint)) > 0
+	before := b.overrides[key]
 	b.mu.Unlock()
 	if !ok {
 		return fmt.Errorf("%w: %s has no endpoint %s", ErrNotFound, o.Service, o.Endpoint)
+	}
+	o.follow(&before)
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return err
 	}
 	if err := b.keepOverride(key, raw); err != nil {
 		return err
@@ -78,7 +99,11 @@ func (b *Board) SetOverride(o Overriding) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.overrides[key] = o
-	b.log.Info("override set", "service", o.Service, "endpoint", o.Endpoint, "healthy", o.Healthy, "reason", o.Reason, "source", o.Source)
+	if o.Drain {
+		b.log.Info("drain set", "service", o.Service, "endpoint", o.Endpoint, "over", o.Over.String(), "reason", o.Reason, "source", o.Source)
+	} else {
+		b.log.Info("override set", "service", o.Service, "endpoint", o.Endpoint, "healthy", o.Healthy, "reason", o.Reason, "source", o.Source)
+	}
 	b.publishOverrides()
 	return nil
 }
@@ -135,13 +160,15 @@ func (b *Board) Overrides() []Overriding {
 
 func (b *Board) publishOverrides() {
 	v := b.view.Load().clone()
-	b.placeOverrides(v)
+	b.placeOverrides(v, time.Now())
 	b.view.Store(v)
 	notify(b.changed)
+	notify(b.wake) // there may be a drain to go on with
 }
 
 // placeOverrides marks the overridden targets of a view nobody has seen yet.
-func (b *Board) placeOverrides(v *View) {
+func (b *Board) placeOverrides(v *View, now time.Time) {
+	b.drainStep = time.Time{}
 	for i := range v.states {
 		v.states[i] &^= overridden
 	}
@@ -151,13 +178,14 @@ func (b *Board) placeOverrides(v *View) {
 			if v.overrides == nil {
 				v.overrides = map[dnswire.Name][]forced{}
 			}
-			d := v.pages[i/pageLen][i%pageLen]
-			d.State, d.Authority, d.Since, d.Reason = o.state(), Override, o.Since, o.Reason
-			if o.Source != "" {
-				d.Reason = strings.TrimSpace(d.Reason + " (" + o.Source + ")")
-			}
 			v.states[i] |= overridden
-			v.overrides[key.service] = append(v.overrides[key.service], forced{int32(i), o.state(), &d})
+			v.overrides[key.service] = append(v.overrides[key.service], o.word(i, v.pages[i/pageLen][i%pageLen], now))
+			if next := o.nextStep(now); !next.IsZero() {
+				b.drainStep = earlier(b.drainStep, next)
+			}
 		}
+	}
+	for _, all := range v.overrides {
+		inOrder(all)
 	}
 }

@@ -280,7 +280,7 @@ func TestOverrideOverRestart(t *testing.T) {
 	}
 
 	r = newRig(t, newFake(), k)
-	want := []Overriding{{"a.example.", at(1), false, "r", "s", time.Unix(1e9, 0).UTC()}}
+	want := []Overriding{{Service: "a.example.", Endpoint: at(1), Reason: "r", Source: "s", Since: time.Unix(1e9, 0).UTC()}}
 	if got := r.Overrides(); !slices.Equal(got, want) {
 		t.Errorf("overrides %+v", got)
 	}

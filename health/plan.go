@@ -13,10 +13,21 @@ import (
 // Plan is a set of targets that has been made ready and not yet applied. It can
 // be applied once.
 type Plan struct {
+	// Uses is what views are to have besides states. It is for the caller to set
+	// before Apply.
+	Uses Uses
+
 	targets  []Target
 	locate   Locate
 	onTarget [][]*runner
 	runners  map[string]*runner
+}
+
+// Uses is what the statement of a plan goes by besides states. Views do without
+// the rest, and are not made anew for what nobody looks at.
+type Uses struct {
+	Latency bool // View.Latency
+	Load    bool // View.Load
 }
 
 // asked is a check and the host it is made for, which is what a prober depends
@@ -87,13 +98,18 @@ func (b *Board) Apply(p *Plan) *View {
 	b.adopt(p, now)
 	b.forget(p)
 	b.runners, b.targets, b.locate, b.onTarget = p.runners, p.targets, p.locate, p.onTarget
+	b.uses, b.byEndpoint = p.Uses, nil
 	b.measure()
 	clear(b.dirty)
 
 	v := uncheckedView(len(b.targets))
 	v.generation = b.generation
 	b.fill(v)
-	b.placeOverrides(v)
+	b.latency, b.latencyMoved = b.latencies(now), false
+	v.latency = slices.Clone(b.latency)
+	v.load = b.loadView(now)
+	b.placeOverrides(v, now)
+	b.figured = now
 	b.view.Store(v)
 	b.meters.targets(b.tally)
 	b.publish(now) // nothing but that the board has settled, if it has
@@ -139,9 +155,9 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 			}
 		}
 		if old != nil {
-			r.verdict, r.last, r.runs = old.verdict, old.last, old.runs
+			r.verdict, r.trip, r.last, r.runs = old.verdict, old.trip, old.last, old.runs
 		} else if kept, ok := b.restored[r.request]; ok {
-			r.verdict = kept.verdict(now, r.check.Interval)
+			r.verdict, r.trip = kept.verdict(now, r.check.Interval), kept.trip()
 		}
 		r.due = now
 		if again {

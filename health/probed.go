@@ -18,6 +18,8 @@ type Probed struct {
 	Class  string
 	Detail string
 	RTT    time.Duration
+	// Latency is the smoothed time of its connections; 0 while it is not known.
+	Latency time.Duration
 }
 
 // Probed is the checks of target i of the board's present targets, in the order
@@ -30,11 +32,13 @@ func (b *Board) Probed(generation uint64, i int) []Probed {
 		return nil
 	}
 	var all []Probed
+	now := time.Now()
 	for k, r := range b.onTarget[i] {
 		p := Probed{
 			Check: b.targets[i].Checks[k].Name, Type: string(r.check.Type), Host: r.check.Host, Port: r.check.Port,
 			Interval: r.check.Interval, State: r.verdict.state, Streak: r.verdict.streak, Runs: r.runs,
 			OK: r.last.OK, Class: string(r.last.Class), Detail: r.last.Detail, RTT: r.last.RTT,
+			Latency: time.Duration(r.trip.known(r.check.Interval, now)) * time.Microsecond,
 		}
 		if r.runs > 0 {
 			p.At = r.verdict.seen

@@ -1,6 +1,9 @@
 package health
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -35,6 +38,7 @@ const (
 	Unchecked                    // it has no check, so it counts as up
 	Restored                     // a probe before the last restart
 	Validation                   // this node's probes
+	Draining                     // this node's probes, while an operator takes it out
 	Override                     // an operator
 )
 
@@ -46,6 +50,8 @@ func (a Authority) String() string {
 		return "probe before restart"
 	case Validation:
 		return "probe"
+	case Draining:
+		return "operator drain"
 	case Override:
 		return "operator override"
 	}
@@ -61,14 +67,16 @@ type Detail struct {
 	LastUp    time.Time // when it last was up; zero: never known to be
 }
 
-// View is the health of every target at one instant, and the operators'
-// overrides. It is immutable, and aligned with one list of targets: target i of
-// the table it was made for is State(i).
+// View is the health of every target at one instant, the operators' overrides,
+// and the figures that Uses asked for. It is immutable, and aligned with one list
+// of targets: target i of the table it was made for is State(i).
 type View struct {
 	generation uint64
 	states     []State
 	pages      []*page
-	overrides  map[dnswire.Name][]forced
+	overrides  map[dnswire.Name][]forced // of each service by target
+	latency    []uint32
+	load       []uint32
 }
 
 // overridden is the bit of a state that says that some service has an override
@@ -83,9 +91,19 @@ type page [pageLen]Detail
 
 type forced struct {
 	target int32
-	state  State
+	state  State  // Unknown: that is for the checks to say
+	share  uint16 // Whole unless it is being drained
 	detail *Detail
 }
+
+// inOrder sorts the overrides of a service, for word to find them.
+func inOrder(all []forced) []forced {
+	slices.SortFunc(all, func(x, y forced) int { return cmp.Compare(x.target, y.target) })
+	return all
+}
+
+// Whole is the Share of a target that takes all of its traffic.
+const Whole = 1 << 10
 
 // Generation is the generation of targets that the view is aligned with.
 func (v *View) Generation() uint64 { return v.generation }
@@ -106,26 +124,59 @@ func (v *View) Forced(i int) bool { return v.states[i]&overridden != 0 }
 // Of is the state of target i for one service, and whether an operator said so.
 // The service is its name in lower-case wire form.
 func (v *View) Of(i int, service []byte) (s State, byOperator bool) {
-	if v.Forced(i) {
-		for _, f := range v.overrides[dnswire.Name(service)] {
-			if int(f.target) == i {
-				return f.state, true
-			}
-		}
+	if f := v.word(i, service); f != nil && f.state != Unknown {
+		return f.state, true
 	}
 	return v.State(i), false
 }
 
+// Share is how much of its usual traffic target i is to have for one service, of
+// Whole: less than all, and never nothing, while an operator drains it. One that
+// has been drained is down, as Of says.
+func (v *View) Share(i int, service []byte) uint16 {
+	if f := v.word(i, service); f != nil {
+		return f.share
+	}
+	return Whole
+}
+
+// word is the override on target i for one service, or nil. A service may have as
+// many as it has endpoints, when a whole pool is drained.
+func (v *View) word(i int, service []byte) *forced {
+	if !v.Forced(i) {
+		return nil
+	}
+	all := v.overrides[dnswire.Name(service)]
+	at, found := slices.BinarySearchFunc(all, int32(i), func(f forced, t int32) int { return cmp.Compare(f.target, t) })
+	if !found {
+		return nil
+	}
+	return &all[at]
+}
+
+// Latency is the smoothed time that connections to each target take, in
+// microseconds; 0 where it is not known, or the target is down. It is nil unless
+// Uses asked for it.
+func (v *View) Latency() []uint32 { return v.latency }
+
+// Load is how busy each target is, LoadUnit being a load of 1; NoLoad where it is
+// not known, as of the targets beyond its end. It is nil unless Uses asked for it.
+func (v *View) Load() []uint32 { return v.load }
+
 // Detail is what is behind the state of target i for one service.
 func (v *View) Detail(i int, service []byte) Detail {
-	if v.Forced(i) {
-		for _, f := range v.overrides[dnswire.Name(service)] {
-			if int(f.target) == i {
-				return *f.detail
-			}
-		}
+	d := v.pages[i/pageLen][i%pageLen]
+	f := v.word(i, service)
+	switch {
+	case f == nil:
+	case f.state != Unknown:
+		return *f.detail
+	case d.State == Up:
+		d.Authority, d.Since, d.Reason = f.detail.Authority, f.detail.Since, f.detail.Reason
+	default:
+		d.Reason += "; " + f.detail.Reason
 	}
-	return v.pages[i/pageLen][i%pageLen]
+	return d
 }
 
 // LastUp is when target i was last known to be up, as Unix nanoseconds; 0 never.
@@ -163,6 +214,49 @@ func Fixed(n int, states map[int]Detail) *View {
 	return v
 }
 
+// Figures are what a view has besides states.
+type Figures struct {
+	Latency, Load []uint32 // as the methods of View give them
+	// Shares are of targets that are being drained, by service: above 0 and below
+	// Whole.
+	Shares map[dnswire.Name]map[int]uint16
+	// Words are operators' words, up or down, by service.
+	Words map[dnswire.Name]map[int]State
+}
+
+// With is a view with the same states and other figures, for asking what would be
+// if. A share or a word stands in place of any other override on its target.
+func (v *View) With(f Figures) *View {
+	w := v.clone()
+	w.latency, w.load = f.Latency, f.Load
+	w.overrides = maps.Clone(v.overrides)
+	for service, shares := range f.Shares {
+		all := slices.DeleteFunc(slices.Clone(w.overrides[service]), func(f forced) bool { _, ok := shares[int(f.target)]; return ok })
+		for i, share := range shares {
+			d := w.pages[i/pageLen][i%pageLen]
+			d.Authority, d.Reason = Draining, draining(share)
+			all = append(all, forced{int32(i), Unknown, share, &d})
+			w.states[i] |= overridden
+		}
+		if w.overrides == nil {
+			w.overrides = map[dnswire.Name][]forced{}
+		}
+		w.overrides[service] = inOrder(all)
+	}
+	for service, words := range f.Words {
+		all := slices.DeleteFunc(slices.Clone(w.overrides[service]), func(f forced) bool { _, ok := words[int(f.target)]; return ok })
+		for i, state := range words {
+			all = append(all, forced{int32(i), state, Whole, &Detail{State: state, Authority: Override}})
+			w.states[i] |= overridden
+		}
+		if w.overrides == nil {
+			w.overrides = map[dnswire.Name][]forced{}
+		}
+		w.overrides[service] = inOrder(all)
+	}
+	return w
+}
+
 // set changes one target of a view that nobody else has seen yet.
 func (v *View) set(i int, d Detail) {
 	v.states[i] = v.states[i]&overridden | d.State
@@ -178,5 +272,7 @@ func (v *View) clone() *View {
 		states:     append([]State(nil), v.states...),
 		pages:      append([]*page(nil), v.pages...),
 		overrides:  v.overrides,
+		latency:    v.latency,
+		load:       v.load,
 	}
 }

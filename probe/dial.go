@@ -35,50 +35,60 @@ func lookupSystem(ctx context.Context, host string) ([]netip.Addr, error) {
 	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 }
 
-// connect opens a connection to the target. The connection it returns dies
-// with ctx: every read and write on it fails from then on. The caller calls
-// release, once, when it is done; it closes the connection.
-func (n *network) connect(ctx context.Context, t Target) (c net.Conn, release func(), f failure) {
+// link is a connection that dies with the context of its probe: every read and
+// write on it fails from then on.
+type link struct {
+	net.Conn
+	took time.Duration // to be made
+	stop func() bool
+}
+
+// release closes the connection. It is called once.
+func (l *link) release() {
+	l.stop()
+	_ = l.Close()
+}
+
+// connect opens a connection to the target, which the caller releases.
+func (n *network) connect(ctx context.Context, t Target) (l *link, f failure) {
 	switch {
 	case t.Port == 0:
-		return nil, nil, fail(ClassError, "target has no port")
+		return nil, fail(ClassError, "target has no port")
 	case t.Addr.IsValid():
-		c, f = n.try(ctx, t.Addr, t.Port)
+		l, f = n.try(ctx, t.Addr, t.Port)
 	case t.Host != "":
-		c, f = n.connectHost(ctx, t)
+		l, f = n.connectHost(ctx, t)
 	default:
-		return nil, nil, fail(ClassError, "target has neither an address nor a host name")
+		return nil, fail(ClassError, "target has neither an address nor a host name")
 	}
 	if f.failed() {
-		return nil, nil, f
+		return nil, f
 	}
 	// One mechanism for deadline and cancellation, and no goroutine until it
 	// is needed.
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(longAgo) })
-	return c, func() {
-		stop()
-		_ = c.Close()
-	}, failure{}
+	l.stop = context.AfterFunc(ctx, func() { _ = l.SetDeadline(longAgo) })
+	return l, failure{}
 }
 
 // longAgo is any time in the past that is not the zero time, which would mean
 // no deadline.
 var longAgo = time.Unix(1, 0)
 
-func (n *network) try(ctx context.Context, a netip.Addr, port uint16) (net.Conn, failure) {
+func (n *network) try(ctx context.Context, a netip.Addr, port uint16) (*link, failure) {
 	// The dialer looks at the context too late for a connection that the
 	// kernel makes at once.
 	if err := ctx.Err(); err != nil {
 		return nil, classify(ctx, err, connecting)
 	}
+	start := time.Now()
 	c, err := n.dial(ctx, netip.AddrPortFrom(a, port))
 	if err != nil {
 		return nil, classify(ctx, err, connecting)
 	}
-	return c, failure{}
+	return &link{Conn: c, took: time.Since(start)}, failure{}
 }
 
-func (n *network) connectHost(ctx context.Context, t Target) (net.Conn, failure) {
+func (n *network) connectHost(ctx context.Context, t Target) (*link, failure) {
 	// Nor does the resolver look at it for a name in the hosts file.
 	if err := ctx.Err(); err != nil {
 		return nil, classify(ctx, err, resolving)
@@ -92,9 +102,9 @@ func (n *network) connectHost(ctx context.Context, t Target) (net.Conn, failure)
 	}
 	var first failure
 	for i, a := range addrs {
-		c, f := n.tryShare(ctx, a, t.Port, len(addrs)-i)
+		l, f := n.tryShare(ctx, a, t.Port, len(addrs)-i)
 		if !f.failed() {
-			return c, f
+			return l, f
 		}
 		if i == 0 {
 			// The first is the one the resolver prefers, so its failure is
@@ -113,7 +123,7 @@ func (n *network) connectHost(ctx context.Context, t Target) (net.Conn, failure)
 
 // tryShare gives an address its even share of the time that is left, so that
 // one black hole does not use up what belongs to the others.
-func (n *network) tryShare(ctx context.Context, a netip.Addr, port uint16, left int) (net.Conn, failure) {
+func (n *network) tryShare(ctx context.Context, a netip.Addr, port uint16, left int) (*link, failure) {
 	deadline, ok := ctx.Deadline()
 	if !ok || left == 1 {
 		return n.try(ctx, a, port)

@@ -260,10 +260,13 @@ type hop struct {
 
 func (p *httpProber) Probe(ctx context.Context, t Target) Result {
 	start := time.Now()
-	return p.run(ctx, t).result(start)
+	connect, f := p.run(ctx, t)
+	return f.result(start, connect)
 }
 
-func (p *httpProber) run(ctx context.Context, t Target) failure {
+// run makes the request and follows it where it is sent on to. connect is how
+// long the first connection took.
+func (p *httpProber) run(ctx context.Context, t Target) (connect time.Duration, f failure) {
 	first := hop{target: t, method: p.method, path: p.path, own: true}
 	if p.host != nil {
 		first.origin = *p.host
@@ -273,15 +276,18 @@ func (p *httpProber) run(ctx context.Context, t Target) failure {
 			first.port = 0
 		}
 		if !t.Addr.IsValid() && t.Host != "" && !validName(t.Host) {
-			return fail(ClassError, "target's host name is malformed")
+			return 0, fail(ClassError, "target's host name is malformed")
 		}
 	}
 	h := first
 	for redirects := 0; ; redirects++ {
-		to, f := p.visit(ctx, h)
+		to, took, f := p.visit(ctx, h)
+		if redirects == 0 {
+			connect = took
+		}
 		if !f.failed() && to.location != "" {
 			if redirects == maxRedirects {
-				return fail(ClassProtocol, "more than %d redirects", maxRedirects)
+				return connect, fail(ClassProtocol, "more than %d redirects", maxRedirects)
 			}
 			if h, f = p.next(first, h, to); !f.failed() {
 				continue
@@ -290,21 +296,22 @@ func (p *httpProber) run(ctx context.Context, t Target) failure {
 		if f.failed() && redirects > 0 {
 			f.detail = "after a redirect to " + oneLine(h.String(), maxDetail/2) + ": " + f.detail
 		}
-		return f
+		return connect, f
 	}
 }
 
-// visit makes one connection and one request.
-func (p *httpProber) visit(ctx context.Context, h hop) (redirect, failure) {
-	conn, release, f := p.net.connect(ctx, h.target)
+// visit makes one connection, which took that long, and one request.
+func (p *httpProber) visit(ctx context.Context, h hop) (to redirect, took time.Duration, f failure) {
+	l, f := p.net.connect(ctx, h.target)
 	if f.failed() {
-		return redirect{}, f
+		return redirect{}, 0, f
 	}
-	defer release()
+	defer l.release()
+	conn := l.Conn
 	if h.secure {
 		secure, f := p.tls.handshake(ctx, conn, h.name, h.own)
 		if f.failed() {
-			return redirect{}, f
+			return redirect{}, l.took, f
 		}
 		defer func() { _ = secure.Close() }()
 		conn = secure
@@ -317,7 +324,8 @@ func (p *httpProber) visit(ctx context.Context, h hop) (redirect, failure) {
 		}
 		request = p.request(h.method, h.path, h.authority(), headers)
 	}
-	return p.exchange(ctx, conn, h, request)
+	to, f = p.exchange(ctx, conn, h, request)
+	return to, l.took, f
 }
 
 func (p *httpProber) request(method, path, authority, headers string) []byte {

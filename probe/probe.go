@@ -64,6 +64,11 @@ type Result struct {
 	Detail string
 	// RTT is the time from the start of the probe to its verdict.
 	RTT time.Duration
+	// Connect is how long the connection took to be made, of the redirects' the
+	// first: one round trip over the network, whatever the type of the check and
+	// however long the service thinks. Resolving a host name is not part of it. It
+	// is zero where no connection was made.
+	Connect time.Duration
 }
 
 // Prober probes one target once. Implementations are safe for concurrent use
@@ -88,13 +93,14 @@ func fail(c Class, format string, args ...any) failure {
 	return failure{class: c, detail: fmt.Sprintf(format, args...)}
 }
 
-// result ends a probe that began at start.
-func (f failure) result(start time.Time) Result {
+// result ends a probe that began at start, whose connection took that long.
+func (f failure) result(start time.Time, connect time.Duration) Result {
 	return Result{
-		OK:     !f.failed(),
-		Class:  f.class,
-		Detail: oneLine(f.detail, maxDetail),
-		RTT:    time.Since(start),
+		OK:      !f.failed(),
+		Class:   f.class,
+		Detail:  oneLine(f.detail, maxDetail),
+		RTT:     time.Since(start),
+		Connect: connect,
 	}
 }
 

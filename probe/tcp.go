@@ -17,11 +17,11 @@ type tcpProber struct{ net *network }
 
 func (p *tcpProber) Probe(ctx context.Context, t Target) Result {
 	start := time.Now()
-	_, release, f := p.net.connect(ctx, t)
+	l, f := p.net.connect(ctx, t)
 	if f.failed() {
-		return f.result(start)
+		return f.result(start, 0)
 	}
-	r := f.result(start)
-	release()
+	r := f.result(start, l.took)
+	l.release()
 	return r
 }

@@ -46,13 +46,13 @@ type tlsProber struct {
 
 func (p *tlsProber) Probe(ctx context.Context, t Target) Result {
 	start := time.Now()
-	conn, release, f := p.net.connect(ctx, t)
+	l, f := p.net.connect(ctx, t)
 	if f.failed() {
-		return f.result(start)
+		return f.result(start, 0)
 	}
-	defer release()
-	secure, f := p.tls.handshake(ctx, conn, t.name(), true)
-	r := f.result(start)
+	defer l.release()
+	secure, f := p.tls.handshake(ctx, l.Conn, t.name(), true)
+	r := f.result(start, l.took)
 	if !f.failed() {
 		_ = secure.Close()
 	}
