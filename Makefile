@@ -15,7 +15,7 @@ TARGETS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windo
 # How long `make fuzz` runs each fuzz target.
 FUZZTIME ?= 30s
 
-.PHONY: build run test check check-rest format vet staticcheck errorlint cross docs-check bench-check race interop bench fuzz docs
+.PHONY: build run test check check-rest format vet staticcheck errorlint cross docs-check bench-check race interop bench fuzz docs geo-data
 
 build: ## the program, as bin/rhumb
 	go build $(BUILD) -o bin/rhumb ./cmd/rhumb
@@ -96,3 +96,15 @@ docs: ## the documents that are made from the code
 	go test -count=1 -run '^TestImportTable$$' . -update
 	go test -count=1 -run '^TestReference$$' ./spec -update
 	go test -count=1 -run '^TestMetricsReference$$' ./app -update
+	go test -count=1 -run '^TestDocument$$' ./cmd/rhumb -update
+
+# The country database that is built in, from the npm package named here. It is
+# renewed by hand, since it changes what clients are answered; NOTICE says whose
+# data it is. Needs npm.
+GEO_DATA := @ip-location-db/geo-whois-asn-country-mmdb
+
+geo-data: ## renew the built-in country database
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	(cd "$$dir" && npm pack --silent $(GEO_DATA) >/dev/null && tar xzf *.tgz); \
+	go run ./geo/makedata "$$dir"/package/geo-whois-asn-country.mmdb geo/countries.bin
+	go test -count=1 ./geo/...

@@ -1,0 +1,200 @@
+package geo
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/oschwald/maxminddb-golang/v2"
+)
+
+// description is what a database says of itself.
+type description struct {
+	kind  string    // its type, as in GeoLite2-City
+	built time.Time // zero: it does not say
+}
+
+// read makes a layer of a file in MaxMind's format. What is damaged is an error.
+func read(name string, file []byte) (*layer, description, error) {
+	r, err := maxminddb.OpenBytes(file)
+	if err != nil {
+		return nil, description{}, fmt.Errorf("not a whole database in MaxMind's format: %w", err)
+	}
+	m := r.Metadata
+	d := description{kind: m.DatabaseType}
+	if m.BuildEpoch > 0 && m.BuildEpoch < 1<<40 {
+		d.built = m.BuildTime().UTC()
+	}
+	w := &walk{reader: r, pool: newPool(), file: file, nodes: uint32(m.NodeCount), size: m.RecordSize, v6: newBuilder6(inside4, 0), byOffset: map[uint32]uint32{}}
+	switch {
+	case m.RecordSize != 24 && m.RecordSize != 28 && m.RecordSize != 32:
+		return nil, d, fmt.Errorf("records of %d bits: the format has 24, 28 and 32", m.RecordSize)
+	case m.NodeCount == 0 || uint64(m.NodeCount) > 1<<31 || uint64(m.NodeCount)*uint64(m.RecordSize/4) > uint64(len(file)):
+		return nil, d, fmt.Errorf("%d nodes in %d bytes", m.NodeCount, len(file))
+	case m.IPVersion != 4 && m.IPVersion != 6:
+		return nil, d, fmt.Errorf("IP version %d", m.IPVersion)
+	}
+	if err := w.all(m.IPVersion == 6); err != nil {
+		return nil, d, err
+	}
+	l := &layer{tables: tables{v4: w.v4.done(), v6: w.v6.done()}, places: w.pool.places, name: name}
+	if l.v4.blank() && l.v6.blank() {
+		return nil, d, fmt.Errorf("type %q has nothing that says where an address is: take a country, city or ASN database", d.kind)
+	}
+	return l, d, nil
+}
+
+// walk goes through the tree of networks, in the order of their addresses.
+type walk struct {
+	reader *maxminddb.Reader
+	file   []byte
+	nodes  uint32 // nodes of the tree; a record beyond is the end of a branch
+	size   uint   // bits of a record
+	// left is how many nodes may yet be visited. Damage may make a tree in which the
+	// branches meet again and again, and that takes longer than the world stands.
+	left int
+
+	pool     *pool
+	byOffset map[uint32]uint32 // places by their offset in the data
+	fields   fields
+
+	root4 uint32 // where the addresses of IPv4 begin; not to be entered from elsewhere
+	v4    builder4
+	v6    *builder6
+}
+
+var (
+	errDeep  = errors.New("the tree of networks is deeper than an address is long")
+	errLoops = errors.New("the tree of networks has loops")
+)
+
+// all visits everything. Branches are shared in an undamaged tree as well:
+// vendors let 2002::/16, ::ffff:0:0/96 and others lead to the addresses of IPv4.
+func (w *walk) all(six bool) error {
+	w.left = 8*int(w.nodes) + 1024
+	if !six {
+		return w.walk4(0, 0, 0)
+	}
+	// The addresses of IPv4 are those of ::/96.
+	w.root4 = w.descend(0, 96, func(uint) bool { return false })
+	if err := w.walk4(w.root4, 0, 0); err != nil {
+		return err
+	}
+	if len(w.v4.values) == 1 && w.v4.values[0] == 0 {
+		// A writer may have put them where IPv6 has them.
+		at := w.descend(0, 96, func(depth uint) bool { return depth >= 80 })
+		w.v4 = builder4{}
+		if err := w.walk4(at, 0, 0); err != nil {
+			return err
+		}
+	}
+	return w.walk6(0, 0, 0, 0)
+}
+
+// descend is the node that depth steps lead to, or the end of the branch before.
+func (w *walk) descend(node uint32, depth uint, right func(depth uint) bool) uint32 {
+	for i := range depth {
+		if node >= w.nodes {
+			break
+		}
+		l, r := w.pair(node)
+		if node = l; right(i) {
+			node = r
+		}
+	}
+	return node
+}
+
+func (w *walk) walk4(node, addr uint32, depth uint) error {
+	if node >= w.nodes {
+		id, err := w.place(node)
+		if err != nil {
+			return fmt.Errorf("network of %d.%d.%d.%d: %w", addr>>24, addr>>16&255, addr>>8&255, addr&255, err)
+		}
+		w.v4.add(addr, id)
+		return nil
+	}
+	if depth == 32 {
+		return errDeep
+	}
+	if w.left--; w.left < 0 {
+		return errLoops
+	}
+	l, r := w.pair(node)
+	if err := w.walk4(l, addr, depth+1); err != nil {
+		return err
+	}
+	return w.walk4(r, addr|1<<(31-depth), depth+1)
+}
+
+func (w *walk) walk6(node uint32, hi, lo uint64, depth uint) error {
+	if node == w.root4 && depth > 0 && node < w.nodes {
+		w.v6.add(hi, lo, 0)
+		return nil
+	}
+	if node >= w.nodes {
+		id, err := w.place(node)
+		if err != nil {
+			return fmt.Errorf("network of %x:%x: %w", hi, lo, err)
+		}
+		w.v6.add(hi, lo, id)
+		return nil
+	}
+	if depth == 128 {
+		return errDeep
+	}
+	if w.left--; w.left < 0 {
+		return errLoops
+	}
+	l, r := w.pair(node)
+	if err := w.walk6(l, hi, lo, depth+1); err != nil {
+		return err
+	}
+	if depth < 64 {
+		hi |= 1 << (63 - depth)
+	} else {
+		lo |= 1 << (127 - depth)
+	}
+	return w.walk6(r, hi, lo, depth+1)
+}
+
+// pair is the two records of a node.
+func (w *walk) pair(node uint32) (left, right uint32) {
+	switch w.size {
+	case 24:
+		b := w.file[uint64(node)*6:][:6]
+		return uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2]), uint32(b[3])<<16 | uint32(b[4])<<8 | uint32(b[5])
+	case 28:
+		b := w.file[uint64(node)*7:][:7]
+		return uint32(b[3]>>4)<<24 | uint32(b[0])<<16 | uint32(b[1])<<8 | uint32(b[2]),
+			uint32(b[3]&15)<<24 | uint32(b[4])<<16 | uint32(b[5])<<8 | uint32(b[6])
+	}
+	b := w.file[uint64(node)*8:][:8]
+	return binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
+}
+
+// separator is the number of octets between the tree and the data.
+const separator = 16
+
+// place is the place that a record beyond the nodes stands for.
+func (w *walk) place(record uint32) (uint32, error) {
+	if record == w.nodes {
+		return 0, nil
+	}
+	if record-w.nodes < separator {
+		return 0, errors.New("a record that points in between tree and data")
+	}
+	offset := record - w.nodes - separator
+	id, ok := w.byOffset[offset]
+	if ok {
+		return id, nil
+	}
+	w.fields = fields{}
+	if err := w.reader.LookupOffset(uintptr(offset)).Decode(&w.fields); err != nil {
+		return 0, err
+	}
+	id = w.pool.number(w.fields.record(w.pool))
+	w.byOffset[offset] = id
+	return id, nil
+}
