@@ -3,6 +3,7 @@ package chunk
 import (
 	"errors"
 	"hash/maphash"
+	"os"
 )
 
 // Mark is what is kept of a stretch to know it again. Marks compare with ==.
@@ -38,9 +39,10 @@ type Divider interface {
 
 	// Fits is whether stretch i of the last reading, whose text stands behind
 	// the stretches that Next has given, means the same there as it did. behind
-	// is the line that comes after it, nil at the end of the file. Never is no:
-	// the context is another, or the stretch cannot end before that line. May
-	// and Must are yes, and say of that line what Line would.
+	// is the line that comes after it; nil at the end of the file, or when what
+	// came after it then comes now. Never is no: the context is another, or the
+	// stretch cannot end before that line. May and Must are yes, and say of that
+	// line what Line would.
 	Fits(i int, behind []byte) Cut
 
 	// Seen is that stretch i of the last reading stands here: the Divider's
@@ -58,10 +60,9 @@ type Skipper interface {
 	Skip(lines []byte, n int)
 }
 
-// Stretch is some whole lines of a file.
+// Stretch is some whole lines of a file. Reader.Text has them.
 type Stretch struct {
-	Text []byte // good until the next call of Next
-	Was  int    // its number in the last reading; -1 is new
+	Was  int // its number in the last reading; -1 is new
 	Mark Mark
 	Line int // of its first line, from 1
 }
@@ -77,6 +78,18 @@ type Sizes struct {
 	Most int
 }
 
+// File is a file that nothing has been read of.
+type File struct {
+	*os.File
+	// Beside runs a function on another goroutine, which the reader's Close waits
+	// for: two look at a large file. Nil: one does.
+	Beside func(func())
+}
+
 // ErrLong is that the Divider found no place to end a stretch before it became
 // too long. The error that wraps it names the line at which the stretch begins.
 var ErrLong = errors.New("too long to be read as one stretch")
+
+// ErrAgain is that the file changed under the eyes of a reader of NewFileReader,
+// or could no longer be looked at: one of NewReader will read it.
+var ErrAgain = errors.New("changed while it was read")

@@ -94,7 +94,13 @@ func read(t *testing.T, text string, in io.Reader, was []part, size Sizes) (*boo
 	if !strings.Contains(text, "!") {
 		d = skipping{b}
 	}
-	r := NewReader(in, marks, d, size)
+	var r *Reader
+	if f, ok := in.(File); ok {
+		r = NewFileReader(f, marks, d, size)
+		defer r.Close()
+	} else {
+		r = NewReader(in, marks, d, size)
+	}
 	used := map[int]bool{}
 	var all strings.Builder
 	var means []string
@@ -111,19 +117,23 @@ func read(t *testing.T, text string, in io.Reader, was []part, size Sizes) (*boo
 			}
 			break
 		}
+		text, err := r.Text()
+		if err != nil {
+			return b, err
+		}
 		if s.Line != line {
 			t.Errorf("a stretch at line %d, want %d", s.Line, line)
 		}
-		if n := countLines(s.Text); int(s.Mark.Lines) != n || int(s.Mark.Size) != len(s.Text) || n == 0 {
-			t.Errorf("mark %+v of %d octets in %d lines", s.Mark, len(s.Text), n)
+		if n := countLines(text); int(s.Mark.Lines) != n || int(s.Mark.Size) != len(text) || n == 0 {
+			t.Errorf("mark %+v of %d octets in %d lines", s.Mark, len(text), n)
 		}
-		if size.Most > 0 && len(s.Text) > size.Most {
-			t.Errorf("a stretch of %d octets, more than %d", len(s.Text), size.Most)
+		if size.Most > 0 && len(text) > size.Most {
+			t.Errorf("a stretch of %d octets, more than %d", len(text), size.Most)
 		}
 		line += int(s.Mark.Lines)
-		all.Write(s.Text)
+		all.Write(text)
 		p := part{mark: s.Mark, before: context}
-		p.after, p.lines = mean(context, string(s.Text))
+		p.after, p.lines = mean(context, string(text))
 		if s.Was >= 0 {
 			old := was[s.Was]
 			if used[s.Was] || s.Mark != old.mark || !slices.Equal(p.lines, old.lines) {
@@ -132,10 +142,10 @@ func read(t *testing.T, text string, in io.Reader, was []part, size Sizes) (*boo
 			used[s.Was] = true
 			p = old
 		} else {
-			b.parsed += len(s.Text)
+			b.parsed += len(text)
 			n := int(s.Mark.Lines)
-			if len(b.told) < n || len(b.told) > n+1 || strings.Join(b.told[:n], "\n") != strings.TrimSuffix(string(s.Text), "\n") {
-				t.Fatalf("told the lines %q of %q", b.told, brief(string(s.Text)))
+			if len(b.told) < n || len(b.told) > n+1 || strings.Join(b.told[:n], "\n") != strings.TrimSuffix(string(text), "\n") {
+				t.Fatalf("told the lines %q of %q", b.told, brief(string(text)))
 			}
 			b.told = slices.Clone(b.told[n:])
 			b.context = p.after
@@ -508,7 +518,7 @@ func benchmark(b *testing.B, text []byte, before []Mark, want int) {
 				b.Fatal(err)
 			}
 			if s.Was < 0 {
-				fresh += len(s.Text)
+				fresh += int(s.Mark.Size)
 			}
 		}
 		if fresh > want {

@@ -11,6 +11,11 @@
 // marks are of no use in another process, and no text can be written to be
 // taken for another.
 //
+// A file that was read before is not read again to be recognised: its pages are
+// looked at where the system has them, through windows of some megabytes, and of
+// a large one by two, from both ends. What is new is copied before it is looked
+// at, since others may write the file meanwhile.
+//
 // It guarantees that the texts of the stretches, one after the other, are the
 // file; that a stretch of the last reading is found at most once; that a file
 // that is as it was costs one hash of each of its octets and nothing for its

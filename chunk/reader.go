@@ -4,30 +4,34 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"slices"
 )
 
 const (
 	minBuffer = 256 << 10 // fits the cache of a core, so that what was read is hashed from there
+	ahead     = 64 << 10  // octets that are copied from a window at a time, at least
 	maxEmpty  = 100       // reads in a row that give nothing
 	maxTries  = 8         // stretches that begin with the same line, near the place and elsewhere
 )
 
 // Reader divides one file. It is for one goroutine.
 type Reader struct {
-	in   io.Reader
-	d    Divider
-	skip Skipper // d, if it is one
-	size Sizes
-	err  error // the last
+	in     io.Reader // nil when there are windows
+	win    *windows  // nil when there is in
+	beside *beside   // nil: nobody
+	d      Divider
+	skip   Skipper // d, if it is one
+	size   Sizes
+	err    error // the last
 
 	buf     []byte
 	at, end int // the text that is read, from behind the last stretch
 	eof     bool
-	gone    int // octets of the last stretch, which are at at until the next one
-	line    int // of buf[at], from 1
+	pos     int64   // of at in the file
+	last    Stretch // whose text is at at until the next one
+	line    int     // of buf[at], from 1
+	behind  []byte  // the line behind a stretch, out of a window
 
 	before []Mark
 	used   []bool
@@ -69,30 +73,42 @@ func NewReader(r io.Reader, before []Mark, d Divider, size Sizes) *Reader {
 }
 
 // Next gives the next stretch, or io.EOF at the end, or the error of the file,
-// or ErrLong. After an error it gives the same one again.
+// ErrLong, or ErrAgain. After an error it gives the same one again.
 func (r *Reader) Next() (Stretch, error) {
 	if r.err != nil {
 		return Stretch{}, r.err
 	}
-	r.at += r.gone
-	r.gone = 0
-	s, err := r.stretch()
+	r.advance(int(r.last.Mark.Size))
+	s, err := r.watched()
 	if err != nil {
-		r.err = err
+		r.err, r.last = err, Stretch{}
 		return Stretch{}, err
 	}
-	r.gone = int(s.Mark.Size)
+	r.last = s
 	r.line += int(s.Mark.Lines)
-	r.spare += 2 * r.gone
+	r.spare += 2 * int(s.Mark.Size)
 	return s, nil
 }
 
-func (r *Reader) stretch() (Stretch, error) {
-	if err := r.fill(1); err != nil {
-		return Stretch{}, err
+// advance goes n octets on.
+func (r *Reader) advance(n int) {
+	r.pos += int64(n)
+	if r.at += n; r.at > r.end { // what is seen through a window is not in the buffer
+		r.at, r.end, r.eof = 0, 0, false
 	}
-	if r.at == r.end {
-		return Stretch{}, io.EOF
+}
+
+func (r *Reader) stretch() (Stretch, error) {
+	switch {
+	case r.win != nil && r.pos == r.win.size:
+		return Stretch{}, r.win.end()
+	case r.win == nil:
+		if err := r.fill(1); err != nil {
+			return Stretch{}, err
+		}
+		if r.at == r.end {
+			return Stretch{}, io.EOF
+		}
 	}
 	i, err := r.known()
 	r.found = -1
@@ -107,8 +123,7 @@ func (r *Reader) stretch() (Stretch, error) {
 	r.next = i + 1
 	r.told = false
 	r.d.Seen(i)
-	m := r.before[i]
-	return Stretch{Text: r.buf[r.at : r.at+int(m.Size)], Was: i, Mark: m, Line: r.line}, nil
+	return Stretch{Was: i, Mark: r.before[i], Line: r.line}, nil
 }
 
 // known is the stretch of the last reading that stands at at and fits, or -1.
@@ -116,6 +131,7 @@ func (r *Reader) known() (int, error) {
 	if r.left == 0 {
 		return -1, nil
 	}
+	r.beside.expects(r.next)
 	first, same := r.found, r.found >= 0 // then its text stands here for sure
 	if !same && r.next < len(r.before) && !r.used[r.next] {
 		var err error
@@ -151,15 +167,12 @@ func (r *Reader) known() (int, error) {
 // fits is whether stretch i, whose text stands at at, may be taken for it.
 func (r *Reader) fits(i int) (bool, error) {
 	m := &r.before[i]
-	if err := r.fill(int(m.Size) + 1); err != nil {
-		return false, err
+	if next := i + 1; r.beside != nil && next < len(r.before) && r.beside.has(next, r.pos+int64(m.Size)) {
+		return r.d.Fits(i, nil) != Never, nil // it ended here before what comes now as well
 	}
-	var behind []byte
-	if r.end-r.at > int(m.Size) {
-		var err error
-		if behind, _, err = r.lineAt(int(m.Size)); err != nil {
-			return false, r.wrap(err, r.line+int(m.Lines))
-		}
+	behind, err := r.lineBehind(int(m.Size))
+	if err != nil {
+		return false, r.wrap(err, r.line+int(m.Lines))
 	}
 	switch cut := r.d.Fits(i, behind); {
 	case cut == Never:
@@ -219,9 +232,8 @@ func (r *Reader) fresh() (Stretch, error) {
 		}
 		size = end
 	}
-	text := r.buf[r.at : r.at+size]
-	m.sum, m.Size = hash(text), int32(size)
-	return Stretch{Text: text, Was: -1, Mark: m, Line: r.line}, nil
+	m.sum, m.Size = hash(r.buf[r.at:r.at+size]), int32(size)
+	return Stretch{Was: -1, Mark: m, Line: r.line}, nil
 }
 
 // skipped has the Skipper skip the lines from size on up to the wished size, and
@@ -263,19 +275,18 @@ func (r *Reader) same(off, i int) (bool, error) {
 	if m.Size <= 0 || int(m.Size) > r.size.Most {
 		return false, nil
 	}
-	end := off + int(m.Size)
-	if err := r.fill(end); err != nil || r.end-r.at < end {
-		return false, err
-	}
-	if r.buf[r.at+end-1] != '\n' {
-		if err := r.fill(end + 1); err != nil || r.end-r.at > end {
-			return false, err
-		}
-	}
-	if maphash.Bytes(seed, r.buf[r.at+off:r.at+end]) == m.sum {
+	if r.beside.has(i, r.pos+int64(off)) {
 		return true, nil
 	}
-	r.spare -= int(m.Size)
+	size := int(m.Size)
+	text, err := r.view(off, size+1)
+	if err != nil || len(text) < size || len(text) > size && text[size-1] != '\n' {
+		return false, err
+	}
+	if hash(text[:size]) == m.sum {
+		return true, nil
+	}
+	r.spare -= size
 	return false, nil
 }
 
@@ -368,6 +379,9 @@ func (r *Reader) fill(n int) error {
 		}
 		r.end = copy(to, r.buf[r.at:r.end])
 		r.at, r.buf = 0, to
+	}
+	if r.win != nil {
+		return r.copy(n)
 	}
 	for empty := 0; r.end-r.at < n; {
 		got, err := r.in.Read(r.buf[r.end:])

@@ -20,6 +20,9 @@ import (
 
 // File states what a configuration file says.
 type File struct {
+	// Beside is of spec.Options. It is set before the first Load.
+	Beside func(func())
+
 	path string
 	log  *slog.Logger
 
@@ -56,7 +59,7 @@ func (f *File) Load() (*spec.Spec, error) {
 	f.mu.Unlock()
 	begun := time.Now()
 
-	s, watched, err := spec.Load(f.path, spec.Options{Kept: &f.kept})
+	s, watched, err := spec.Load(f.path, spec.Options{Kept: &f.kept, Beside: f.Beside})
 
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -39,6 +39,7 @@ func (d *decoder) decode(docs []origin) {
 	d.node(section("node", &nodeSection))
 	d.dns(section("dns", &dnsSection))
 	d.admin(section("admin", &adminSection))
+	d.geo(section("geo", &geoSection))
 	log := section("log", &logSection)
 	d.spec.Log = Log{Level: log.word("level"), Format: log.word("format")}
 
@@ -52,6 +53,7 @@ func (d *decoder) decode(docs []origin) {
 	}
 	d.allChecks(named("checks"))
 	d.allPools(named("pools"))
+	d.allPolicies(named("policies"))
 	d.allZones(named("zones"))
 	if len(d.errs) == 0 {
 		d.count()
@@ -83,7 +85,8 @@ func beside(r document.Node, name string) string {
 }
 
 func (d *decoder) dns(o *object) {
-	dns := DNS{TTL: uint32(o.integer("ttl")), ECS: o.boolean("ecs")}
+	dns := DNS{TTL: uint32(o.integer("ttl"))}
+	dns.ECS, dns.ECSTrusted = d.ecs(o)
 	d.edns(&dns, o)
 	d.transports(&dns, o)
 	if o.get("dnstap") != nil {
@@ -210,20 +213,8 @@ func (d *decoder) networks(r document.Node, p *path) []netip.Prefix {
 		if !ok {
 			continue
 		}
-		n, err := netip.ParsePrefix(s)
-		switch {
-		case err != nil:
-			if a, aerr := netip.ParseAddr(s); aerr == nil && a.Zone() == "" {
-				d.fail(it, p.at(i), "%s is an address: write %s for it alone", s, netip.PrefixFrom(a, a.BitLen()))
-				continue
-			}
-			d.fail(it, p.at(i), "a network such as 192.0.2.0/24 is expected, not %q", s)
-			continue
-		case n.Addr().Is4In6():
-			d.fail(it, p.at(i), "%s is IPv4 written as IPv6: write the IPv4 network", s)
-			continue
-		case n != n.Masked():
-			d.fail(it, p.at(i), "%s has bits outside of its mask: write %s", s, n.Masked())
+		n, ok := d.network(it, p.at(i), s)
+		if !ok {
 			continue
 		}
 		if at, twice := first[n]; twice {
@@ -234,6 +225,26 @@ func (d *decoder) networks(r document.Node, p *path) []netip.Prefix {
 		out = append(out, n)
 	}
 	return out
+}
+
+// network is the network that s states, or ought to.
+func (d *decoder) network(r document.Node, p *path, s string) (netip.Prefix, bool) {
+	n, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		if a, aerr := netip.ParseAddr(s); aerr == nil && a.Zone() == "" {
+			d.fail(r, p, "%s is an address: write %s for it alone", s, netip.PrefixFrom(a, a.BitLen()))
+			break
+		}
+		d.fail(r, p, "a network such as 192.0.2.0/24 is expected, not %q", s)
+	case n.Addr().Is4In6():
+		d.fail(r, p, "%s is IPv4 written as IPv6: write the IPv4 network", s)
+	case n != n.Masked():
+		d.fail(r, p, "%s has bits outside of its mask: write %s", s, n.Masked())
+	default:
+		return n, true
+	}
+	return netip.Prefix{}, false
 }
 
 func (d *decoder) adminTLS(e *entry, p *path) *AdminTLS {
@@ -283,6 +294,7 @@ func (d *decoder) warn(docs []origin) {
 	if !d.everybody.IsZero() {
 		note(d.everybody, "dns.proxy_protocol.trusted", "a network of all addresses: everybody can state any client")
 	}
+	d.warnConduct()
 	if len(d.spec.Zones) == 0 {
 		note(document.Node{}, "zones", "not stated: every query is refused")
 	}
@@ -291,8 +303,16 @@ func (d *decoder) warn(docs []origin) {
 			note(d.refs[pool], "pools."+name, "no service uses this pool")
 		}
 	}
+	for name, n := range d.named {
+		if !d.used["policy "+name] {
+			note(n.entry.key, "policies."+name, "no service uses this policy")
+		}
+	}
 	for pool := range d.idlePorts() {
 		note(d.refs[pool], "pools."+pool.Name+".endpoints", "the port of an endpoint is for SRV records only, and no service with srv uses this pool; checks have a port of their own")
+	}
+	for pool := range d.idleLimits() {
+		note(d.refs[pool], "pools."+pool.Name+".hard_limit", "no service that uses this pool has the filter shed, for which the limits of load are")
 	}
 	for name, check := range d.checks {
 		if !d.used["check "+name] {

@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"cmp"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +16,8 @@ const (
 	maxSocketPath = 103
 	// maxTapWord bounds what is repeated in every message of dnstap.
 	maxTapWord = 255
+
+	minTapBuffer, defaultTapBuffer, maxTapBuffer = 512 << 10, 1 << 20, 64 << 20
 )
 
 var dnstapSection = section{
@@ -29,7 +33,7 @@ var dnstapSection = section{
 		{name: "sample", typ: "number", def: "1", doc: "From 0 to 1, and not 0: the share of queries that is recorded, each with its answer."},
 		{name: "identity", typ: "text", prose: "`node.name`", doc: "Which server it is from, at most 255 bytes."},
 		{name: "version", typ: "text", prose: "`rhumb` and its version", doc: "What the server is, at most 255 bytes."},
-		{name: "buffer", typ: "bytes", def: "1048576", lo: 512 << 10, hi: 64 << 20, doc: "The memory for messages that wait to be written, for each processor; rounded up to a power of two."},
+		{name: "buffer", typ: "bytes", prose: "1MiB", doc: "The memory for messages that wait to be written, for each processor, from 512KiB to 64MiB; rounded up to a power of two."},
 	},
 }
 
@@ -50,7 +54,7 @@ func (d *decoder) dnstap(o *object) *Dnstap {
 	t := &Dnstap{
 		Queries: true, Responses: true, Sample: 1,
 		Identity: d.spec.Node.Name,
-		Buffer:   int(o.integer("buffer")),
+		Buffer:   cmp.Or(o.bytes("buffer", minTapBuffer, maxTapBuffer), defaultTapBuffer),
 	}
 	socket, tcp := o.get("socket"), o.get("tcp")
 	switch {
@@ -98,6 +102,8 @@ func (d *decoder) socketPath(r document.Node, p *path) string {
 	abs := beside(r, s)
 	if len(abs) > maxSocketPath {
 		d.fail(r, p, "%s has %d bytes, too many for a socket: at most %d", abs, len(abs), maxSocketPath)
+	} else if st, err := os.Stat(abs); err == nil && st.IsDir() { // what is not there yet may come
+		d.fail(r, p, "%s is a directory: state the socket in it", s)
 	}
 	return abs
 }

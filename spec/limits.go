@@ -2,6 +2,7 @@ package spec
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/rhumb-dns/rhumb/spec/document"
 )
@@ -92,8 +93,14 @@ func (d *decoder) rateLimit(o *object) RateLimit {
 	if e := o.get("exempt"); e != nil {
 		r.Exempt = d.networks(e.val(), o.path.dot("exempt"))
 	}
+	if e := o.get("responses_per_second"); e != nil && max(r.Responses, r.NoData, r.NXDomains, r.Referrals, r.Errors, r.All) == 0 {
+		d.doubt(e.val(), o.path.dot("responses_per_second"), "0 is no limit, and no other is stated: nothing is limited; state how many, or remove dns.rate_limit")
+	}
 	return r
 }
+
+// all4 and all6 are all addresses.
+var all4, all6 = netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 
 func (d *decoder) access(o *object) Access {
 	a := Access{Drop: o.word("answer") == "drop"}
@@ -115,6 +122,9 @@ func (d *decoder) access(o *object) Access {
 			if at, both := allowed[n]; both {
 				d.fail(e.val(), p, "%s is allowed as well, at %s: the longest network decides, and these are the same", n, where(at))
 			}
+		}
+		if len(allowed) == 0 && slices.Contains(a.Deny, all4) && slices.Contains(a.Deny, all6) {
+			d.doubt(e.val(), p, "all addresses: nobody is answered")
 		}
 	}
 	if o.get("allow") == nil && o.get("deny") == nil {

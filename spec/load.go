@@ -20,6 +20,9 @@ type Options struct {
 	// Kept spares reading again what has not changed, of zone files and of files
 	// of many services; nil: all is read.
 	Kept *Kept
+	// Beside runs a function on another goroutine, for large files that were read
+	// before. Nil: all is done on this one.
+	Beside func(func())
 }
 
 // Parse reads one document. The name is for messages and for relative paths in
@@ -66,7 +69,7 @@ func newDecoder(env func(string) (string, bool)) *decoder {
 	return &decoder{
 		env:    env,
 		spec:   &Spec{Checks: map[string]*Check{}, Pools: map[string]*Pool{}},
-		checks: map[string]*Check{}, pools: map[string]*Pool{}, used: map[string]bool{},
+		checks: map[string]*Check{}, pools: map[string]*Pool{}, used: map[string]bool{}, named: map[string]*namedChain{},
 		refs: map[*Pool]document.Node{}, checkAt: map[*Check]document.Node{}, cuts: map[document.Node]*region{}, vocabs: map[*words]*vocabulary{},
 		policies: policies{byText: map[string]*policyUse{}, atApex: map[string]*policyUse{}, byMean: map[string]*policyUse{}},
 	}
@@ -116,7 +119,7 @@ func load(path string, o Options, size readSizes) (*Spec, []string, error) {
 
 // once reads the files one time.
 func once(path string, o Options, size readSizes) (*loader, *Spec, error) {
-	l := &loader{d: newDecoder(o.Env), read: map[string]bool{}, sizes: size}
+	l := &loader{d: newDecoder(o.Env), read: map[string]bool{}, sizes: size, beside: o.Beside}
 	l.d.kept = o.Kept
 	l.d.kept.begin()
 	l.file(path, document.Node{}, nil, nil)
@@ -133,6 +136,8 @@ type loader struct {
 	watch []string
 	sizes readSizes
 	cut   *cutter
+
+	beside func(func())
 }
 
 // link is one file of a chain of includes.

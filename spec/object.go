@@ -32,6 +32,9 @@ type decoder struct {
 	checkAt map[*Check]document.Node
 
 	policies policies
+	named    map[string]*namedChain // the chains of the section policies
+	within   []string               // those that are being decoded, each for the one before it
+	nests    nests
 	// cuts are the runs of services that are not in the tree, by the value of
 	// their services key. Unsure is that one may mean what it should not.
 	cuts   map[document.Node]*region
@@ -95,8 +98,12 @@ func (d *decoder) object(sec *section, p *path, at document.Node, vals ...docume
 	}
 	if !at.IsZero() && !slices.ContainsFunc(vals, func(v document.Node) bool { return v.Kind() != document.Mapping && !v.Null() }) {
 		for _, f := range sec.fields {
-			if f.need && o.get(f.name) == nil && !slices.Contains(o.meant, f.name) {
-				d.fail(at, p, "the key %q is missing", f.name)
+			if f.need && o.get(f.name) == nil && (f.unless == "" || o.get(f.unless) == nil) && !slices.Contains(o.meant, f.name) {
+				what := strconv.Quote(f.name)
+				if f.unless != "" {
+					what += " or " + strconv.Quote(f.unless)
+				}
+				d.fail(at, p, "the key %s is missing", what)
 			}
 		}
 	}
@@ -229,7 +236,7 @@ func (o *object) duration(name string) time.Duration {
 		o.d.fail(e.val(), p, "a duration needs a unit: write %ss or %sms", s, s)
 	case err != nil:
 		o.d.fail(e.val(), p, "a duration such as 5s or 500ms is expected, not %q", s)
-	case v < time.Duration(f.lo) && f.lo <= 1:
+	case v < time.Duration(f.lo) && f.lo == 1:
 		o.d.fail(e.val(), p, "must be more than 0s")
 	case v < time.Duration(f.lo) || v > time.Duration(f.hi):
 		o.d.fail(e.val(), p, "%s is out of range: %s to %s", s, time.Duration(f.lo), time.Duration(f.hi))
@@ -344,11 +351,14 @@ func (d *decoder) number(r document.Node, p *path, lo, hi float64) (float64, boo
 	}
 	v, _ := strconv.ParseFloat(s, 64)
 	if v < lo || v > hi {
-		d.fail(r, p, "%s is out of range: %g to %g", s, lo, hi)
+		d.fail(r, p, "%s is out of range: %s to %s", s, plainNumber(lo), plainNumber(hi))
 		return 0, false
 	}
 	return v, true
 }
+
+// plainNumber is a number as people write it.
+func plainNumber(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // words is a list of text without repetitions.
 func (d *decoder) words(items []document.Node, p *path) []string {

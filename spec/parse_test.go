@@ -27,6 +27,15 @@ func outline(s *Spec) string {
 		p("  token %+v", t)
 	}
 	p("log %+v", s.Log)
+	for _, d := range s.Geo.Databases {
+		p("geo database %q %v", filepath.Base(d.Path), d.Pos)
+	}
+	for _, n := range s.Geo.Networks {
+		p("geo network %v %+v", n.Prefix, n.Place)
+	}
+	for _, r := range s.Geo.Regions {
+		p("geo region %+v", r)
+	}
 	for _, name := range sorted(s.Checks) {
 		p("check %+v", *s.Checks[name])
 	}
@@ -37,6 +46,9 @@ func outline(s *Spec) string {
 		p("pool %s min %d %+v %v", pool.Name, pool.MinHealthy, place, pool.Pos)
 		if pool.Place.At != nil {
 			p("  at %v", *pool.Place.At)
+		}
+		if pool.Conduct != nil {
+			p("  %v", pool.Conduct)
 		}
 		for i := range pool.Endpoints {
 			e := &pool.Endpoints[i]
@@ -67,6 +79,14 @@ func outline(s *Spec) string {
 			}
 			p("  %d:%d %s %s preset %q steer %+v ttl %d answers %d down %d %s panic %g", sv.File, sv.Line, sv.Label,
 				poolNames(pol.Pools), pol.Preset, pol.Steer, pol.TTL, pol.Answers, pol.AllDown.Rule, other, pol.Panic)
+			for _, pool := range pol.Pools {
+				if c := pol.ConductOf(pool); c != nil && pol.Conduct != nil {
+					p("    %s %v", pool.Name, c)
+				}
+			}
+			if pol.TransitionTTL != min(pol.TTL, transitionTTL) {
+				p("    transition ttl %d", pol.TransitionTTL)
+			}
 			if pol.Flatten {
 				p("    flatten")
 			}

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
+	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
@@ -19,6 +19,9 @@ type policyUse struct {
 	policy   *Policy
 	services int
 	hosts    bool // some endpoint is a host name
+	// within are the uses of a text by zone, where it means another one in each;
+	// nil where it does not.
+	within map[dnswire.Name]*policyUse
 }
 
 // policies are those decoded so far, by the text that stated them and by what
@@ -51,13 +54,16 @@ func (d *decoder) policyOf(v, key document.Node, p *path, apex bool) *policyUse 
 		return d.policies.last
 	}
 	use := texts[string(text)]
+	if use != nil && use.within != nil {
+		use = use.within[d.nests.zone]
+	}
 	if use == nil {
 		if use = d.newPolicy(v, key, p, apex); use != nil && len(texts) < maxTexts {
-			texts[string(text)] = use
+			d.keepText(texts, string(text), use)
 		}
 		return use
 	}
-	if !apex {
+	if !apex && use.policy.depth == 0 {
 		d.policies.last, d.policies.lastText = use, string(text)
 	}
 	return use
@@ -74,7 +80,9 @@ func (d *decoder) policyIn(text, file string, p *path) *policyUse {
 		d.unsure = true
 		return nil
 	}
+	warnings := len(d.spec.Warnings)
 	use := d.newPolicy(v, v, p, false)
+	d.unsure = d.unsure || len(d.spec.Warnings) > warnings // which would have no place
 	if use != nil && len(d.policies.byText) < maxTexts {
 		d.policies.byText[text] = use
 	}
@@ -106,16 +114,10 @@ func (d *decoder) newPolicy(v, key document.Node, p *path, apex bool) *policyUse
 func (p *Policy) mean() string {
 	b := make([]byte, 0, 128)
 	for _, pool := range p.Pools {
-		b = strconv.AppendQuote(b, pool.Name)
+		b = pool.appendMean(strconv.AppendQuote(b, pool.Name))
 	}
-	for _, step := range p.Steer {
-		b = strconv.AppendQuote(b, step.Filter)
-		b = strconv.AppendInt(b, int64(step.N), 10)
-		for _, tag := range step.Tags {
-			b = append(b, '+')
-			b = strconv.AppendQuote(b, tag)
-		}
-	}
+	// What two chains are written as is the same when they mean the same.
+	b = strconv.AppendQuote(b, chainText(p.Steer))
 	b = strconv.AppendQuote(b, p.Preset)
 	for _, n := range []int64{int64(p.TTL), int64(p.Answers), int64(p.AllDown.Rule)} {
 		b = append(b, ' ')
@@ -126,7 +128,10 @@ func (p *Policy) mean() string {
 	if p.AllDown.Pool != nil {
 		b = strconv.AppendQuote(b, p.AllDown.Pool.Name)
 	}
-	return string(p.appendMean(b))
+	if p.AllDown.Stated {
+		b = append(b, " stated"...)
+	}
+	return string(p.appendConduct(p.appendMean(b)))
 }
 
 func (d *decoder) policy(v, key document.Node, p *path, apex bool) *Policy {
@@ -136,29 +141,40 @@ func (d *decoder) policy(v, key document.Node, p *path, apex bool) *Policy {
 	if o.get("ttl") != nil {
 		pol.TTL = uint32(o.integer("ttl"))
 	}
-	pools := o.get("pools")
-	if pools != nil {
+	whole := d.choice(pol, o)
+	d.conductOf(pol, o)
+	d.records(pol, o)
+	if len(d.errs) > before || !whole {
+		return nil
+	}
+	d.flatten(pol, o, apex)
+	d.adopt(pol)
+	d.ports(pol, o)
+	d.sound(pol, o, o.get("pools"))
+	d.doubtConduct(pol, o)
+	return pol
+}
+
+// choice decodes what a policy chooses among and how. It is not whole when some
+// of that is wrong, be it said elsewhere.
+func (d *decoder) choice(pol *Policy, o *object) (whole bool) {
+	p := o.path
+	if e := o.get("pools"); e != nil {
 		items := o.list("pools")
 		if items != nil && len(items) == 0 {
-			d.fail(pools.val(), p.dot("pools"), "the list is empty: state at least one pool")
+			d.fail(e.val(), p.dot("pools"), "the list is empty: state at least one pool")
 		}
-		pol.Pools = lookup(d, "pool", d.pools, items, p.dot("pools"))
+		pol.Pools, whole = d.members(items, p.dot("pools"))
+		whole = whole && d.nestable(pol, e, p)
 	}
 	d.steer(pol, o)
-	d.records(pol, o)
 	if e := o.get("all_down"); e != nil {
 		pol.AllDown = d.allDown(e.val(), p.dot("all_down"))
 	}
 	if e := o.get("panic"); e != nil {
 		pol.Panic, _ = d.number(e.val(), p.dot("panic"), 0, 1)
 	}
-	if len(d.errs) > before || len(pol.Pools) == 0 {
-		return nil
-	}
-	d.flatten(pol, o, apex)
-	d.ports(pol, o)
-	d.sound(pol, o, pools)
-	return pol
+	return whole && len(pol.Pools) > 0
 }
 
 func (d *decoder) allDown(r document.Node, p *path) AllDown {
@@ -167,10 +183,14 @@ func (d *decoder) allDown(r document.Node, p *path) AllDown {
 		return AllDown{}
 	}
 	if rule, known := allDownRules[s]; known {
-		return AllDown{Rule: rule}
+		return AllDown{Rule: rule, Stated: true}
 	}
 	pool, known := d.pools[s]
-	if !known {
+	switch {
+	case known && d.nests.composed[s] != nil:
+		d.fail(r, p, "the pool %s is composed of others, and a reserve has no steering of its own: name a pool with endpoints", s)
+		return AllDown{}
+	case !known:
 		d.fail(r, p, "%s", unknown("rule or pool", s, func(yield func(string) bool) {
 			for k := range allDownRules {
 				if !yield(k) {
@@ -182,7 +202,7 @@ func (d *decoder) allDown(r document.Node, p *path) AllDown {
 		return AllDown{}
 	}
 	d.used["pool "+s] = true
-	return AllDown{Rule: OtherPool, Pool: pool}
+	return AllDown{Rule: OtherPool, Pool: pool, Stated: true}
 }
 
 // family is one kind of record that a service answers with.
@@ -204,15 +224,15 @@ const fixedOctets = 12
 
 // sound checks that a policy whose parts are right can answer something.
 func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
-	p := o.path
-	fail := func(key string, format string, args ...any) {
+	p, before := o.path, len(d.errs)
+	fail := func(key, format string, args ...any) {
 		at := pools.key
 		if e := o.get(key); e != nil {
 			at = e.val()
 		}
 		d.fail(at, p.dot(key), format, args...)
 	}
-	if pol.Answers != 1 && pol.cname() {
+	if pol.Answers != 1 && pol.cname() && o.sec == &serviceSection {
 		fail("answers", "must be 1 with host-name endpoints: a name has one CNAME; flatten: true answers with their addresses")
 	}
 	most := 0 // what a limit in the chain leaves; 0 is no limit
@@ -222,11 +242,7 @@ func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
 			if most == 0 || step.N < most {
 				most = step.N
 			}
-		case "tags":
-			if !anyTagged(pol.Pools, step.Tags) {
-				fail("steer", "no endpoint of %s has the tags %s", poolNames(pol.Pools), strings.Join(step.Tags, ", "))
-			}
-		case "weighted":
+		case "weighted", "sticky":
 			all := families(pol.Pools)
 			for i, f := range all {
 				others := all[hostFamily:]
@@ -239,6 +255,7 @@ func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
 			}
 		}
 	}
+	d.steered(pol, o, before, fail)
 	groups := [][]*Pool{pol.Pools}
 	if spare := pol.AllDown.Pool; spare != nil {
 		groups = append(groups, []*Pool{spare})
@@ -270,6 +287,7 @@ func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
 		d.svcbFits(pol.HTTPS, o, "https", answered)
 		d.svcbFits(pol.SVCB, o, "svcb", answered)
 	}
+	d.hidden(pol, o)
 }
 
 // families are the endpoints by family: A, AAAA, host names.
@@ -342,7 +360,7 @@ func (d *decoder) probeRate() {
 	services := map[*Pool]int{}
 	for _, use := range d.policies.all {
 		seen := map[*Pool]bool{}
-		for _, pool := range use.policy.all() {
+		for _, pool := range use.policy.judged() {
 			if !seen[pool] {
 				services[pool] += use.services
 				seen[pool] = true

@@ -11,17 +11,31 @@ import (
 )
 
 func (d *decoder) allPools(p *path, entries []*entry) {
+	d.nests.composed = composedOf(p, entries)
 	for _, e := range entries {
-		before := len(d.errs)
-		pool := d.pool(e, p.dot(e.name))
-		if len(d.errs) > before {
-			pool = nil
+		if d.nests.composed[e.name] == nil {
+			d.addPool(e, p)
+		} else {
+			d.pools[e.name] = nil // known, but not made yet
 		}
-		d.pools[e.name] = pool
-		if pool != nil {
-			d.refs[pool] = e.key
-			d.spec.Pools[pool.Name] = pool
+	}
+	for _, e := range entries {
+		if c := d.nests.composed[e.name]; c != nil {
+			d.compose(c)
 		}
+	}
+}
+
+func (d *decoder) addPool(e *entry, p *path) {
+	before := len(d.errs)
+	pool := d.pool(e, p.dot(e.name))
+	if len(d.errs) > before {
+		pool = nil
+	}
+	d.pools[e.name] = pool
+	if pool != nil {
+		d.refs[pool] = e.key
+		d.spec.Pools[pool.Name] = pool
 	}
 }
 
@@ -35,10 +49,21 @@ func (d *decoder) pool(e *entry, p *path) *Pool {
 	}
 	o := d.object(&poolSection, p, e.key, e.vals...)
 	pool := &Pool{Name: strings.Clone(e.name), Pos: pos(e.key), MinHealthy: int(o.integer("min_healthy"))}
-	if k := o.get("place"); k != nil {
-		pool.Place = d.place(k, p.dot("place"))
+	if o.get("pools") != nil {
+		return d.composed(pool, o)
 	}
-	checks := lookup(d, "check", d.checks, o.list("checks"), p.dot("checks"))
+	for _, key := range choiceKeys {
+		if k := o.get(key); k != nil {
+			d.fail(k.key, p.dot(key), "only for a pool that is composed of others: state pools in place of endpoints, or put it into the service")
+		}
+	}
+	if k := o.get("place"); k != nil {
+		pool.Place = d.placed(k, p.dot("place"))
+	}
+	pool.Conduct = d.conduct(o)
+	common := Endpoint{Weight: 100, Place: &pool.Place}
+	d.loadLimits(&common, o)
+	common.Checks = lookup(d, "check", d.checks, o.list("checks"), p.dot("checks"))
 	k := o.get("endpoints")
 	if k == nil {
 		return pool
@@ -51,7 +76,8 @@ func (d *decoder) pool(e *entry, p *path) *Pool {
 	first := map[string]document.Node{}
 	pool.Endpoints = make([]Endpoint, 0, len(items))
 	for i, it := range items {
-		end, ok := d.endpoint(it, ep.at(i), checks)
+		common.Pos = pos(it)
+		end, ok := d.endpoint(it, ep.at(i), common)
 		if !ok {
 			continue
 		}
@@ -61,6 +87,9 @@ func (d *decoder) pool(e *entry, p *path) *Pool {
 		}
 		first[end.String()] = it
 		pool.Endpoints = append(pool.Endpoints, end)
+	}
+	if pool.Conduct != nil && len(items) > maxCourse {
+		d.fail(k.val(), ep, "%d are too many for a pool with failover_delay or other keys of conduct: %d are possible", len(items), maxCourse)
 	}
 	if m := o.get("min_healthy"); m != nil && len(items) > 0 && pool.MinHealthy > len(items) {
 		d.fail(m.val(), p.dot("min_healthy"), "%d is more than the pool has endpoints: %d", pool.MinHealthy, len(items))
@@ -72,22 +101,32 @@ func pos(r document.Node) Pos {
 	return Pos{File: r.File(), Line: r.Line(), Col: r.Col()}
 }
 
+// placed is the place of a pool or an endpoint, in the region that it is in when
+// none is stated.
+func (d *decoder) placed(e *entry, p *path) Place {
+	pl := d.place(e, p)
+	if pl.Region == "" {
+		pl.Region = d.regionOf(&pl)
+	}
+	return pl
+}
+
 func (d *decoder) place(e *entry, p *path) Place {
 	o := d.object(&placeSection, p, e.key, e.vals...)
+	before := len(d.errs)
 	pl := Place{
-		Region: o.text("region"), Continent: o.word("continent"), Country: o.text("country"),
-		Subdivision: o.text("subdivision"), City: o.text("city"), ASN: uint32(o.integer("asn")),
+		Region: o.text("region"), Continent: o.text("continent"), Country: o.text("country"),
+		Subdivision: o.text("subdivision"), City: o.text("city"),
 	}
-	if c := pl.Country; c != "" && (len(c) != 2 || !capital(c[0]) || !capital(c[1])) {
-		d.fail(o.get("country").val(), p.dot("country"), "two capital letters such as IE are expected, not %q", c)
+	if len(d.errs) == before {
+		d.complete(&pl, o)
 	}
+	pl.ASN = uint32(o.integer("asn"))
 	if k := o.get("at"); k != nil {
 		pl.At = d.coordinates(k.val(), p.dot("at"))
 	}
 	return pl
 }
-
-func capital(c byte) bool { return c >= 'A' && c <= 'Z' }
 
 func (d *decoder) coordinates(r document.Node, p *path) *[2]float64 {
 	items := d.list(r, p)
@@ -106,14 +145,48 @@ func (d *decoder) coordinates(r document.Node, p *path) *[2]float64 {
 	return &[2]float64{lat, long}
 }
 
-func (d *decoder) endpoint(r document.Node, p *path, checks []*Check) (Endpoint, bool) {
+// loadLimits decodes the limits of load, those of the pool or an endpoint.
+func (d *decoder) loadLimits(e *Endpoint, o *object) {
+	soft, hard := o.get("soft_limit"), o.get("hard_limit")
+	if hard != nil {
+		var ok bool
+		if e.HardLimit, ok = d.number(hard.val(), o.path.dot("hard_limit"), minLoad, maxLoad); !ok {
+			return
+		}
+		if soft == nil && (e.SoftLimit == 0 || e.SoftLimit > e.HardLimit) {
+			e.SoftLimit = e.HardLimit
+		}
+	}
+	if soft == nil {
+		return
+	}
+	p := o.path.dot("soft_limit")
+	var ok bool
+	e.SoftLimit, ok = d.number(soft.val(), p, minLoad, maxLoad)
+	switch {
+	case !ok:
+	case e.HardLimit == 0:
+		d.fail(soft.val(), p, "how far the load may go is not said: state hard_limit as well")
+	case e.SoftLimit > e.HardLimit:
+		d.fail(soft.val(), p, "%s is above the hard_limit of %s", plainNumber(e.SoftLimit), plainNumber(e.HardLimit))
+	}
+}
+
+// endpoint decodes an endpoint that has what is common to those of its pool
+// unless it states its own.
+func (d *decoder) endpoint(r document.Node, p *path, common Endpoint) (Endpoint, bool) {
 	before := len(d.errs)
-	e := Endpoint{Weight: 100, Checks: checks, Pos: pos(r)}
+	e := common
 	at, atPath := r, p
 	if r.Kind() == document.Mapping {
 		o := d.object(&endpointSection, p, r, r)
 		e.Weight, e.Priority = uint32(o.integer("weight")), int(o.integer("priority"))
 		e.Port = uint16(o.integer("port"))
+		d.loadLimits(&e, o)
+		if k := o.get("place"); k != nil {
+			own := d.placed(k, p.dot("place"))
+			e.Place = &own
+		}
 		e.Tags = d.words(o.list("tags"), p.dot("tags"))
 		if o.get("checks") != nil {
 			e.Checks = lookup(d, "check", d.checks, o.list("checks"), p.dot("checks"))

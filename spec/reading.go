@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"os"
 	"slices"
 
 	"github.com/rhumb-dns/rhumb/chunk"
@@ -82,11 +83,26 @@ var errDoubt = errors.New("not stated line by line")
 // errLarge is that a file has more than maxFile octets.
 var errLarge = errors.New("too large")
 
-// all reads the file.
-func (r *reading) all(f io.Reader, last keptText, stretch int) error {
+// file reads a file, a second time when it changes under its eyes.
+func (r *reading) file(f chunk.File, last keptText, stretch int) error {
+	fresh, size := *r, chunk.Sizes{Wished: stretch}
+	in := chunk.NewFileReader(f, last.marks, r, size)
+	defer in.Close()
+	err := r.all(in, last)
+	if !errors.Is(err, chunk.ErrAgain) {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	*r = fresh
+	return r.all(chunk.NewReader(f, last.marks, r, size), last)
+}
+
+// all reads what in has.
+func (r *reading) all(in *chunk.Reader, last keptText) error {
 	r.before, r.here, r.ahead = last.parts, nowhere, nowhere
 	r.made = keptText{marks: make([]chunk.Mark, 0, len(last.marks)+8), parts: make([]*part, 0, len(last.parts)+8)}
-	in := chunk.NewReader(f, last.marks, r, chunk.Sizes{Wished: stretch})
 	key := 0 // the line of the last services key
 	for {
 		s, err := in.Next()
@@ -98,14 +114,21 @@ func (r *reading) all(f io.Reader, last keptText, stretch int) error {
 		case err != nil:
 			return err
 		}
-		if r.read += int64(len(s.Text)); r.read > maxFile {
+		if r.read += int64(s.Mark.Size); r.read > maxFile {
 			return errLarge
 		}
 		var p *part
+		var text []byte // of what is new, or stays
 		if s.Was >= 0 {
 			p = r.before[s.Was]
-		} else {
-			p = r.cut.part(s.Text, r.here)
+		}
+		if p == nil || p.stays() {
+			if text, err = in.Text(); err != nil {
+				return err
+			}
+		}
+		if p == nil {
+			p = r.cut.part(text, r.here)
 		}
 		if p.doubtful {
 			return errDoubt
@@ -116,10 +139,10 @@ func (r *reading) all(f io.Reader, last keptText, stretch int) error {
 			key = s.Line + p.key
 		}
 		if p.pieces == nil {
-			r.stays(s.Text, int(s.Mark.Lines))
+			r.stays(text, int(s.Mark.Lines))
 			continue
 		}
-		r.pieces(p, s, key)
+		r.pieces(p, s.Line, text, key)
 	}
 }
 
@@ -133,12 +156,14 @@ func (r *reading) stays(text []byte, lines int) {
 	r.lines += lines
 }
 
-func (r *reading) pieces(p *part, s chunk.Stretch, key int) {
-	text, line := s.Text, s.Line
+// pieces adds what a part comes to, which begins at a line. Its text is not
+// looked at when all of it is cut out.
+func (r *reading) pieces(p *part, line int, text []byte, key int) {
+	at := 0
 	for _, one := range p.pieces {
 		switch n := len(r.regions); {
 		case one.run == nil:
-			r.stays(text[:one.size], one.lines)
+			r.stays(text[at:at+one.size], one.lines)
 		default:
 			if n == 0 || r.regions[n-1].line != key {
 				r.regions = append(r.regions, &region{line: key, at: p.after})
@@ -149,10 +174,10 @@ func (r *reading) pieces(p *part, s chunk.Stretch, key int) {
 			} else {
 				r.gaps = append(r.gaps, document.Gap{After: r.lines, Lines: one.lines})
 			}
-			at := r.regions[n-1]
-			at.runs = append(at.runs, stretchedRun{one.run, line + one.run.first})
+			below := r.regions[n-1]
+			below.runs = append(below.runs, stretchedRun{one.run, line + one.run.first})
 		}
-		text, line = text[one.size:], line+one.lines
+		at, line = at+one.size, line+one.lines
 	}
 }
 
@@ -203,7 +228,7 @@ const maxKeptText = 1 << 20
 
 // stretches reads a large file. Without a top, its text has no runs and is what
 // comes back; errDoubt is that the file is to be read whole.
-func (l *loader) stretches(f io.Reader, size int64, name, abs string) (document.Node, []byte, error) {
+func (l *loader) stretches(f *os.File, size int64, name, abs string) (document.Node, []byte, error) {
 	begun := l.d.kept.clock()
 	last := l.d.kept.text(abs)
 	if same := last.top; last.stamp.known && last.stamp == stampOf(abs) && same.Name() == name && same.File() == len(l.d.spec.Files) {
@@ -215,7 +240,7 @@ func (l *loader) stretches(f io.Reader, size int64, name, abs string) (document.
 		l.cut = newCutter(l.sizes.run, l.d.kept.vocabulary())
 	}
 	r := &reading{cut: l.cut, size: size}
-	if err := r.all(f, last, l.sizes.stretch); err != nil {
+	if err := r.file(chunk.File{File: f, Beside: l.beside}, last, l.sizes.stretch); err != nil {
 		return document.Node{}, nil, err
 	}
 	if len(r.regions) == 0 {

@@ -233,13 +233,13 @@ func (d *decoder) ports(pol *Policy, o *object) {
 func (d *decoder) idlePorts() map[*Pool]bool {
 	idle := map[*Pool]bool{}
 	for name, pool := range d.pools {
-		if d.used["pool "+name] && slices.ContainsFunc(pool.Endpoints, func(e Endpoint) bool { return e.Port != 0 }) {
+		if d.used["pool "+name] && pool.Nested == nil && slices.ContainsFunc(pool.Endpoints, func(e Endpoint) bool { return e.Port != 0 }) {
 			idle[pool] = true
 		}
 	}
 	for _, use := range d.policies.all {
 		if use.policy.SRV {
-			for _, pool := range use.policy.all() {
+			for _, pool := range use.policy.leaves(true) {
 				delete(idle, pool)
 			}
 		}

@@ -15,7 +15,9 @@ func Reference() string {
 	b.WriteString("```yaml\n" + referenceExample + "```\n")
 	for _, s := range sections {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", s.title, s.intro)
-		b.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")
+		if len(s.fields) > 0 {
+			b.WriteString("| key | type | default | meaning |\n|---|---|---|---|\n")
+		}
 		for _, f := range s.fields {
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", f.name, f.shape(), f.fallback(), f.meaning())
 		}
@@ -28,10 +30,11 @@ func Reference() string {
 	for _, s := range steerings {
 		as, doc := "filter", s.doc
 		switch {
-		case s.later:
-			as, doc = "", "Not available in this version. "+doc
 		case s.chain != nil:
-			as = "`[" + strings.Join(s.chain, ", ") + "]`"
+			as = "`[" + chainText(s.chain) + "]`"
+		}
+		if s.then != "" {
+			as += "; as the whole chain, `" + s.then + "` behind it"
 		}
 		word := s.name
 		if s.arg != "" {
@@ -51,7 +54,7 @@ func (f *field) shape() string {
 	}
 	switch {
 	case f.hi == 0 || f.hi > math.MaxInt32 && f.typ != "duration" && f.typ != "integer":
-	case f.typ == "duration" && f.lo <= 1:
+	case f.typ == "duration" && f.lo == 1:
 		s += ", more than 0"
 	case f.typ == "duration":
 		s += fmt.Sprintf(", %s to %s", short(f.lo), short(f.hi))
@@ -79,6 +82,8 @@ func (f *field) fallback() string {
 	switch {
 	case f.later:
 		return ""
+	case f.need && f.unless != "":
+		return "*required*, or `" + f.unless + "`"
 	case f.need:
 		return "*required*"
 	case f.prose != "":

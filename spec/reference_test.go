@@ -44,16 +44,18 @@ func TestReferenceExamplesLoad(t *testing.T) {
 // value of a kind that no key takes is refused at every key, by that key's path.
 func TestReferenceKeysAreDecoded(t *testing.T) {
 	at := map[*section]string{
-		&nodeSection: "node", &dnsSection: "dns", &chaosSection: "dns.chaos", &tcpSection: "dns.tcp", &tlsSection: "dns.tls", &proxySection: "dns.proxy_protocol",
+		&nodeSection: "node", &dnsSection: "dns", &ecsSection: "dns.ecs", &chaosSection: "dns.chaos", &tcpSection: "dns.tcp", &tlsSection: "dns.tls", &proxySection: "dns.proxy_protocol",
 		&dnstapSection:    "dns.dnstap",
 		&udpSection:       "dns.udp",
 		&rateLimitSection: "dns.rate_limit",
 		&accessSection:    "dns.access",
-		&adminSection:     "admin", &logSection: "log", &adminTLSSection: "admin.tls", &tokenSection: "admin.tokens[0]",
+		&adminSection:     "admin", &logSection: "log", &geoSection: "geo", &regionSection: "geo.regions.x", &adminTLSSection: "admin.tls", &tokenSection: "admin.tokens[0]",
 		&checkSection: "checks.x", &poolSection: "pools.x", &placeSection: "pools.x.place",
-		&endpointSection: "pools.x.endpoints[0]",
-		&zoneSection:     "zones.x", &soaSection: "zones.x.soa", &serviceSection: "zones.x.services.x",
-		&svcbSection: "zones.x.services.x.https", &srvSection: "zones.x.services.x.srv",
+		&endpointSection: "pools.x.endpoints[0]", &dampingSection: "pools.x.damping",
+		&zoneSection: "zones.x", &soaSection: "zones.x.soa", &serviceSection: "zones.x.services.x",
+		&memberSection: "zones.x.services.x.pools[0]", &svcbSection: "zones.x.services.x.https", &srvSection: "zones.x.services.x.srv",
+		&fenceSection: "policies.x[0].geofence", &nearestSection: "policies.x[0].nearest", &latencySection: "policies.x[0].latency",
+		&tierSection: "policies.x[0].tier", &scheduleSection: "policies.x[0].schedule[0]",
 	}
 	for _, s := range sections {
 		for _, f := range s.fields {

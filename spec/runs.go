@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/rhumb-dns/rhumb/chunk"
 	"github.com/rhumb-dns/rhumb/spec/document"
@@ -83,6 +84,11 @@ type part struct {
 	key           int     // the line of the last services key in it, from its first one; -1: none
 	pieces        []piece // nil: all of it stays in the text
 	doubtful      bool    // it is not as this file takes all files to be
+}
+
+// stays is whether some of the text does.
+func (p *part) stays() bool {
+	return p.pieces == nil || slices.ContainsFunc(p.pieces, func(one piece) bool { return one.run == nil })
 }
 
 // piece is some whole lines of a stretch.
@@ -404,6 +410,9 @@ func plainPolicy(text []byte) bool {
 		if key := string(k.Raw()); key == "srv" || key == "txt" {
 			return false
 		}
+	}
+	for range references(top) {
+		return false // which depend on the zone, and are looked for in the tree
 	}
 	return true
 }

@@ -69,12 +69,13 @@ func compareReadings(t *testing.T, file string, kept *Kept, size readSizes) *Spe
 func randomService(r *rand.Rand, i int) string {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	policy := pick("pools: [eu]", "pools: [eu, us], steer: weighted", "pools: [us, eu], ttl: 5", "pools: [eu], https: {alpn: [h3, h2]}",
-		`"pools": [ "eu" ], answers: 1`, "pools: [eu], steer: [limit: 2, weighted]", "pools: [ext]", "pools: [spare]", "pools: [us], all_down: spare")
+		`"pools": [ "eu" ], answers: 1`, "pools: [eu], steer: [weighted, limit: 2]", "pools: [ext]", "pools: [spare]", "pools: [us], all_down: spare",
+		"pools: [eu, us], slow_start: 60s", "pools: [eu, us], damping: {hold: 5s}")
 	if r.IntN(6) == 0 {
 		policy = pick("pools: [eu], txt: [a]", "pools: [ports], srv: true", "pools: [ports], 'srv': {port: 5}", "pools: ['${POOL:-eu}']", "pools: [eu], ttl: 0")
 	}
 	if r.IntN(300) == 0 {
-		policy = pick("pools: [none]", "pool: [eu]", "pools: []", "", "pools: [eu", "pools: [eu]}, x: {")
+		policy = pick("pools: [eu], transition_ttl: 5", "pools: [us], failback: manual", "pools: [none]", "pool: [eu]", "pools: []", "", "pools: [eu", "pools: [eu]}, x: {")
 	}
 	name := pick("n%d", "a.n%d", "N%d", "_x%d", "n%d.b.c", "0%d")
 	if r.IntN(12) == 0 {

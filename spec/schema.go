@@ -23,7 +23,9 @@ type field struct {
 	// later: the key is of the contract and this version does not do it.
 	later bool
 	need  bool // the key must be stated
-	doc   string
+	// unless is a key that may be stated in place of one that must be.
+	unless string
+	doc    string
 }
 
 // section is one kind of map.
@@ -55,6 +57,8 @@ func (s *section) names(yield func(string) bool) {
 const (
 	maxTTL    = 604800 // a week; resolvers cap TTLs at a day or a week anyway
 	maxWeight = 65535
+	minLoad   = 0.001     // loads are counted in thousandths
+	maxLoad   = 4_000_000 // of which more than this many would not fit in 32 bits
 	// maxProbes per second is what one node is asked to do at most: ten times
 	// the 10,000 that 100,000 checks every 10 s come to would be a mistake.
 	maxProbes = 20_000
@@ -73,9 +77,10 @@ var topSection = section{
 		{name: "dns", typ: "map", merge: true, doc: "How the node answers. See [dns](#dns)."},
 		{name: "admin", typ: "map", merge: true, doc: "The HTTP surface. See [admin](#admin)."},
 		{name: "log", typ: "map", merge: true, doc: "See [log](#log)."},
-		{name: "geo", typ: "map", later: true, doc: "From address to place."},
+		{name: "geo", typ: "map", merge: true, doc: "Where clients are. See [geo](#geo)."},
 		{name: "checks", typ: "map of checks", merge: true, doc: "By name. See [checks](#checks)."},
 		{name: "pools", typ: "map of pools", merge: true, doc: "By name. See [pools](#pools)."},
+		{name: "policies", typ: "map of chains", merge: true, doc: "Chains of filters by name. See [policies](#policies)."},
 		{name: "zones", typ: "map of zones", merge: true, doc: "By domain name. See [zones](#zones)."},
 	},
 }
@@ -106,7 +111,7 @@ var dnsSection = section{
 	fields: []field{
 		{name: "listen", typ: "list of address:port", def: "[127.0.0.1:5300]", doc: "UDP and TCP on each. `0.0.0.0:53` and `[::]:53` are all addresses; port 0 takes any free one. See [Transports](transports.md)."},
 		{name: "ttl", typ: "seconds", def: "30", lo: 0, hi: maxTTL, doc: "The TTL of services that state none."},
-		{name: "ecs", typ: "true or false", def: "true", doc: "Whether to take and return the EDNS client subnet (RFC 7871)."},
+		{name: "ecs", typ: "true, false or map", def: "true", doc: "Whether to take and return the EDNS client subnet (RFC 7871), and from whom: see [dns.ecs](#dnsecs)."},
 		{name: "nsid", typ: "text", prose: "no NSID", doc: "The answer to an NSID option (RFC 5001), at most 128 bytes."},
 		{name: "resolvers", typ: "list of addresses", prose: "the system's", doc: "Who is asked for the addresses of host names that are flattened (see `flatten` of [services](#services)): `192.0.2.53`, or with a port `192.0.2.53:5353`, `[2001:db8::53]:5353`."},
 		{name: "cookie_secret", typ: "32 hex digits, or a list of such", prose: "random at every start", doc: "The secret of DNS cookies (RFC 7873). Nodes behind one address need the same one. The first of a list makes cookies, all of them verify; see [Cookies](dns.md#cookies) for how to change it."},
@@ -215,12 +220,12 @@ var checkSection = section{
 
 var placeSection = section{
 	title: "place",
-	intro: "Where a pool is. It is shown and reported; the filters that steer by it are not available in this version.",
+	intro: "Where a pool is, or the clients of a network of `geo`, as far as it is stated. The continent follows from the country, and the region from `geo.regions`, when they are not stated.",
 	fields: []field{
 		{name: "region", typ: "text", doc: "A word of your own."},
 		{name: "continent", typ: "word", words: []string{"AF", "AN", "AS", "EU", "NA", "OC", "SA"}, doc: "Two letters."},
 		{name: "country", typ: "text", doc: "ISO 3166-1, two capital letters."},
-		{name: "subdivision", typ: "text", doc: "ISO 3166-2 without the country, such as `CA` of `US-CA`."},
+		{name: "subdivision", typ: "text", doc: "ISO 3166-2 without the country, such as `CA` of `US-CA`, with `country`; the English name for databases that have no codes."},
 		{name: "city", typ: "text", doc: "Its name."},
 		{name: "asn", typ: "integer", lo: 1, hi: 1<<32 - 1, doc: "The number of the autonomous system."},
 		{name: "at", typ: "[latitude, longitude]", doc: "In degrees, south and west negative."},
@@ -241,12 +246,19 @@ pools:
       - {address: 192.0.2.11, weight: 200, tags: [ssd]}
       - {address: "2001:db8::10"}
 `,
-	fields: []field{
+	fields: append([]field{
 		{name: "place", typ: "map", doc: "See [place](#place)."},
 		{name: "checks", typ: "list of checks", def: "[]", doc: "An endpoint is healthy when all of them pass."},
 		{name: "min_healthy", typ: "integer", def: "1", lo: 1, hi: 1 << 31, doc: "With fewer healthy endpoints, IPv4 and IPv6 together, the pool gives way to others of the service; when no pool has enough, those that are healthy serve. At most the number of endpoints."},
-		{name: "endpoints", typ: "list of endpoints", need: true, doc: "At least one. See [endpoints](#endpoints)."},
-	},
+		{name: "soft_limit", typ: "number", prose: "the hard limit", doc: "Of endpoints that state none. Needs `hard_limit`."},
+		{name: "hard_limit", typ: "number", prose: "no limit", doc: "Of endpoints that state none."},
+		{name: "endpoints", typ: "list of endpoints", need: true, unless: "pools", doc: "At least one. See [endpoints](#endpoints)."},
+		{name: "pools", typ: "list of pools", doc: "In place of `endpoints`, `checks` and `place`: the pools that this one is composed of, which stand as one for the services that name it. It chooses among their endpoints first, by the keys that follow. See [Nesting](steering.md#nesting)."},
+		{name: "steer", typ: "word, or list of words", prose: "`round-robin`, with `pools`", doc: "How a composed pool chooses. See [Steering](#steering)."},
+		{name: "answers", typ: "integer", def: "1", lo: 0, hi: 65535, doc: "How many endpoints a composed pool gives at most; 0 is all."},
+		{name: "all_down", typ: "word or pool", prose: "that of who names it", words: []string{"serve-all", "last-healthy", "nodata", "servfail"}, doc: "What a composed pool gives when nothing in it is left: see `all_down` of [services](#services). Without it, or with `nodata` or `servfail`, it gives nothing and other pools of the service take over."},
+		{name: "panic", typ: "number", def: "0", doc: "Of a composed pool: see `panic` of [services](#services)."},
+	}, conductFields("")...),
 }
 
 var endpointSection = section{
@@ -259,6 +271,9 @@ var endpointSection = section{
 		{name: "port", typ: "integer", prose: "the service's `srv.port`", lo: 1, hi: 65535, doc: "Of SRV records; checks have a port of their own."},
 		{name: "tags", typ: "list of text", def: "[]", doc: "For the filter `tags`."},
 		{name: "checks", typ: "list of checks", prose: "the pool's", doc: "In place of the pool's; `[]` is none."},
+		{name: "place", typ: "map", prose: "the pool's", doc: "In place of the pool's, as a whole. See [place](#place)."},
+		{name: "soft_limit", typ: "number", prose: "the pool's", doc: "From 0.001 to 4000000: the [load](health.md#loads) above which the filter `shed` takes traffic away, in the unit of the reports."},
+		{name: "hard_limit", typ: "number", prose: "the pool's", doc: "Likewise: the load at which the filter `shed` leaves it no traffic."},
 	},
 }
 
@@ -302,6 +317,25 @@ var soaSection = section{
 	},
 }
 
+var memberSection = section{
+	title: "a service among pools",
+	intro: "An item of `pools` of a service is the name of a pool, or a map with the name of another service, which stands there as one pool of the endpoints that it would answer with. See [Nesting](steering.md#nesting).",
+	example: `pools:
+  dublin: {endpoints: [192.0.2.10]}
+  frankfurt: {endpoints: [192.0.2.20]}
+  us: {endpoints: [198.51.100.10]}
+zones:
+  gslb.example.com:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      eu-web: {pools: [dublin, frankfurt], steer: weighted}
+      www: {pools: [{service: eu-web}, us], steer: failover}
+`,
+	fields: []field{
+		{name: "service", typ: "name", need: true, doc: "The service's name below the zone, `\"@\"` for the zone's own, or where there is no such service its whole name; with a final dot always a whole name. It may be stated later, in another file or in another zone."},
+	},
+}
+
 var serviceSection = section{
 	title: "services",
 	intro: "A service is a steered name in a zone. Its name is letters, digits, hyphens and underscores, in any case, with dots for deeper names; `*` as the whole first label is a wildcard, `\"@\"` the zone itself (in quotes, as YAML wants for both).",
@@ -320,8 +354,8 @@ zones:
         all_down: last-healthy
         panic: 0.3
 `,
-	fields: []field{
-		{name: "pools", typ: "list of pools", need: true, doc: "In order of preference, where the steering has one."},
+	fields: append([]field{
+		{name: "pools", typ: "list of pools and services", need: true, doc: "In order of preference, where the steering has one."},
 		{name: "steer", typ: "word, or list of words", def: "round-robin", doc: "A preset, or a chain of filters and presets. See [Steering](#steering)."},
 		{name: "ttl", typ: "seconds", prose: "`dns.ttl`", lo: 0, hi: maxTTL, doc: "Of the answers."},
 		{name: "answers", typ: "integer", def: "1", lo: 0, hi: 65535, doc: "How many records; 0 is all. With host names that are not flattened it is 1."},
@@ -332,7 +366,8 @@ zones:
 		{name: "svcb", typ: "map", prose: "no SVCB record", doc: "An SVCB record in the same way. The service's name is that of the SVCB record, such as `_dns.resolver`."},
 		{name: "srv", typ: "true, false or map", def: "false", doc: "SRV records of the endpoints, with their ports and weights, at the service's name, such as `_sip._udp`. See [srv](#srv)."},
 		{name: "txt", typ: "list of text", def: "[]", doc: "TXT records, one for each item, at most 64. An item longer than 255 bytes becomes several strings of one record."},
-	},
+		{name: "transition_ttl", typ: "seconds", prose: "10, or `ttl` where that is lower", lo: 0, hi: maxTTL, doc: "Of the answers while something about the pools is in transition: a delay runs, an endpoint starts slowly or is held. At most `ttl`. See [Conduct](conduct.md#the-ttl)."},
+	}, conductFields("the pool's")...),
 }
 
 var svcbSection = section{
@@ -375,44 +410,14 @@ zones:
 	},
 }
 
-// steering is one word that may stand in a chain.
-type steering struct {
-	name string
-	// chain is what a preset expands to; empty for a filter.
-	chain []string
-	// arg is what a filter takes, as it is written; empty for none.
-	arg   string
-	later bool
-	doc   string
-}
-
-var steerings = []steering{
-	{name: "round-robin", chain: []string{"rotate"}, doc: "Each in turn."},
-	{name: "random", chain: []string{"shuffle"}, doc: "Any, with equal chance."},
-	{name: "weighted", doc: "Chance in proportion to `weight`; 0 takes no traffic. Preset and filter."},
-	{name: "failover", chain: []string{"tier", "rotate"}, doc: "The first pool with enough healthy endpoints, then the lowest `priority` in it."},
-	{name: "rotate", doc: "Puts the next endpoint first, query after query."},
-	{name: "shuffle", doc: "Puts the endpoints in random order."},
-	{name: "tier", doc: "Keeps the first of `pools` that has an endpoint left, and in it the lowest `priority` that has one."},
-	{name: "limit", arg: "limit: 2", doc: "Keeps the first so many endpoints."},
-	{name: "tags", arg: "tags: [ssd]", doc: "Keeps the endpoints that have all of these tags."},
-	{name: "geo", later: true, doc: "Those whose place matches the client's best."},
-	{name: "geofence", later: true, doc: "Those in the client's country, or another scope."},
-	{name: "nearest", later: true, doc: "By distance."},
-	{name: "latency", later: true, doc: "By measured latency."},
-	{name: "sticky", later: true, doc: "The same client subnet gets the same endpoint."},
-	{name: "shed", later: true, doc: "Sheds load."},
-	{name: "schedule", later: true, doc: "By time of day."},
-	{name: "first", later: true, doc: "The first endpoint."},
-}
-
 // sections are in the order of the reference.
 var sections = []*section{
-	&topSection, &nodeSection, &dnsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection,
+	&topSection, &nodeSection, &dnsSection, &ecsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection,
 	&dnstapSection,
 	&udpSection,
 	&rateLimitSection,
 	&accessSection,
 	&adminSection, &tokenSection, &adminTLSSection, &logSection,
-	&checkSection, &poolSection, &placeSection, &endpointSection, &zoneSection, &soaSection, &serviceSection, &svcbSection, &srvSection,
+	&checkSection, &poolSection, &placeSection, &endpointSection, &dampingSection, &geoSection, &regionSection, &zoneSection, &soaSection, &serviceSection, &memberSection, &svcbSection, &srvSection,
+	&policiesSection, &fenceSection, &nearestSection, &latencySection, &tierSection, &scheduleSection,
 }

@@ -18,6 +18,7 @@ import (
 // Names of services in runs are not compared with others here.
 func (d *decoder) services(e *entry, p *path, scope *zoneScope) (stated Services, lowest uint32) {
 	lowest = d.spec.DNS.TTL
+	d.nests.zone = scope.zone
 	count, size := 0, 0
 	for _, r := range e.vals {
 		if r.Kind() != document.Mapping {
@@ -304,7 +305,7 @@ func (d *decoder) fits(use *policyUse, k document.Node, label string, p *path, s
 
 // hostless is a check that takes its host from the service, and its pool.
 func hostless(policy *Policy) (*Pool, *Check) {
-	for _, pool := range policy.all() {
+	for _, pool := range policy.judged() {
 		for i := range pool.Endpoints {
 			for _, c := range pool.Endpoints[i].Checks {
 				if c.Host == "" && c.Type != CheckTCP {

@@ -16,6 +16,7 @@ type Spec struct {
 	DNS    DNS
 	Admin  Admin
 	Log    Log
+	Geo    Geo
 	Checks map[string]*Check
 	Pools  map[string]*Pool
 	// Zones is in the order of the names' labels, parents before children.
@@ -49,8 +50,10 @@ type Node struct {
 type DNS struct {
 	Listen []netip.AddrPort
 	TTL    uint32 // seconds
-	ECS    bool
-	NSID   string
+	ECS    bool   // whether client subnets are listened to (RFC 7871)
+	// ECSTrusted are the networks of those who are believed; empty: all are.
+	ECSTrusted []netip.Prefix
+	NSID       string
 	// Resolvers are who is asked for the addresses of host names that are
 	// flattened; empty: the system's.
 	Resolvers []netip.AddrPort
@@ -95,6 +98,9 @@ type TCP struct {
 	// ConnectionsPerSecond are new ones of one IPv4 address or IPv6 /64; 0: any
 	// number.
 	ConnectionsPerSecond int
+	// QueriesPerSecond are those of the same, over all of its connections; 0: any
+	// number.
+	QueriesPerSecond int
 }
 
 // DNSTLS is DNS over TLS. The files are PEM, as absolute paths.
@@ -175,13 +181,28 @@ type Place struct {
 	At          *[2]float64 // latitude, longitude in degrees
 }
 
-// Pool is a named group of endpoints in one place.
+// Pool is a named group of endpoints in one place, or what stands for one in a
+// list of pools: a service or several pools that choose among their own
+// endpoints first (Nested).
 type Pool struct {
 	Name       string
-	Place      Place
+	Place      Place // of its endpoints; zero when Nested is not nil
 	MinHealthy int
-	Endpoints  []Endpoint
-	Pos        Pos
+	// Endpoints are the endpoints, at least one. With Nested they are copies of
+	// those of Nested.Pools one pool after the other, of which one that is nested
+	// itself has all of its own in its place, and then of those of
+	// Nested.AllDown.Pool.
+	Endpoints []Endpoint
+	// Nested is how a pool that is composed of others chooses among them, or the
+	// policy of the service that stands here, with the Flatten of the service that
+	// it stands in; nil in a plain pool. A composed pool's has no TTL and no
+	// records.
+	Nested *Policy
+	// Service is the name of the nested service, lower case; no name in a pool.
+	// Name is the same as text without the final dot.
+	Service dnswire.Name
+	Conduct *Conduct // nil: all changes at once
+	Pos     Pos      // zero for a service
 }
 
 // Endpoint is one address (or host name) that serves.
@@ -193,7 +214,12 @@ type Endpoint struct {
 	Priority int          // lower is preferred by the tier filter within a pool
 	Tags     []string
 	Checks   []*Check // the pool's unless stated; empty: nobody judges it
-	Pos      Pos
+	Place    *Place   // the pool's unless stated; nil: nothing is known
+	// SoftLimit is the load above which the filter shed takes traffic away, and
+	// HardLimit that at which it takes all, in the unit of the reports; HardLimit 0
+	// is no limit. The soft one is not above the hard one.
+	SoftLimit, HardLimit float64
+	Pos                  Pos
 }
 
 // String is the endpoint's address as text, or its host name without the final dot.
@@ -239,9 +265,14 @@ type SOA struct {
 // Policy is how a service picks its endpoints, and what it answers of them.
 type Policy struct {
 	Pools  []*Pool
-	Steer  []Step // presets expanded
+	Steer  []Step // presets and policies expanded
 	Preset string // the word the chain was written as, if it was one word
 	TTL    uint32
+
+	// Conduct is what the service states in place of its pools; ask ConductOf. Nil:
+	// nothing.
+	Conduct       *Conduct
+	TransitionTTL uint32 // in place of TTL while something changes; at most TTL
 
 	// Flatten is whether host names are answered as A and AAAA records, with the
 	// addresses of the hosts, and not as CNAME. It is the whole truth, of services
@@ -263,8 +294,11 @@ type Policy struct {
 	TXT   []string // one TXT record each, whole: not yet divided into strings of 255 octets
 
 	// Key is the same text for policies that mean the same but for what is in
-	// their pools, which it names, also from one Load to the next.
+	// their pools, which it names, also from one Load to the next. Of what is
+	// nested it has the Key.
 	Key string
+
+	depth int // how deep others are nested in it; 0: not at all
 }
 
 // SVCB is what an HTTPS or SVCB record of a service says besides its hints: a
@@ -285,13 +319,6 @@ func (b *SVCB) Plain() bool {
 	return len(b.ALPN) == 0 && !b.NoDefaultALPN && b.Port == 0 && len(b.ECH) == 0
 }
 
-// Step is one filter of a chain.
-type Step struct {
-	Filter string   // rotate, shuffle, weighted, tier, limit, tags
-	N      int      // limit: how many
-	Tags   []string // tags: those an endpoint must all have
-}
-
 // AllDownRule says what a service answers when nothing is healthy.
 type AllDownRule uint8
 
@@ -304,8 +331,11 @@ const (
 	OtherPool // the endpoints of AllDown.Pool, whatever their health
 )
 
-// AllDown is a rule and, for OtherPool, the pool.
+// AllDown is a rule and, for OtherPool, the pool, which is a plain one.
 type AllDown struct {
 	Rule AllDownRule
 	Pool *Pool
+	// Stated is whether the configuration says so. A nested policy that states
+	// nothing leaves it to the one that it is nested in.
+	Stated bool
 }

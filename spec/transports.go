@@ -24,6 +24,7 @@ var tcpSection = section{
 		{name: "max_connections", typ: "integer", def: "1000", lo: 1, hi: 1_000_000, doc: "Connections in all. The process must be allowed as many files."},
 		{name: "max_per_client", typ: "integer", def: "100", lo: 1, hi: 1_000_000, doc: "Connections of one IPv4 address or one IPv6 /64. Further ones are refused."},
 		{name: "connections_per_second", typ: "integer", def: "1000", lo: 0, hi: maxPerSecond, doc: "New connections of one IPv4 address or one IPv6 /64. Further ones are closed at once. 0 is no limit."},
+		{name: "queries_per_second", typ: "integer", def: "0", lo: 0, hi: maxPerSecond, doc: "Queries of one IPv4 address or one IPv6 /64, over all of its connections. Beyond it no more is read until the next may come, so that TCP slows the client down; nothing is lost. 0 is no limit."},
 	},
 }
 
@@ -56,7 +57,10 @@ func (d *decoder) transports(dns *DNS, o *object) {
 	dns.TCP = TCP{
 		IdleTimeout:    tcp.duration("idle_timeout"),
 		MaxConnections: int(tcp.integer("max_connections")), MaxPerClient: int(tcp.integer("max_per_client")),
-		ConnectionsPerSecond: int(tcp.integer("connections_per_second")),
+		ConnectionsPerSecond: int(tcp.integer("connections_per_second")), QueriesPerSecond: int(tcp.integer("queries_per_second")),
+	}
+	if e := tcp.get("max_per_client"); e != nil && dns.TCP.MaxPerClient > dns.TCP.MaxConnections {
+		d.doubt(e.val(), tcp.path.dot("max_per_client"), "more than max_connections, %d: one client can take them all", dns.TCP.MaxConnections)
 	}
 	if o.get("tls") != nil {
 		dns.TLS = d.dnsTLS(d.below(o, "tls", &tlsSection), o, dns.Listen)

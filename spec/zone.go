@@ -48,6 +48,7 @@ func (d *decoder) allZones(p *path, entries []*entry) {
 			}
 		}
 	}
+	d.nests.zones = zones
 	for _, z := range zones {
 		d.spec.Zones = append(d.spec.Zones, d.zone(z))
 	}

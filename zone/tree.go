@@ -42,6 +42,7 @@ type zoned struct {
 	above  uint32 // the entry of its name in the parent's data; none when it has none
 	known  bool   // its name exists in the parent
 	around bool   // there are zones of ours below it
+	wild   bool   // there are or were wildcards in it
 	// glue are the entries of names that lie in a zone of ours below this one:
 	// they are no more than addresses of name servers here. Nil when there are none.
 	glue map[string]uint32
@@ -256,6 +257,7 @@ func (t *Tree) between(name []byte, zone int) {
 		}
 		if wild(name) {
 			n.where |= wildcardBelow
+			t.zones[zone].wild = true
 		}
 		if !made {
 			return
@@ -367,6 +369,9 @@ func (t *Tree) change(name []byte) *Node {
 	}
 	return t.own(t.slot(at).node - 1)
 }
+
+// Wildcards is whether a zone has wildcards. Without, no name is below one.
+func (t *Tree) Wildcards(zone int) bool { return t.zones[zone].wild }
 
 // Parent is the zone of ours that a zone lies in, or -1.
 func (t *Tree) Parent(zone int) int { return t.zones[zone].parent }

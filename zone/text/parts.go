@@ -128,7 +128,11 @@ func (d *divider) parts(h Handler, size int64) (parts []Part, err error) {
 		if s.Was >= 0 {
 			p = d.before[s.Was]
 		} else {
-			d.read(&p, string(s.Text), s.Line)
+			text, err := c.Text()
+			if err != nil {
+				return nil, err
+			}
+			d.read(&p, string(text), s.Line)
 		}
 		d.begun = true
 		switch {
