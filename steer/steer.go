@@ -20,6 +20,9 @@ type Candidate struct {
 	// all while it starts slowly or is drained. Filters that go by weight count
 	// Weight times Share; before the others, who makes the candidates thins them.
 	Share uint16
+	// Member is its position among the endpoints of all lists of the plan, by which
+	// filters find what they were told of it when the table was compiled.
+	Member uint32
 }
 
 // Whole is the Share of a candidate that takes all of its traffic.
@@ -46,8 +49,11 @@ type Query struct {
 	Targets []int32
 	Latency []uint32 // microseconds, smoothed; 0 is not known
 	Load    []uint32 // as reported, in the unit of the endpoint's limits; NoLoad is not known
-	// Open is, for each schedule of the table, whether one of its windows is open.
+	// Open is, for each of the table's windows of time, whether it is open.
 	Open []bool
+
+	saved  []Candidate // of First
+	scores []score     // of Sticky
 }
 
 // NoLoad is the load of an endpoint of which none is known.
@@ -79,10 +85,13 @@ type Needs uint8
 
 // What a filter may need.
 const (
-	Places  Needs = 1 << iota // Query.Place; the filter is a Placed
-	Subnets                   // Query.Subnet
-	Chance                    // Query.Rand or Query.Seq
-	Weights                   // Weight and Share decide about chances, so nobody need thin
+	Places    Needs = 1 << iota // Query.Place; the filter is a Placed
+	Subnets                     // Query.Subnet
+	Chance                      // Query.Rand or Query.Seq
+	Weights                     // Share decides about chances, so nobody need thin
+	Latencies                   // Query.Latency
+	Loads                       // Query.Load
+	Schedules                   // Query.Open
 )
 
 // Placed is a filter that goes by the client's place.
@@ -91,4 +100,12 @@ type Placed interface {
 	// Class appends what matters of a client's place to the filter: places with
 	// the same class have the same result, whatever the candidates.
 	Class(dst []byte, client *geo.Place) []byte
+}
+
+// Told is a filter that can say more of one application than its rule.
+type Told interface {
+	Filter
+	// Why says in one line what was found of the client and the candidates that
+	// were given to Apply, which are not changed.
+	Why(q *Query, given []Candidate) string
 }

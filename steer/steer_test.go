@@ -4,7 +4,11 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/geo"
 )
 
 // rnd is a query with fixed seeds.
@@ -14,7 +18,7 @@ func rnd(seed uint64) *Query { return &Query{Rand: rand.NewPCG(seed, 2)} }
 func set(n int) []Candidate {
 	s := make([]Candidate, n)
 	for i := range s {
-		s[i] = Candidate{Index: uint32(i), Weight: 1}
+		s[i] = Candidate{Index: uint32(i), Member: uint32(i), Weight: 1, Share: Whole}
 	}
 	return s
 }
@@ -229,18 +233,59 @@ func TestWeightedShares(t *testing.T) {
 	}
 }
 
+// everyFilter is one of each, for sets of the indexes below n at so many sites.
+func everyFilter(n, sites int) []Filter {
+	ids, soft, hard, mates := make([]uint64, n), make([]uint32, n), make([]uint32, n), make([]uint32, n)
+	for i := range n {
+		ids[i] = Identity(string(rune(i)))
+		soft[i], hard[i], mates[i] = uint32(i), uint32(2*i), uint32(n/3+1)
+	}
+	places := make([]geo.Place, sites)
+	for i := range places {
+		places[i] = geo.Place{Country: string(rune('a' + i%3)), Located: i%4 > 0, Lat: float64(i % 90), Lon: float64(i % 180)}
+	}
+	fence := &Geofence{Levels: []geo.Level{geo.ByCity, geo.ByCountry}, Sites: places}
+	strict := &Geofence{Levels: fence.Levels, Strict: true, Sites: places}
+	return []Filter{
+		Rotate{},
+		Shuffle{},
+		Weighted{},
+		Tier{},
+		Limit{3},
+		Tags{Mark: 1},
+		fence, strict,
+		NewNearest(10, 500, places), &Latency{Tolerance: 20, Max: 90 * time.Microsecond}, &Spill{Least: 80, Percent: true, Most: 100, Mates: mates},
+		&Sticky{IDs: ids}, &Shed{Soft: soft, Hard: hard}, &Shed{Soft: soft, Hard: hard, Thins: true},
+		&Schedule{Pools: [][]uint32{{0}, {1}, nil}},
+		NewFirst([]Filter{strict, Weighted{}}, []Filter{NewFirst([]Filter{Tags{Mark: 2}}, []Filter{Tags{Mark: 1}, Limit{2}}), Rotate{}}, []Filter{Tier{}, Shuffle{}}),
+	}
+}
+
+// everything is a query of which everything is known, for everyFilter.
+func everything(n int, seed uint64) *Query {
+	q := rnd(seed)
+	q.Subnet, q.Place, q.Open = seed*0x9e3779b97f4a7c15, &geo.Place{Country: "b", Located: true, Lat: 20, Lon: 30}, []bool{true, false}
+	for i := range n {
+		q.Targets = append(q.Targets, int32(i))
+		q.Latency = append(q.Latency, uint32(i%100))
+		q.Load = append(q.Load, uint32(n))
+	}
+	return q
+}
+
 func TestAllocatesNothing(t *testing.T) {
 	whole := set(64)
 	for i := range whole {
-		whole[i] = Candidate{Index: uint32(i), Weight: uint32(i), Pool: uint16(i % 3), Marks: uint32(i % 2)}
+		whole[i].Weight, whole[i].Pool, whole[i].Marks, whole[i].Site = uint32(i), uint16(i%3), uint32(i%2), uint16(i%8)
+		whole[i].Share -= uint16(i % 2 * 100)
 	}
 	buf := make([]Candidate, len(whole))
-	q := rnd(1)
-	for _, f := range []Filter{Rotate{}, Shuffle{}, Weighted{}, Tier{}, Limit{3}, Tags{}} {
+	q := everything(len(whole), 1)
+	for _, f := range everyFilter(len(whole), 8) {
 		for _, want := range []int{0, 1, 5} {
-			q.Want = want
 			if n := testing.AllocsPerRun(100, func() {
 				q.Seq++
+				q.Want = want
 				f.Apply(q, buf[:copy(buf, whole)])
 			}); n != 0 {
 				t.Errorf("%s allocates %v times", f, n)
@@ -249,27 +294,105 @@ func TestAllocatesNothing(t *testing.T) {
 	}
 }
 
+// TestEveryFilterExplains holds that filters can say what they are.
+func TestEveryFilterExplains(t *testing.T) {
+	q := everything(8, 1)
+	for _, f := range everyFilter(8, 4) {
+		if f.Rule() == "" || f.String() == "" || strings.Contains(f.Rule()+f.String(), "\n") {
+			t.Errorf("%T: %q, %q", f, f, f.Rule())
+		}
+		_, placed := f.(Placed)
+		if f.Needs()&Places != 0 && !placed {
+			t.Errorf("%s goes by place and has no classes", f)
+		}
+		if told, ok := f.(Told); ok {
+			given := set(8)
+			if why := told.Why(q, given); why == "" || strings.Contains(why, "\n") || !slices.Equal(given, set(8)) {
+				t.Errorf("%s says %q of %v", f, why, given)
+			}
+		}
+	}
+}
+
+// TestNeeds holds that what a filter does not need makes no difference.
+func TestNeeds(t *testing.T) {
+	change := map[Needs]func(q *Query){
+		Places:    func(q *Query) { q.Place = &geo.Place{Country: "c", Located: true, Lat: -60} },
+		Subnets:   func(q *Query) { q.Subnet++ },
+		Chance:    func(q *Query) { q.Rand, q.Seq = rand.NewPCG(8, 8), q.Seq+1 },
+		Latencies: func(q *Query) { slices.Reverse(q.Latency) },
+		Loads:     func(q *Query) { q.Load[0], q.Load[7], q.Load[8] = 0, 1e9, 12 },
+		Schedules: func(q *Query) { q.Open = []bool{false, true} },
+	}
+	result := func(f Filter, also func(*Query)) string {
+		out := ""
+		for seed := range 30 {
+			q := everything(16, uint64(seed))
+			also(q)
+			s := set(16)
+			for i := range s {
+				s[i].Pool, s[i].Site, s[i].Marks, s[i].Weight = uint16(i%3), uint16(i%8), uint32(i%2*2), uint32(1+i%2)
+				if seed%3 == 0 && i%3 == 0 {
+					s[i].Share = Whole / 2
+				}
+			}
+			out += key(f.Apply(q, s)) + " "
+		}
+		return out
+	}
+	for _, f := range everyFilter(16, 8) {
+		before := result(f, func(*Query) {})
+		for need, also := range change {
+			same := result(f, also) == before
+			switch {
+			case f.Needs()&need == 0 && !same:
+				t.Errorf("%s does not need %b and goes by it", f, need)
+			case f.Needs()&need != 0 && same:
+				t.Errorf("%s needs %b and does not go by it", f, need)
+			}
+		}
+	}
+}
+
 // FuzzFilters says of every chain that it invents no candidate, gives none
-// twice, works in place, and gives an ordered set's length as it should be.
+// twice, works in place, keeps something where it is to, and gives an ordered
+// set's length as it should be.
 func FuzzFilters(f *testing.F) {
 	f.Add([]byte{}, []byte{0, 1, 2, 3, 4, 5}, uint32(0), 0)
 	f.Add([]byte{1, 2, 3, 0, 0, 7, 9, 9, 9, 9}, []byte{2}, uint32(3), 1)
 	f.Add([]byte{0, 0, 0}, []byte{5, 3, 1}, uint32(math.MaxUint32), 2)
-	filters := []Filter{Rotate{}, Shuffle{}, Weighted{}, Tier{}, Limit{3}, Tags{Mark: 1}}
+	for i := range byte(16) {
+		f.Add([]byte{1, 20, 130, 0, 0, 7, 9, 99, 244, 6}, []byte{i, i ^ 1, 15 - i}, uint32(i)*977, int(i)%3)
+	}
+	const most = 300
+	filters := everyFilter(most, 8)
 	f.Fuzz(func(t *testing.T, cands, chain []byte, seq uint32, want int) {
-		if want < 0 || len(cands) > 1000 || len(chain) > 20 {
+		if want < 0 || len(cands) > most || len(chain) > 20 {
 			t.Skip()
 		}
-		whole := make([]Candidate, len(cands))
+		s := make([]Candidate, len(cands))
 		for i, b := range cands {
-			whole[i] = Candidate{Index: uint32(i), Weight: uint32(b) * 257, Pool: uint16(b >> 6), Priority: uint16(b >> 4 & 3), Marks: uint32(b & 3)}
+			s[i] = Candidate{
+				Index: uint32(i), Member: uint32(i), Weight: uint32(b) * 257, Pool: uint16(b >> 6), Priority: uint16(b >> 4 & 3),
+				Marks: uint32(b & 3), Site: uint16(b & 7), Share: Whole,
+			}
+			if b&8 != 0 {
+				s[i].Share = uint16(b) * 4
+			}
 		}
-		s := slices.Clone(whole)
-		q := &Query{Rand: rand.NewPCG(uint64(seq), 1), Seq: seq, Want: want}
+		q := everything(int(seq%most), uint64(seq))
+		q.Rand, q.Seq, q.Want = rand.NewPCG(uint64(seq), 1), seq, want
+		if seq%5 == 0 {
+			q.Place = &geo.Place{}
+		}
 		for _, b := range chain {
 			before := len(s)
-			in := slices.Clone(s)
+			in := map[uint32]Candidate{}
+			for _, c := range s {
+				in[c.Index] = c
+			}
 			filter := filters[int(b)%len(filters)]
+			q.Want = want
 			out := filter.Apply(q, s)
 			if len(out) > before {
 				t.Fatalf("%s makes %d of %d", filter, len(out), before)
@@ -277,21 +400,29 @@ func FuzzFilters(f *testing.F) {
 			if len(out) > 0 && &out[0] != &s[0] {
 				t.Fatalf("%s does not work in place", filter)
 			}
-			seen := map[uint32]bool{}
+			if len(q.saved) != 0 || q.Want != want {
+				t.Fatalf("%s leaves something behind", filter)
+			}
 			for _, c := range out {
-				if seen[c.Index] || !slices.Contains(in, c) {
+				old, ok := in[c.Index]
+				old.Share = c.Share // which Shed may change
+				if !ok || c != old {
 					t.Fatalf("%s gives %v of %v", filter, out, in)
 				}
-				seen[c.Index] = true
+				delete(in, c.Index)
 			}
-			switch filter.(type) {
-			case Rotate, Shuffle:
+			switch filter := filter.(type) {
+			case Rotate:
 				if least := min(before, max(want, 1)); before > 0 && want > 0 && len(out) < least || want == 0 && len(out) != before {
 					t.Fatalf("%s gives %d of %d, want %d", filter, len(out), before, want)
 				}
-			case Tier:
+			case *Geofence:
+				if before > 0 && len(out) == 0 && !filter.Strict {
+					t.Fatalf("%s keeps nothing", filter)
+				}
+			case Shuffle, Tier, *Spill, *Nearest, *Latency, *Shed, *Schedule:
 				if before > 0 && len(out) == 0 {
-					t.Fatal("tier keeps nothing")
+					t.Fatalf("%s keeps nothing", filter)
 				}
 			}
 			s = out
