@@ -5,10 +5,7 @@ import (
 )
 
 func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
-	c.Outcome = Outcome{Zone: -1}
-	c.counters, c.targets = c.counters[:0], c.targets[:0]
-	c.expanded, c.proofs, c.given, c.renames = c.expanded[:0], c.proofs[:0], c.given[:0], c.renames[:0]
-	c.last.count, c.glue, c.named = 0, false, false
+	c.begin(q)
 	if q.Status == dnswire.StatusDrop {
 		return dst
 	}
@@ -47,13 +44,25 @@ func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
 		c.fail(dnswire.Refused)
 		c.explain(dnswire.EDENotSupported, "no transfers and no meta types")
 	default:
-		if s.Table.ECS && q.ECS.Present {
+		if s.listens(q) {
 			c.opt.ECS, c.rich = &q.ECS, true
 		}
 		s.lookup(&m, q, c)
+		if c.opt.ECS != nil && c.client.told {
+			c.opt.Scope = c.client.scope
+		}
 	}
 	c.Outcome.Counters, c.Outcome.Targets = c.counters, c.targets
 	return s.finish(&m, q, c)
+}
+
+// begin forgets the answer before.
+func (c *Scratch) begin(q *dnswire.Query) {
+	c.asked, c.client.known, c.client.told = q, false, false
+	c.Outcome = Outcome{Zone: -1}
+	c.counters, c.targets = c.counters[:0], c.targets[:0]
+	c.expanded, c.proofs, c.given, c.renames = c.expanded[:0], c.proofs[:0], c.given[:0], c.renames[:0]
+	c.last.count, c.glue, c.named = 0, false, false
 }
 
 func (c *Scratch) fail(rc dnswire.RCode) {

@@ -112,3 +112,35 @@ func TestExplainSilence(t *testing.T) {
 		}
 	}
 }
+
+// TestExplainFigures sees that an explanation has what the steering goes by.
+func TestExplainFigures(t *testing.T) {
+	s := compile(t, explained)
+	www := dnswire.Name("\x03www\x01x\x04test\x00")
+	view := states(nil).view(s.Table)
+	figures := health.Figures{Shares: map[dnswire.Name]map[int]uint16{www: {}}}
+	for i := range s.Table.Targets {
+		figures.Latency = append(figures.Latency, 0)
+		figures.Load = append(figures.Load, health.NoLoad)
+		switch s.Table.Targets[i].String() {
+		case "192.0.2.1":
+			figures.Latency[i], figures.Load[i], figures.Shares[www][i] = 12_345, 830, health.Whole/4
+		case "192.0.2.2":
+			figures.Load[i] = 0
+		}
+	}
+	s = &resolve.Snapshot{Table: s.Table, Health: view.With(figures)}
+	for _, x := range s.Explain(asked(t, []string{"www.x.test", "A"}), 1, 2).Endpoints {
+		got := fmt.Sprint(x.ConnectMS, " ", x.Share, " ", x.Authority)
+		if x.Load != nil {
+			got += fmt.Sprint(" ", *x.Load)
+		}
+		want := map[string]string{"192.0.2.1": "12.345 0.25 operator drain 0.83", "192.0.2.2": "0 0 no check 0"}[x.Address]
+		if want == "" {
+			want = "0 0 no check"
+		}
+		if got != want {
+			t.Errorf("%s: %s, want %s", x.Address, got, want)
+		}
+	}
+}

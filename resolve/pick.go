@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"github.com/rhumb-dns/rhumb/conduct"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/spec"
@@ -29,38 +30,80 @@ import (
 //
 // A host name that is flattened is a candidate only while addresses of the
 // family are known of it, unless records are made of its name.
+//
+// What depends on the client's place has been decided before, where the plan is
+// settled; consider is how.
 func (s *Snapshot) pick(node *table.Node, p *table.Plan, f table.Family, c *Scratch) (*table.Members, []steer.Candidate) {
-	ms := &p.Members[f]
-	set, unknown := s.up(c, node, ms)
-	if ms.Hosts != nil {
-		set = s.known(c, ms, set)
+	c.node = node
+	if p.Needs&(steer.Places|steer.Subnets) == 0 {
+		return s.consider(p, f, c)
+	}
+	if p.Needs&steer.Subnets != 0 {
+		c.query.Subnet = c.whom().subnet(0)
+	}
+	var ms *table.Members
+	var picked []steer.Candidate
+	var d *decision
+	if p.Needs&steer.Places != 0 {
+		d = s.decided(node, p, f, c)
+		c.tracePlace(s)
+	}
+	if d != nil {
+		ms, picked = c.resume(p, d)
+	}
+	// Chance may leave nothing where it had something to choose from, by weights
+	// or tags behind it: the rules for that come next.
+	if d == nil || len(picked) == 0 && len(d.set) > 0 {
+		if d != nil {
+			s.locate(c)
+		}
+		ms, picked = s.consider(p, f, c)
 	}
 	switch {
-	case len(set) == 0:
-	case p.Policy.Panic > 0 && s.panics(node, p, c):
-		set = s.regardless(c, node, ms)
-		c.traceSet("panic", "health is ignored", ms, set)
-		set = c.chain(p, ms, set)
+	case p.Needs&steer.Subnets == 0 || len(picked) == 0:
+	case p.Needs&^p.Link.Needs&steer.Subnets != 0: // of what is nested
+		c.whom().matters(c.client.subnetBits())
 	default:
-		c.traceSet("health", "endpoints that are up", ms, set)
-		set = c.chain(p, ms, s.minHealthy(c, node, p, ms, set, health.Up))
+		c.neighbours(p, ms, picked)
 	}
+	return ms, picked
+}
+
+// consider is pick by the rules themselves.
+func (s *Snapshot) consider(p *table.Plan, f table.Family, c *Scratch) (*table.Members, []steer.Candidate) {
+	c.short = false
+	s.facts(p, c)
+	ms := &p.Members[f]
+	set, unknown := s.candidates(c, p, ms, live)
+	set = c.chain(p, ms, set)
 	if len(set) == 0 && unknown > 0 {
-		set = s.withState(c, node, ms, health.Unknown)
-		c.traceSet("health", "nothing that is known to be up is left; endpoints of which nothing is known", ms, set)
-		set = c.chain(p, ms, s.minHealthy(c, node, p, ms, set, health.Unknown))
+		set, _ = s.candidates(c, p, ms, doubtful)
+		set = c.chain(p, ms, set)
 	}
 	if len(set) == 0 {
-		return s.allDown(node, p, f, c)
+		return s.allDown(p, f, c)
 	}
 	return ms, c.first(p, ms, set)
+}
+
+// facts are what filters know of the endpoints besides the candidates.
+func (s *Snapshot) facts(p *table.Plan, c *Scratch) {
+	if p.Needs&steer.Latencies != 0 {
+		c.query.Latency = s.Health.Latency()
+	}
+	if p.Needs&steer.Loads != 0 {
+		c.query.Load = s.Health.Load()
+	}
+	if p.Needs&steer.Schedules != 0 && s.Hours != nil {
+		c.query.Open = s.Hours.Open
+	}
 }
 
 // up is the candidates that are up, and of how many others nothing is known.
 // For a large service this is most of the cost of a query. Where the states lie
 // in a row, what is up before the first that is not is copied at once; the
 // second loop writes every candidate and moves on only past those that count.
-func (s *Snapshot) up(c *Scratch, node *table.Node, ms *table.Members) (set []steer.Candidate, unknown int) {
+func (s *Snapshot) up(c *Scratch, p *table.Plan, ms *table.Members) (set []steer.Candidate, unknown int) {
 	states := s.Health.Raw()
 	n := len(ms.Targets)
 	if cap(c.set) < n {
@@ -69,7 +112,7 @@ func (s *Snapshot) up(c *Scratch, node *table.Node, ms *table.Members) (set []st
 	set = c.set[:n]
 	from := ms.Candidates[:n]
 	k := 0
-	if ms.InRow {
+	if ms.InRow && p.Courses == nil && p.Nested == nil {
 		for _, st := range states[ms.Targets[0]:][:n] {
 			if st != health.Up {
 				break
@@ -79,12 +122,12 @@ func (s *Snapshot) up(c *Scratch, node *table.Node, ms *table.Members) (set []st
 		copy(set, from[:k])
 	}
 	for i := k; i < n; i++ {
-		t := ms.Targets[i]
-		st := states[t]
-		if st > health.Down {
-			st, _ = s.Health.Of(int(t), s.Table.Text(node))
-		}
+		st := states[ms.Targets[i]]
 		set[k] = from[i]
+		if st > health.Down || p.Courses != nil || p.Nested != nil {
+			st, set[k].Share = s.standing(c, p, ms, i)
+			c.short = c.short || st == health.Up && set[k].Share < steer.Whole
+		}
 		if st == health.Up {
 			k++
 		} else if st == health.Unknown {
@@ -94,20 +137,69 @@ func (s *Snapshot) up(c *Scratch, node *table.Node, ms *table.Members) (set []st
 	return set[:k], unknown
 }
 
-// state is an endpoint's state for one service.
-func (s *Snapshot) state(target int, node *table.Node) health.State {
-	if !s.Health.Forced(target) {
-		return s.Health.State(target)
+// standing is a member's state for one service, and the share of its traffic
+// that it is to have: the operator's word, or else what the conduct of its pool
+// makes of its health.
+func (s *Snapshot) standing(c *Scratch, p *table.Plan, ms *table.Members, i int) (health.State, uint16) {
+	if n := p.Nests(int(ms.Candidates[i].Pool)); n != nil {
+		return s.nestedStanding(c, n, ms, i)
 	}
-	st, _ := s.Health.Of(target, s.Table.Text(node))
+	t := int(ms.Targets[i])
+	share := uint16(steer.Whole)
+	if s.Health.Forced(t) {
+		service := s.service(c)
+		share = s.Health.Share(t, service)
+		if st, byOperator := s.Health.Of(t, service); byOperator {
+			return st, share
+		}
+	}
+	if course := s.course(p, ms.Candidates[i].Pool); course != nil {
+		slot := ms.Slots[i]
+		if course.Shares != nil {
+			share = min(share, course.Shares[slot])
+		}
+		return course.States[slot], share
+	}
+	return s.Health.State(t), share
+}
+
+// service is the name, in wire form, of the service whose endpoints are picked:
+// operators' words are on endpoints of services. It is empty while a plan is
+// settled for all the services that have it.
+func (s *Snapshot) service(c *Scratch) []byte {
+	switch {
+	case c.within != "":
+		return append(c.nested[:0], c.within...)
+	case c.node == nil:
+		return nil
+	}
+	return s.Table.Text(c.node)
+}
+
+// course is the conduct of the pool at a position; nil when it has none.
+func (s *Snapshot) course(p *table.Plan, pool uint16) *conduct.State {
+	if int(pool) >= len(p.Courses) || p.Courses[pool] < 0 || s.Conduct == nil {
+		return nil
+	}
+	return s.Conduct.Course(int(p.Courses[pool]))
+}
+
+// state is a member's state for one service.
+func (s *Snapshot) state(c *Scratch, p *table.Plan, ms *table.Members, i int) health.State {
+	if t := int(ms.Targets[i]); p.Courses == nil && p.Nested == nil && !s.Health.Forced(t) {
+		return s.Health.State(t)
+	}
+	st, _ := s.standing(c, p, ms, i)
 	return st
 }
 
-func (s *Snapshot) withState(c *Scratch, node *table.Node, ms *table.Members, want health.State) []steer.Candidate {
+func (s *Snapshot) withState(c *Scratch, p *table.Plan, ms *table.Members, want health.State) []steer.Candidate {
 	set := c.set[:0]
 	for i := range ms.Candidates {
-		if s.state(int(ms.Targets[i]), node) == want {
+		if st, share := s.standing(c, p, ms, i); st == want {
 			set = append(set, ms.Candidates[i])
+			set[len(set)-1].Share = share
+			c.short = c.short || share < steer.Whole
 		}
 	}
 	c.set = set
@@ -116,12 +208,12 @@ func (s *Snapshot) withState(c *Scratch, node *table.Node, ms *table.Members, wa
 
 // regardless is every endpoint whatever its health, but for those that an
 // operator has forced down; or those as well, when there is nothing else.
-func (s *Snapshot) regardless(c *Scratch, node *table.Node, ms *table.Members) []steer.Candidate {
+func (s *Snapshot) regardless(c *Scratch, p *table.Plan, ms *table.Members) []steer.Candidate {
 	set := c.set[:0]
 	for i := range ms.Candidates {
 		t := int(ms.Targets[i])
 		if s.Health.Forced(t) {
-			if st, byOperator := s.Health.Of(t, s.Table.Text(node)); byOperator && st == health.Down {
+			if st, byOperator := s.Health.Of(t, s.service(c)); byOperator && st == health.Down {
 				continue
 			}
 		}
@@ -154,8 +246,8 @@ func (s *Snapshot) known(c *Scratch, ms *table.Members, set []steer.Candidate) [
 // lastHealthy is the endpoints that were the last to be up, taking those that
 // failed within one interval of each other as failed together; all of them when
 // none has ever been up.
-func (s *Snapshot) lastHealthy(c *Scratch, node *table.Node, p *table.Plan, ms *table.Members) []steer.Candidate {
-	set := s.regardless(c, node, ms)
+func (s *Snapshot) lastHealthy(c *Scratch, p *table.Plan, ms *table.Members) []steer.Candidate {
+	set := s.regardless(c, p, ms)
 	var last int64
 	for _, cand := range set {
 		last = max(last, s.Health.LastUp(int(ms.Targets[cand.Index])))
@@ -182,7 +274,7 @@ var allDownText = [...]string{
 }
 
 // allDown answers by the service's rule for when nothing is healthy.
-func (s *Snapshot) allDown(node *table.Node, p *table.Plan, f table.Family, c *Scratch) (*table.Members, []steer.Candidate) {
+func (s *Snapshot) allDown(p *table.Plan, f table.Family, c *Scratch) (*table.Members, []steer.Candidate) {
 	ms := &p.Members[f]
 	rule := p.Policy.AllDown.Rule
 	c.explain(dnswire.EDENoReachableAuthority, allDownText[rule])
@@ -196,9 +288,9 @@ func (s *Snapshot) allDown(node *table.Node, p *table.Plan, f table.Family, c *S
 		return ms, nil
 	case spec.OtherPool:
 		ms = &p.Spare[f]
-		kept = s.reserve(node, p, ms, c)
+		kept = s.reserve(p, ms, c)
 	default:
-		kept = s.unhealthy(node, p, ms, c)
+		kept = s.unhealthy(p, ms, c)
 	}
 	if len(kept) == 0 {
 		c.opt.EDEText = "no endpoint is left to serve: no data"
@@ -210,36 +302,36 @@ func (s *Snapshot) allDown(node *table.Node, p *table.Plan, f table.Family, c *S
 // unhealthy picks among the service's own endpoints when none is healthy. A
 // chain may keep none of the first choice, where tags or weights say so; then
 // more are offered to it, at last also those that an operator has forced down.
-func (s *Snapshot) unhealthy(node *table.Node, p *table.Plan, ms *table.Members, c *Scratch) []steer.Candidate {
+func (s *Snapshot) unhealthy(p *table.Plan, ms *table.Members, c *Scratch) []steer.Candidate {
 	if p.Policy.AllDown.Rule == spec.LastHealthy {
-		set := s.lastHealthy(c, node, p, ms)
+		set := s.lastHealthy(c, p, ms)
 		c.traceSet("all_down", "endpoints that were healthy last", ms, set)
 		if set = c.chain(p, ms, set); len(set) > 0 {
 			return set
 		}
 	}
-	set := s.regardless(c, node, ms)
+	set, _ := s.candidates(c, p, ms, regardless)
 	c.traceSet("all_down", "endpoints whatever their health", ms, set)
 	if set = c.chain(p, ms, set); len(set) > 0 {
 		return set
 	}
-	c.set = s.known(c, ms, append(c.set[:0], ms.Candidates...))
-	c.traceSet("all_down", "the steering keeps none of them; also those that an operator has forced down", ms, c.set)
-	return c.chain(p, ms, c.set)
+	set, _ = s.candidates(c, p, ms, all)
+	c.traceSet("all_down", "the steering keeps none of them; also those that an operator has forced down", ms, set)
+	return c.chain(p, ms, set)
 }
 
 // reserve picks among the endpoints of the all-down pool.
-func (s *Snapshot) reserve(node *table.Node, p *table.Plan, ms *table.Members, c *Scratch) []steer.Candidate {
+func (s *Snapshot) reserve(p *table.Plan, ms *table.Members, c *Scratch) []steer.Candidate {
 	if len(ms.Candidates) == 0 {
 		c.traceNote("all_down", "the reserve has no such records")
 		return nil
 	}
-	set := s.withState(c, node, ms, health.Up)
+	set := s.withState(c, p, ms, health.Up)
 	if len(set) == 0 {
-		set = s.withState(c, node, ms, health.Unknown)
+		set = s.withState(c, p, ms, health.Unknown)
 	}
 	if len(set) == 0 {
-		set = s.regardless(c, node, ms)
+		set = s.regardless(c, p, ms)
 	}
 	c.traceSet("all_down", "endpoints of the reserve: those that are up, or else not known to be down, or else all", ms, set)
 	if set = c.chain(p, ms, set); len(set) > 0 {
@@ -247,22 +339,22 @@ func (s *Snapshot) reserve(node *table.Node, p *table.Plan, ms *table.Members, c
 	}
 	// The chain was written for the service's own pools; the reserve is served
 	// even when, say, none of it carries a tag.
-	set = s.regardless(c, node, ms)
+	set = s.regardless(c, p, ms)
 	c.traceSet("all_down", "the steering keeps none of the reserve, so all of it", ms, set)
 	return set
 }
 
 // panics is whether so few of a service's endpoints are up that health is to
 // be ignored.
-func (s *Snapshot) panics(node *table.Node, p *table.Plan, c *Scratch) bool {
+func (s *Snapshot) panics(p *table.Plan, c *Scratch) bool {
 	up, all := 0, 0
 	for f := range p.Members {
 		ms := &p.Members[f]
-		for i, t := range ms.Targets {
+		for i := range ms.Targets {
 			if twice(ms, i) {
 				continue
 			}
-			if s.state(int(t), node) == health.Up {
+			if s.state(c, p, ms, i) == health.Up {
 				up++
 			}
 			all++
@@ -280,29 +372,26 @@ func (s *Snapshot) panics(node *table.Node, p *table.Plan, c *Scratch) bool {
 // twice is whether a member counts in the other address family already.
 func twice(ms *table.Members, i int) bool { return ms.Family == table.V6 && ms.Flat(i) }
 
-// minHealthy drops the candidates of pools with too few healthy endpoints,
-// unless that leaves none. With health.Unknown, those of which nothing is known
-// count as well.
-func (s *Snapshot) minHealthy(c *Scratch, node *table.Node, p *table.Plan, ms *table.Members, set []steer.Candidate, least health.State) []steer.Candidate {
-	if p.MinHealthy == nil {
+// minHealthy drops the candidates of pools that do not stand, unless that leaves
+// none: those with too few healthy endpoints, and those that their conduct keeps
+// out. With health.Unknown, those of which nothing is known count as well.
+func (s *Snapshot) minHealthy(c *Scratch, p *table.Plan, ms *table.Members, set []steer.Candidate, least health.State) []steer.Candidate {
+	if p.MinHealthy == nil && p.Courses == nil || len(set) == 0 {
 		return set
 	}
-	counts := c.healthy[:0]
-	for range p.MinHealthy {
-		counts = append(counts, 0)
+	var counts []int
+	if p.MinHealthy != nil {
+		counts = s.healthy(c, p, least)
 	}
-	c.healthy = counts
-	for f := range p.Members {
-		ms := &p.Members[f]
-		for i, t := range ms.Targets {
-			if st := s.state(int(t), node); (st == health.Up || st == least) && !twice(ms, i) {
-				counts[ms.Candidates[i].Pool]++
-			}
+	stands := func(pool uint16) bool {
+		if course := s.course(p, pool); course != nil {
+			return course.Stands
 		}
+		return counts == nil || counts[pool] >= p.MinHealthy[pool]
 	}
 	kept := set[:0]
 	for _, cand := range set {
-		if counts[cand.Pool] >= p.MinHealthy[cand.Pool] {
+		if stands(cand.Pool) {
 			kept = append(kept, cand)
 		}
 	}
@@ -314,16 +403,81 @@ func (s *Snapshot) minHealthy(c *Scratch, node *table.Node, p *table.Plan, ms *t
 	return kept
 }
 
-func (c *Scratch) chain(p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
-	wants := p.Wants
-	if c.named {
-		wants = p.WantsAll
+// healthy counts the healthy endpoints of each pool.
+func (s *Snapshot) healthy(c *Scratch, p *table.Plan, least health.State) []int {
+	counts := c.healthy[:0]
+	for range p.MinHealthy {
+		counts = append(counts, 0)
 	}
-	for i, f := range p.Chain {
+	c.healthy = counts
+	for f := range p.Members {
+		ms := &p.Members[f]
+		for i := range ms.Targets {
+			if st := s.state(c, p, ms, i); (st == health.Up || st == least) && !twice(ms, i) {
+				counts[ms.Candidates[i].Pool]++
+			}
+		}
+	}
+	return counts
+}
+
+// chain applies the filters, and keeps what chance had to choose from where
+// somebody wants to know. While a plan is settled, which of the chains of a First
+// is followed is part of that.
+func (c *Scratch) chain(p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
+	if len(set) == 0 {
+		return set
+	}
+	c.query.Targets = ms.Targets
+	l := p.Link
+	set = c.apply(l, ms, set, 0, l.Chances)
+	for c.asked == nil && l.Tails != nil && len(set) > 0 {
+		next := c.follow(l, ms, set)
+		if next == nil {
+			return set[:0]
+		}
+		l = next
+		set = c.apply(l, ms, set, 0, l.Chances)
+	}
+	if l.Needs&(steer.Places|steer.Subnets) != 0 || c.asked == nil {
+		c.chosen = append(c.chosen[:0], set...)
+		c.kept, c.link = c.chosen, l
+	}
+	return c.draw(l, ms, set)
+}
+
+// follow is the first of the tails that keeps anything; nil when none does.
+func (c *Scratch) follow(l *table.Link, ms *table.Members, set []steer.Candidate) *table.Link {
+	for _, t := range l.Tails {
+		c.beside = append(c.beside[:0], set...)
+		if len(c.apply(t.Within, ms, c.beside, 0, len(t.Within.Filters))) > 0 {
+			return t.Link
+		}
+	}
+	return nil
+}
+
+// draw applies the filters from the first one that goes by chance or by subnet.
+func (c *Scratch) draw(l *table.Link, ms *table.Members, set []steer.Candidate) []steer.Candidate {
+	if c.short && l.Needs&steer.Weights == 0 {
+		set = steer.Thin(&c.query, set)
+		c.traceSet("share", "by chance, endpoints that are to have less than their whole share", ms, set)
+	}
+	return c.apply(l, ms, set, l.Chances, len(l.Filters))
+}
+
+func (c *Scratch) apply(l *table.Link, ms *table.Members, set []steer.Candidate, from, to int) []steer.Candidate {
+	wants := l.Wants
+	if c.named {
+		wants = l.WantsAll
+	}
+	for i := from; i < to; i++ {
 		c.query.Want = wants[i]
-		set = f.Apply(&c.query, set)
-		if c.trace != nil {
-			c.trace.set(f.String(), f.Rule(), ms, set)
+		f := l.Filters[i]
+		if c.trace == nil {
+			set = f.Apply(&c.query, set)
+		} else {
+			set = c.traceFilter(f, ms, set)
 		}
 	}
 	return set

@@ -11,10 +11,11 @@ import (
 	"github.com/rhumb-dns/rhumb/zone"
 )
 
-// service answers from the live endpoints of a service. Led says that a CNAME
+// steered answers from the live endpoints of a service. Led says that a CNAME
 // leads on to next.
-func (s *Snapshot) service(m *message, q *dnswire.Query, at *question, match *zone.Match, step int, c *Scratch) (led bool) {
+func (s *Snapshot) steered(m *message, q *dnswire.Query, at *question, match *zone.Match, step int, c *Scratch) (led bool) {
 	p := s.Table.Plans[match.Node.Plan]
+	c.node = match.Node
 	if c.trace != nil {
 		c.traceService(s, match.Node, p)
 	}
@@ -51,7 +52,7 @@ func (s *Snapshot) alias(m *message, q *dnswire.Query, at *question, match *zone
 		s.negative(m, q, at, match, c)
 		return false
 	}
-	next := m.cname(at, ms.Endpoints[picked[0].Index].Host, p.Policy.TTL)
+	next := m.cname(at, ms.Endpoints[picked[0].Index].Host, s.ttl(p, c))
 	next.name = c.chase(step)[:copy(c.chase(step)[:], next.name)]
 	c.lengths[step] = uint8(next.Len)
 	c.next = next
@@ -95,12 +96,13 @@ func (s *Snapshot) answerAddresses(m *message, q *dnswire.Query, at *question, m
 		s.flatten(m, at, ms, picked, node, p, c)
 		return
 	}
+	ttl := s.ttl(p, c)
 	for i := range picked {
 		cand := picked[i]
 		if ms.Repeats && repeats(ms, f, picked[:i], cand) {
 			continue
 		}
-		m.address(at, f, p.Policy.TTL, ms.Addr(f, cand.Index))
+		m.address(at, f, ttl, ms.Addr(f, cand.Index))
 		c.count(node, ms, cand)
 	}
 }
@@ -147,6 +149,21 @@ func (m *message) servFail(q *dnswire.Query, c *Scratch) {
 	m.buf, m.answer = m.buf[:m.start+q.QuestionEnd], 0
 	c.counters, c.targets = c.counters[:0], c.targets[:0]
 	m.flags &^= dnswire.FlagAA
+}
+
+// ttl is that of a service's records, once its endpoints are picked: a short one
+// while something about the answer is in transition.
+func (s *Snapshot) ttl(p *table.Plan, c *Scratch) uint32 {
+	moving := c.short
+	for pool := range p.Courses {
+		if course := s.course(p, uint16(pool)); course != nil {
+			moving = moving || course.Moving
+		}
+	}
+	if moving {
+		return min(p.Policy.TTL, p.Policy.TransitionTTL)
+	}
+	return p.Policy.TTL
 }
 
 // turn takes a rotating service's turn.
@@ -201,7 +218,7 @@ const maxFlat = 16
 // flatten answers with the addresses of endpoints of which some are host names:
 // each address once, all with the lowest TTL.
 func (s *Snapshot) flatten(m *message, at *question, ms *table.Members, picked []steer.Candidate, node *table.Node, p *table.Plan, c *Scratch) {
-	ttl := p.Policy.TTL
+	ttl := s.ttl(p, c)
 	for _, cand := range picked {
 		if ms.Flat(int(cand.Index)) {
 			_, own := s.addrs(ms.Hosts[cand.Index], ms.Family)
@@ -245,9 +262,9 @@ func (m *message) answers(at *question, addr []byte) bool {
 
 // lives is whether a family has an endpoint that is not known to be down, and
 // addresses of it unless it is answered by name.
-func (s *Snapshot) lives(node *table.Node, ms *table.Members, c *Scratch) bool {
-	for i, t := range ms.Targets {
-		if s.state(int(t), node) == health.Down {
+func (s *Snapshot) lives(p *table.Plan, ms *table.Members, c *Scratch) bool {
+	for i := range ms.Targets {
+		if s.state(c, p, ms, i) == health.Down {
 			continue
 		}
 		if ms.Flat(i) && !c.named {
@@ -263,8 +280,8 @@ func (s *Snapshot) lives(node *table.Node, ms *table.Members, c *Scratch) bool {
 // together are the families that a record is made of: those with live endpoints
 // while there are any. That all endpoints of one are down is then no reason to
 // fall back to them.
-func (s *Snapshot) together(node *table.Node, p *table.Plan, c *Scratch) []table.Family {
-	v4, v6 := s.lives(node, &p.Members[table.V4], c), s.lives(node, &p.Members[table.V6], c)
+func (s *Snapshot) together(p *table.Plan, c *Scratch) []table.Family {
+	v4, v6 := s.lives(p, &p.Members[table.V4], c), s.lives(p, &p.Members[table.V6], c)
 	switch {
 	case v4 && !v6:
 		return bothFamilies[:1]
@@ -293,7 +310,7 @@ func (s *Snapshot) binding(m *message, q *dnswire.Query, at *question, match *zo
 			s.negative(m, q, at, match, c)
 		default:
 			host := ms.Endpoints[picked[0].Index].Host
-			m.head(at.Offset, q.Type, p.Policy.TTL, 2+len(host))
+			m.head(at.Offset, q.Type, s.ttl(p, c), 2+len(host))
 			m.buf = dnswire.AppendName(append(m.buf, 0, 0), host)
 			m.answer++
 			c.count(node, ms, picked[0])
@@ -301,9 +318,9 @@ func (s *Snapshot) binding(m *message, q *dnswire.Query, at *question, match *zo
 		return
 	}
 	var hints [2][]byte
-	ttl := p.Policy.TTL
+	ttl := s.ttl(p, c)
 	failed := true
-	for _, f := range s.together(node, p, c) {
+	for _, f := range s.together(p, c) {
 		if len(p.Members[f].Candidates) == 0 {
 			continue
 		}
@@ -373,7 +390,7 @@ func (s *Snapshot) locations(m *message, q *dnswire.Query, at *question, match *
 	node := match.Node
 	c.named = true
 	before, start := m.answer, len(m.buf)-m.start
-	for _, f := range s.together(node, p, c) {
+	for _, f := range s.together(p, c) {
 		if len(p.Members[f].Candidates) == 0 {
 			continue
 		}
@@ -406,7 +423,7 @@ func (s *Snapshot) location(m *message, at *question, zone int, e *spec.Endpoint
 	if e.Host == "" {
 		target = spec.AppendTarget(c.other[:0], e.Address, at.name, zone)
 	}
-	m.head(at.Offset, dnswire.TypeSRV, p.Policy.TTL, 6+len(target))
+	m.head(at.Offset, dnswire.TypeSRV, s.ttl(p, c), 6+len(target))
 	m.buf = binary.BigEndian.AppendUint16(m.buf, uint16(e.Priority))
 	m.buf = binary.BigEndian.AppendUint16(m.buf, uint16(e.Weight))
 	m.buf = binary.BigEndian.AppendUint16(m.buf, port)

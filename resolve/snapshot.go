@@ -3,6 +3,7 @@ package resolve
 import (
 	"math/rand/v2"
 
+	"github.com/rhumb-dns/rhumb/conduct"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/geo"
 	"github.com/rhumb-dns/rhumb/health"
@@ -12,13 +13,29 @@ import (
 )
 
 // Snapshot is everything an answer depends on, at one instant: the compiled
-// table, the health of its endpoints and the addresses of its host names. It is
-// immutable; a query loads one pointer to one, once.
+// table, the health of its endpoints, how its pools conduct themselves and the
+// addresses of its host names. It is immutable; a query loads one pointer to one, once.
 type Snapshot struct {
 	Table  *table.Table
 	Health *health.View
 	Hosts  *hosts.View // nil while nothing is known of any
+	Geo    *geo.View   // nil: nobody is anywhere
+	// Conduct is how pools change without harm; nil when none of the table's does.
+	Conduct *conduct.View
+	Hours   *Hours // nil when the table has no schedules
+
+	settled *settled // by Settle
 }
+
+// Same is whether two snapshots answer alike because they are made of the same.
+func (s *Snapshot) Same(o *Snapshot) bool {
+	a, b := *s, *o
+	a.settled, b.settled = nil, nil
+	return a == b
+}
+
+// Hours are which of the table's schedules are open. It is not changed.
+type Hours struct{ Open []bool }
 
 // Outcome is what an answer was, for counting. It is overwritten by each Append.
 type Outcome struct {
@@ -43,8 +60,21 @@ type Outcome struct {
 type Scratch struct {
 	Outcome Outcome
 
+	asked    *dnswire.Query // nil while nobody has asked: a plan is settled
+	within   dnswire.Name   // the nested service whose endpoints are being picked
+	nested   [256]byte
+	depth    int                 // of nesting
+	deeper   [][]steer.Candidate // set, by depth
+	client   client
+	node     *table.Node // of the service at hand
+	place    geo.Place   // of the client; query points to it
 	query    steer.Query
 	set      []steer.Candidate
+	chosen   []steer.Candidate // room for kept
+	kept     []steer.Candidate // what chance had to choose from; not to be changed
+	link     *table.Link       // the chain that had it
+	beside   []steer.Candidate // what neighbours of the client get
+	short    bool              // some candidate does not have all of its share
 	counters []uint32
 	targets  []int32
 	healthy  []int // of each pool, while a service is picked
@@ -77,8 +107,8 @@ type Scratch struct {
 // NewScratch makes the working memory of one worker. The seeds decide its
 // random numbers.
 func NewScratch(seed1, seed2 uint64) *Scratch {
-	return &Scratch{
-		query:    steer.Query{Rand: rand.NewPCG(seed1, seed2), Place: &geo.Place{}},
+	c := &Scratch{
+		query:    steer.Query{Rand: rand.NewPCG(seed1, seed2)},
 		set:      make([]steer.Candidate, 0, 512),
 		counters: make([]uint32, 0, 512),
 		targets:  make([]int32, 0, 512),
@@ -88,7 +118,13 @@ func NewScratch(seed1, seed2 uint64) *Scratch {
 		expanded: make([]expansion, 0, maxChase),
 		proofs:   make([]proven, 0, 64),
 	}
+	c.query.Place = &c.place
+	return c
 }
+
+// Seed makes the random numbers that follow those of a new Scratch with these
+// seeds.
+func (c *Scratch) Seed(seed1, seed2 uint64) { c.query.Rand.Seed(seed1, seed2) }
 
 // Append decides the answer to q and appends it to dst as a whole message. An
 // unchanged dst means that silence is due. It does not allocate when dst has

@@ -40,7 +40,7 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at *question, match *zone.
 			s.any(m, q, at, match, c)
 			return false
 		}
-		return s.service(m, q, at, match, step, c)
+		return s.steered(m, q, at, match, step, c)
 	}
 	if q.Type == dnswire.TypeANY && match.Static() {
 		s.any(m, q, at, match, c)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
@@ -46,6 +47,13 @@ type TracedEndpoint struct {
 	Authority string    `json:"authority"`
 	Reason    string    `json:"reason,omitempty"`
 	Since     time.Time `json:"since,omitzero"`
+	// What the chain goes by; absent where it is not known, or where nobody goes by
+	// it.
+	ConnectMS float64  `json:"connect_ms,omitempty"` // smoothed latency
+	Load      *float64 `json:"load,omitempty"`       // as reported
+	// Share is how much of its usual traffic it is to have, below 1 while it is
+	// drained; absent when that is all.
+	Share float64 `json:"share,omitempty"`
 }
 
 // Step is one step of the decision.
@@ -108,6 +116,25 @@ func (c *Scratch) traceSet(what, why string, ms *table.Members, set []steer.Cand
 	}
 }
 
+// traceFilter applies a filter and says what came of it, and of each step within.
+func (c *Scratch) traceFilter(f steer.Filter, ms *table.Members, set []steer.Candidate) []steer.Candidate {
+	tell := func(f steer.Filter, given, kept []steer.Candidate) {
+		why := f.Rule()
+		if t, ok := f.(steer.Told); ok {
+			why += ": " + t.Why(&c.query, given)
+		}
+		c.trace.set(f.String(), why, ms, kept)
+	}
+	given := append([]steer.Candidate(nil), set...)
+	if first, ok := f.(*steer.First); ok {
+		set = first.Walk(&c.query, set, tell)
+	} else {
+		set = f.Apply(&c.query, set)
+	}
+	tell(f, given, set)
+	return set
+}
+
 // endpoint adds an endpoint, unless it is there: its pool may be the reserve as
 // well.
 func (t *Trace) endpoint(e TracedEndpoint) {
@@ -144,6 +171,20 @@ func (c *Scratch) traceAllDown(p *table.Plan) {
 	c.trace.note("all_down", "nothing healthy is left: the rule is %s", name)
 }
 
+// figures puts in what a view has of a target besides its state.
+func (e *TracedEndpoint) figures(v *health.View, target int, service []byte) {
+	if all := v.Latency(); target < len(all) {
+		e.ConnectMS = float64(all[target]) / 1000
+	}
+	if all := v.Load(); target < len(all) && all[target] != health.NoLoad {
+		load := float64(all[target]) / health.LoadUnit
+		e.Load = &load
+	}
+	if share := v.Share(target, service); share < health.Whole {
+		e.Share = float64(share) / health.Whole
+	}
+}
+
 func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
 	t := c.trace
 	if t == nil {
@@ -163,13 +204,79 @@ func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
 		for f := range group {
 			ms := &group[f]
 			for i, e := range ms.Endpoints {
-				d := s.Health.Detail(int(ms.Targets[i]), s.Table.Text(n))
-				t.endpoint(TracedEndpoint{
-					Service: name, Address: e.String(), Pool: p.Pool(int(ms.Candidates[i].Pool)).Name,
+				pool, service := p.Home(ms, i)
+				text := s.Table.Text(n)
+				if service != "" {
+					text = []byte(service)
+				}
+				d := s.Health.Detail(int(ms.Targets[i]), text)
+				x := TracedEndpoint{
+					Service: name, Address: e.String(), Pool: pool.Name,
 					Weight: e.Weight, Priority: e.Priority, Tags: e.Tags,
 					State: d.State.String(), Authority: d.Authority.String(), Reason: d.Reason, Since: d.Since,
-				})
+				}
+				x.figures(s.Health, int(ms.Targets[i]), text)
+				x.conduct(s, p, ms, i)
+				t.endpoint(x)
 			}
 		}
 	}
+	for _, at := range p.Courses {
+		if at < 0 || s.Conduct == nil {
+			continue
+		}
+		if course := s.Conduct.Course(int(at)); course.Moving || !course.Stands {
+			t.note("conduct", "%s", s.Conduct.Why(int(at)))
+		}
+	}
+}
+
+// conduct says what the conduct of its pool makes of a member, when that is not
+// what health says.
+func (e *TracedEndpoint) conduct(s *Snapshot, p *table.Plan, ms *table.Members, i int) {
+	pool := ms.Candidates[i].Pool
+	if s.course(p, pool) == nil || p.Nests(int(pool)) != nil {
+		return
+	}
+	why := s.Conduct.EndpointWhy(int(p.Courses[pool]), int(ms.Slots[i]))
+	if why == "" {
+		return
+	}
+	if e.Reason != "" {
+		e.Reason += "; "
+	}
+	e.Reason += why
+}
+
+// tracePlace says where the client is taken to be.
+func (c *Scratch) tracePlace(s *Snapshot) {
+	if c.trace == nil {
+		return
+	}
+	cl := c.whom()
+	if !cl.valid {
+		c.trace.note("place", "no client is stated, so nothing is known of its place")
+		return
+	}
+	p := &c.place
+	words := []string{}
+	for _, w := range []string{p.City, p.Subdivision, p.Country, p.Continent} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	where := "nothing is known of its place"
+	if len(words) > 0 {
+		where = strings.Join(words, ", ")
+	}
+	if p.Region != "" {
+		where += ", region " + p.Region
+	}
+	if p.ASN != 0 {
+		where += fmt.Sprintf(", AS%d", p.ASN)
+	}
+	if p.Located {
+		where += fmt.Sprintf(", at %.2f, %.2f", p.Lat, p.Lon)
+	}
+	c.trace.note("place", "%s: %s", cl.addr(), where)
 }

@@ -54,6 +54,7 @@ func change(prev *Table, s *spec.Spec) (*Table, error) {
 	if err := c.faults(); err != nil {
 		return nil, err
 	}
+	c.doubts(prev)
 	return t, nil
 }
 
@@ -153,6 +154,9 @@ func (c *compiler) services(prev *Table, at int) error {
 	for i := range fresh {
 		svc := &fresh[i]
 		found := len(c.errs)
+		if t.Wildcards(at) {
+			c.shadow(at, svc)
+		}
 		if err := c.add(at, svc); err != nil {
 			return err
 		}

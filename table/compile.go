@@ -23,7 +23,8 @@ type stated struct {
 // Compile makes the table of a spec. Services that the previous table has as
 // well go on with their sequences and counters; prev may be nil. Where the two
 // specs share what they state, the tables share what is made of it, and the rest
-// is all that the new one costs. The error is a spec.Errors, or a Scattered.
+// is all that the new one costs. What is doubtful about all names together goes to
+// the warnings of the spec. The error is a spec.Errors, or a Scattered.
 func Compile(prev *Table, s *spec.Spec) (*Table, error) {
 	if prev != nil {
 		t, err := change(prev, s)
@@ -44,6 +45,7 @@ func Compile(prev *Table, s *spec.Spec) (*Table, error) {
 		return nil, err
 	}
 	for i, z := range s.Zones {
+		c.shadows(i, z.Services)
 		for svc := range z.Services.All() {
 			if err := c.add(i, &svc); err != nil {
 				return nil, err
@@ -53,6 +55,7 @@ func Compile(prev *Table, s *spec.Spec) (*Table, error) {
 	if err := c.faults(); err != nil {
 		return nil, err
 	}
+	c.doubts(nil)
 	t.inherit(prev)
 	return t, nil
 }
@@ -84,7 +87,7 @@ type compiler struct {
 func begin(s *spec.Spec) *compiler {
 	t := &Table{
 		serial: serials.Add(1),
-		ECS:    s.DNS.ECS, NSID: s.DNS.NSID,
+		ECS:    s.DNS.ECS, ECSTrusted: s.DNS.ECSTrusted, NSID: s.DNS.NSID,
 		CookieSecrets: s.DNS.CookieSecrets, RequireCookie: s.DNS.RequireCookie,
 		Chaos:         s.DNS.Chaos,
 		ReportChannel: s.DNS.ReportChannel,
@@ -101,6 +104,7 @@ func begin(s *spec.Spec) *compiler {
 		targets: map[string]int32{},
 		hosts:   map[dnswire.Name]int32{},
 		hosted:  map[*spec.Pool]bool{},
+		inner:   map[innerKey]*Plan{},
 	}}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/geo"
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/steer"
@@ -47,13 +48,16 @@ type Plan struct {
 	// Members are the endpoints by Family; Spare those of the all-down pool.
 	Members [families]Members
 	Spare   [families]Members
-	Chain   []steer.Filter
-	// Wants is, for each filter of the chain, how many candidates matter behind
-	// it; 0 is all. With a filter behind it that chooses by itself, all do.
-	Wants []int
-	// WantsAll is Wants for answers that have every endpoint that the chain keeps.
-	WantsAll []int
-	Rotates  bool // the chain uses the service's sequence
+	// Sites are the places of all of them, each once, by steer.Candidate.Site. What
+	// is not known of one is empty.
+	Sites []geo.Place
+	Chain []steer.Filter
+	Link  *Link // Chain, and what it goes by
+	// Needs is what the plan goes by, and Settles whether all that goes by places in
+	// it comes before chance and the client's subnet have a say.
+	Needs   steer.Needs
+	Settles bool
+	Rotates bool // the chain, or that of what is nested, uses the service's sequence
 	// Hosted says that every endpoint is a host name that is flattened.
 	Hosted bool
 	// PerService says that some check asks for the service's own host, so that no
@@ -61,9 +65,15 @@ type Plan struct {
 	PerService bool
 	// MinHealthy is min_healthy of each pool; nil when every pool is content with one.
 	MinHealthy []int
+	// Nested is what stands at each position of Policy.Pools that is no plain pool,
+	// nil for one that is; nil when all are.
+	Nested []*Nested
 	// Together is how far apart failures of one event may be seen: the longest
 	// interval of the plan's checks.
 	Together time.Duration
+	// Courses is, for each pool (Plan.Pool), the index in Table.Courses of how it
+	// conducts itself, -1 for one that changes at once; nil when all do.
+	Courses []int32
 }
 
 // Members are the endpoints of one family.
@@ -75,6 +85,8 @@ type Members struct {
 	Targets    []int32 // their index in Table.Targets, for the health view
 	InRow      bool    // each of Targets is one more than the one before it
 	Endpoints  []*spec.Endpoint
+	// Slots are their positions in Pool.Endpoints; nil when the plan has no Courses.
+	Slots []uint16
 	// Hosts are, where host names are flattened, the index in Table.Hosts of each
 	// member that is one, and -1 of the others; nil where none is. Such a member
 	// stands in both address families.
@@ -118,12 +130,14 @@ type planner struct {
 	targets map[string]int32
 	hosts   map[dnswire.Name]int32
 	hosted  map[*spec.Pool]bool // some check of the pool needs the service's host
+	coursed map[string]int32    // courses by their keys
+	inner   map[innerKey]*Plan
 }
 
 func (p *planner) needsHost(pol *spec.Policy) bool {
 	need := false
 	for _, pool := range append(pol.Pools[:len(pol.Pools):len(pol.Pools)], pol.AllDown.Pool) {
-		if pool == nil {
+		if pool == nil || pool.Service != "" {
 			continue
 		}
 		h, known := p.hosted[pool]
@@ -189,12 +203,16 @@ func (p *planner) make(pol *spec.Policy, own bool, host string, service func() s
 	for f := range plan.Members {
 		plan.Members[f].Family, plan.Spare[f].Family = Family(f), Family(f)
 	}
-	marks := p.chain(plan)
+	marks := marksOf(pol.Steer, nil)
 	if len(marks) > maxMarks {
 		return nil, fmt.Errorf("service %s: %d tags filters in a chain; %d are possible", service(), len(marks), maxMarks)
 	}
 	for at, pool := range pol.Pools {
-		p.members(plan, &plan.Members, pool, at, host, marks)
+		if pool.Nested == nil {
+			p.members(plan, &plan.Members, pool, at, host, marks)
+		} else if err := p.nest(plan, pool, at, host, marks); err != nil {
+			return nil, err
+		}
 		if pool.MinHealthy > 1 && plan.MinHealthy == nil {
 			plan.MinHealthy = make([]int, len(pol.Pools))
 			for i, q := range pol.Pools {
@@ -205,61 +223,17 @@ func (p *planner) make(pol *spec.Policy, own bool, host string, service func() s
 	if pool := pol.AllDown.Pool; pool != nil {
 		p.members(plan, &plan.Spare, pool, len(pol.Pools), host, marks)
 	}
+	p.courses(plan, host)
 	for f := range plan.Members {
 		plan.Members[f].finish()
 		plan.Spare[f].finish()
 	}
+	if err := p.chain(plan); err != nil {
+		return nil, fmt.Errorf("service %s: %w", service(), err)
+	}
 	plan.Hosted = pol.Flatten && !slices.ContainsFunc(append(plan.Members[V4].Endpoints, plan.Members[V6].Endpoints...),
 		func(e *spec.Endpoint) bool { return e.Host == "" })
 	return plan, nil
-}
-
-// chain makes the filters, and returns what each of its tags filters asks for.
-func (p *planner) chain(plan *Plan) (marks [][]string) {
-	for _, s := range plan.Policy.Steer {
-		switch s.Filter {
-		case "rotate":
-			plan.Rotates = true
-			plan.Chain = append(plan.Chain, steer.Rotate{})
-		case "shuffle":
-			plan.Chain = append(plan.Chain, steer.Shuffle{})
-		case "weighted":
-			plan.Chain = append(plan.Chain, steer.Weighted{})
-		case "tier":
-			plan.Chain = append(plan.Chain, steer.Tier{})
-		case "limit":
-			plan.Chain = append(plan.Chain, steer.Limit{N: s.N})
-		case "tags":
-			plan.Chain = append(plan.Chain, steer.Tags{Mark: uint8(len(marks)), Tags: s.Tags})
-			marks = append(marks, s.Tags)
-		default:
-			panic("table: filter " + s.Filter + " passed validation")
-		}
-	}
-	plan.Wants = wants(plan.Chain, plan.Policy.Answers)
-	plan.WantsAll = wants(plan.Chain, 0)
-	return marks
-}
-
-// maxMarks is how many tags filters steer.Candidate.Marks has bits for.
-const maxMarks = 32
-
-// wants is how many candidates matter behind each filter of a chain that ends
-// in so many answers.
-func wants(chain []steer.Filter, answers int) []int {
-	out := make([]int, len(chain))
-	want := answers
-	for i := len(chain) - 1; i >= 0; i-- {
-		out[i] = want
-		l, ok := chain[i].(steer.Limit)
-		switch {
-		case !ok:
-			want = 0
-		case want == 0 || l.N < want:
-			want = l.N
-		}
-	}
-	return out
 }
 
 // finish notes what holds of the members as a whole.

@@ -103,13 +103,13 @@ zones:
 	p := tab.plan(t, "www.x.test.")
 	v4, v6 := &p.Members[V4], &p.Members[V6]
 	wantV4 := []steer.Candidate{
-		{Index: 0, Weight: 100},
-		{Index: 1, Weight: 7, Priority: 3, Marks: 3},
-		{Index: 2, Weight: 100, Pool: 1},
+		{Index: 0, Weight: 100, Share: steer.Whole},
+		{Index: 1, Member: 1, Weight: 7, Priority: 3, Marks: 3, Share: steer.Whole},
+		{Index: 2, Member: 2, Weight: 100, Pool: 1, Share: steer.Whole},
 	}
 	wantV6 := []steer.Candidate{
-		{Index: 0, Weight: 100},
-		{Index: 1, Weight: 100, Pool: 1, Marks: 1},
+		{Index: 0, Member: 3, Weight: 100, Share: steer.Whole},
+		{Index: 1, Member: 4, Weight: 100, Pool: 1, Marks: 1, Share: steer.Whole},
 	}
 	if !slices.Equal(v4.Candidates, wantV4) || !slices.Equal(v6.Candidates, wantV6) {
 		t.Errorf("candidates %v and %v", v4.Candidates, v6.Candidates)
@@ -171,30 +171,6 @@ zones:
 	at := tab.Locate(name(t, "www.x.test."), "192.0.2.1")
 	if len(at) != 2 || at[0] == at[1] {
 		t.Errorf("targets %v, want two", at)
-	}
-}
-
-func TestWants(t *testing.T) {
-	r, tier, tags := steer.Rotate{}, steer.Tier{}, steer.Tags{}
-	limit := func(n int) steer.Filter { return steer.Limit{N: n} }
-	for _, c := range []struct {
-		chain   []steer.Filter
-		answers int
-		want    []int
-	}{
-		{[]steer.Filter{r}, 1, []int{1}},
-		{[]steer.Filter{r}, 0, []int{0}},
-		{[]steer.Filter{tier, r}, 2, []int{0, 2}},
-		{[]steer.Filter{r, tags}, 1, []int{0, 1}},
-		{[]steer.Filter{r, limit(3)}, 0, []int{3, 0}},
-		{[]steer.Filter{r, limit(3)}, 2, []int{2, 2}},
-		{[]steer.Filter{r, limit(3)}, 5, []int{3, 5}},
-		{[]steer.Filter{r, limit(3), limit(2)}, 0, []int{2, 2, 0}},
-		{[]steer.Filter{r, limit(3), tags, r}, 1, []int{3, 0, 0, 1}},
-	} {
-		if got := wants(c.chain, c.answers); !slices.Equal(got, c.want) {
-			t.Errorf("%v with %d answers: %v, want %v", c.chain, c.answers, got, c.want)
-		}
 	}
 }
 

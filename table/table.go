@@ -1,9 +1,11 @@
 package table
 
 import (
+	"net/netip"
 	"slices"
 	"sync/atomic"
 
+	"github.com/rhumb-dns/rhumb/conduct"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/spec"
@@ -17,9 +19,14 @@ type Table struct {
 	Zones   []*Zone
 	Plans   []*Plan
 	Targets []health.Target
+	Courses []conduct.Course
 	Hosts   []dnswire.Name // host names whose addresses are answered
-	ECS     bool           // client subnets are answered
-	NSID    string         // the identity given when asked for; empty: none
+	// Schedules are the windows of time that filters ask for, each once.
+	Schedules []*spec.Window
+	ECS       bool // client subnets are answered
+	// ECSTrusted are the resolvers whose client subnets count; empty: all.
+	ECSTrusted []netip.Prefix
+	NSID       string // the identity given when asked for; empty: none
 
 	CookieSecrets [][16]byte // of DNS cookies: the first makes them, all verify; empty: the server's own
 	RequireCookie bool       // UDP clients with a cookie that does not hold get BADCOOKIE
@@ -31,6 +38,7 @@ type Table struct {
 	seqs     *sequences
 	counters Counters
 	stated   stated
+	doubts   []doubt
 	anew     bool
 }
 
@@ -72,7 +80,8 @@ func (t *Table) EachService(f func(n *Node, p *Plan) bool) {
 }
 
 // Locate is the targets of an endpoint of a service, by address or host name:
-// one for each set of checks that the service's pools have it judged by.
+// one for each set of checks that the service's pools have it judged by. The
+// endpoints of a nested service are those of that one alone.
 func (t *Table) Locate(service dnswire.Name, endpoint string) (targets []int) {
 	n := t.Lookup([]byte(service))
 	if n == nil || n.Plan == NoPlan {
@@ -82,6 +91,9 @@ func (t *Table) Locate(service dnswire.Name, endpoint string) (targets []int) {
 	for _, ms := range []*[families]Members{&p.Members, &p.Spare} {
 		for f := range ms {
 			for i, e := range ms[f].Endpoints {
+				if n := p.Nests(int(ms[f].Candidates[i].Pool)); n != nil && n.Service != "" {
+					continue
+				}
 				if at := int(ms[f].Targets[i]); e.String() == endpoint && !slices.Contains(targets, at) {
 					targets = append(targets, at)
 				}

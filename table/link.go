@@ -1,0 +1,114 @@
+package table
+
+import (
+	"slices"
+
+	"github.com/rhumb-dns/rhumb/steer"
+)
+
+// Link is a chain of filters, and what it goes by.
+type Link struct {
+	Filters []steer.Filter
+	// Wants is, for each filter, how many candidates matter behind it; 0 is all.
+	// WantsAll is that for answers that have every endpoint that the chain keeps.
+	Wants, WantsAll []int
+	Needs           steer.Needs
+	// Chances is where chance, or the client's subnet, first has a say.
+	Chances int
+	// Rest is the chain from there on, as text: two that end alike decide alike when
+	// they have the same candidates there.
+	Rest string
+	// Tails are, when the filter at Chances is a First in which places have a say
+	// as well, what there is to do in place of it and of all that follows.
+	Tails []Tail
+	// Settles says that places have a say, and none behind Chances but in Tails.
+	Settles bool
+}
+
+// Tail is one of the chains of a First.
+type Tail struct {
+	Within *Link // the chain itself: the first one that keeps anything is followed
+	Link   *Link // that chain and what comes behind the First
+}
+
+// linkOf is the Link of a chain that ends in so many answers.
+func linkOf(chain []steer.Filter, answers int) *Link {
+	l := &Link{Filters: chain, Wants: steer.Wants(chain, answers), WantsAll: steer.Wants(chain, 0), Chances: len(chain)}
+	for i, f := range chain {
+		needs := f.Needs()
+		l.Needs |= needs
+		if needs&(steer.Chance|steer.Subnets) != 0 {
+			l.Chances = min(l.Chances, i)
+		}
+	}
+	for _, f := range chain[l.Chances:] {
+		l.Rest += f.String() + ";"
+	}
+	if l.Needs&steer.Places == 0 {
+		return l
+	}
+	l.Settles = true
+	for i := l.Chances; i < len(chain); i++ {
+		l.Settles = l.Settles && chain[i].Needs()&steer.Places == 0
+	}
+	if l.Settles || l.Chances == len(chain) {
+		return l
+	}
+	first, ok := chain[l.Chances].(*steer.First)
+	if !ok {
+		return l
+	}
+	settles := true
+	for _, within := range first.Chains() {
+		t := Tail{
+			Within: linkOf(within, 0),
+			Link:   linkOf(slices.Concat(within, chain[l.Chances+1:]), answers),
+		}
+		settles = settles && (t.Link.Settles || t.Link.Needs&steer.Places == 0)
+		l.Tails = append(l.Tails, t)
+	}
+	if l.Settles = settles; !settles {
+		l.Tails = nil
+	}
+	return l
+}
+
+// weigh notes what the plan goes by, its own chain and what is nested.
+func (p *Plan) weigh() {
+	p.Needs = p.Link.Needs
+	settles := p.Link.Settles || p.Needs&steer.Places == 0
+	for _, n := range p.Nested {
+		if n != nil {
+			p.Needs |= n.Plan.Needs
+			settles = settles && n.Plan.Needs&(steer.Chance|steer.Subnets) == 0
+		}
+	}
+	p.Settles = settles && p.Needs&steer.Places != 0
+}
+
+// Placed are the filters that go by the client's place, those of what is nested
+// among them.
+func (p *Plan) Placed() []steer.Placed {
+	var out []steer.Placed
+	for _, f := range p.Chain {
+		if pl, ok := f.(steer.Placed); ok && f.Needs()&steer.Places != 0 {
+			out = append(out, pl)
+		}
+	}
+	for _, n := range p.Nested {
+		if n != nil {
+			out = append(out, n.Plan.Placed()...)
+		}
+	}
+	return out
+}
+
+// Needs is what the plans of the table go by, all together.
+func (t *Table) Needs() (all steer.Needs) {
+	for _, p := range t.Plans {
+		if p != nil {
+			all |= p.Needs
+		}
+	}
+	return all
+}
