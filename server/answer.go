@@ -33,6 +33,7 @@ type worker struct {
 func (s *Server) newWorker(t dnswire.Transport, c *counters) *worker {
 	w := &worker{s: s, count: c}
 	w.watch.sampler = meter.NewSampler(rand.Uint64(), rand.Uint64())
+	w.watch.beyond = meter.NewSampler(rand.Uint64(), rand.Uint64())
 	w.q.Transport = t
 	w.lane = s.tap.Lane()
 	w.reset()
@@ -83,7 +84,7 @@ func (w *worker) answer(dst, msg []byte, client netip.AddrPort) []byte {
 	}
 	if w.limits() {
 		if k, name := w.kind(out[len(dst):]); !w.pass(k, name) {
-			if out = w.suppress(dst, out, k); len(out) == len(dst) {
+			if out = w.suppress(dst, out, k, name); len(out) == len(dst) {
 				return out
 			}
 		}

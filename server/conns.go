@@ -33,7 +33,8 @@ const (
 	lookAt = 1024
 	// keepaliveUnit is what edns-tcp-keepalive counts in (RFC 7828 section 3.1).
 	keepaliveUnit = 100 * time.Millisecond
-	// newcomers is how many clients that open connections are told apart.
+	// newcomers is how many clients that open connections, or ask over them, are
+	// told apart.
 	newcomers = 8192
 )
 
@@ -53,10 +54,14 @@ type conns struct {
 	perClient    map[netip.Addr]int
 	arrivals     *limit.Arrivals
 	rate         limit.Rate // of new ones of one client
+
+	queries *limit.Arrivals
+	held    atomic.Uint64 // queries that had to wait
 }
 
 func (t *conns) init() {
 	t.arrivals = limit.NewArrivals(newcomers, 32, 64)
+	t.queries = limit.NewArrivals(newcomers, 32, 64)
 	t.all = map[*conn]struct{}{}
 	t.perClient = map[netip.Addr]int{}
 }

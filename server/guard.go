@@ -165,7 +165,7 @@ func (w *worker) deny(dst []byte) []byte {
 	// resolve has not seen the query: what it has left is of the one before.
 	w.scratch.Outcome = resolve.Outcome{Zone: -1, RCode: dnswire.Refused}
 	if w.limits() && !w.pass(limit.Failure, nil) {
-		if out = w.suppress(dst, out, limit.Failure); len(out) == len(dst) {
+		if out = w.suppress(dst, out, limit.Failure, nil); len(out) == len(dst) {
 			return out
 		}
 	}
@@ -212,12 +212,13 @@ func (w *worker) kind(msg []byte) (limit.Kind, []byte) {
 	return limit.Referral, name[len(name)-o.Named:]
 }
 
-// suppress is what goes out instead of out, which is beyond a limit and begins
-// with dst: nothing, or every so many-th time what sends a real client to TCP.
+// suppress is what goes out instead of out, which is beyond the limit of a kind
+// and a name and begins with dst: nothing, or every so many-th time what sends a real client to TCP.
 // That is no longer than the query, but for the server cookie of 16 octets, with
 // which the client has no limit any more. It counts.
-func (w *worker) suppress(dst, out []byte, k limit.Kind) []byte {
+func (w *worker) suppress(dst, out []byte, k limit.Kind, name []byte) []byte {
 	q, counts := &w.q, &w.count.guard.limited[k]
+	w.limited(name)
 	if w.guard.dryRun {
 		counts[limitedDryRun].Add(1)
 		return out

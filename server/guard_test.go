@@ -17,6 +17,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/server/meter"
 )
 
 const manyKinds = `
@@ -588,4 +589,33 @@ func BenchmarkGuard(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestLimitedAreSeen reads whom a limit holds back, and what it holds back.
+func TestLimitedAreSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, c := range map[string]struct {
+			limit           RateLimit
+			networks, names uint64
+		}{
+			"dropped and truncated": {RateLimit{Answers: 5, NXDomains: 5, Slip: 2}, 30, 30},
+			"dry run":               {RateLimit{Answers: 5, NXDomains: 5, DryRun: true}, 30, 30},
+			"no limit":              {RateLimit{}, 0, 0},
+		} {
+			w := guarded(t, dnswire.UDP, &Setup{RateLimit: &c.limit})
+			w.ofMany(t, "192.0.2.1", "n%d.x.test.", dnswire.TypeA, 20)
+			w.ofMany(t, "192.0.2.7", "n%d.wild.x.test.", dnswire.TypeA, 20)
+			r := w.s.Reading()
+			networks, names := map[string]uint64{}, map[string]uint64{}
+			for _, h := range meter.Ranked(r.LimitedNetworks, nil) {
+				networks[meter.Network(h.Key).String()] = h.N
+			}
+			for _, h := range meter.Ranked(r.LimitedNames, nil) {
+				names[dnswire.Name(h.Key).String()] = h.N
+			}
+			if networks["192.0.2.0/24"] != c.networks || names["x.test."] != c.names/2 || names["wild.x.test."]+names["*.wild.x.test."] != c.names/2 {
+				t.Errorf("%s: networks %v, names %v", name, networks, names)
+			}
+		}
+	})
 }

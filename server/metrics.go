@@ -43,6 +43,8 @@ var (
 	descRefused = prometheus.NewDesc("rhumb_tcp_closed_total",
 		"TCP connections closed early, by reason: client_limit and limit (refused), idle_for_new (waiting for its client, to make room), timeout (no whole query or handshake in time, or answers not taken), client_rate (more new ones a second than a client may open), access (of who may not ask).",
 		[]string{"reason"}, nil)
+	descHeld = prometheus.NewDesc("rhumb_tcp_queries_held_total",
+		"Queries over TCP and TLS that had to wait, since their client asks more than dns.tcp.queries_per_second.", nil, nil)
 	descAcceptErrors = prometheus.NewDesc("rhumb_tcp_accept_errors_total",
 		"Failures to accept a TCP connection, such as too many open files.", nil, nil)
 	descHandshakes = prometheus.NewDesc("rhumb_tls_handshakes_total",
@@ -56,7 +58,7 @@ var (
 func (s *Server) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descQueries, descAnswers, descEndpoints, descLatency, descSizes, descDropped, descLimited, descDenied, descPanics,
-		descConns, descAccepted, descRefused, descAcceptErrors, descHandshakes, descExpiry,
+		descConns, descAccepted, descRefused, descHeld, descAcceptErrors, descHandshakes, descExpiry,
 	} {
 		ch <- d
 	}
@@ -99,6 +101,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	for i, name := range closeNames {
 		counter(descRefused, t.closed[i].Load(), name)
 	}
+	counter(descHeld, t.held.Load())
 	counter(descAcceptErrors, t.acceptErrors.Load())
 	if c := s.settings.Load().certificate; c != nil {
 		for i, name := range handshakeNames {

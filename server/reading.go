@@ -48,6 +48,8 @@ func (s *Server) Reading() *meter.Reading {
 	for _, h := range s.heavies() {
 		r.Networks = h.networks.Append(r.Networks)
 		r.Names = h.names.Append(r.Names)
+		r.LimitedNetworks = h.limitedNetworks.Append(r.LimitedNetworks)
+		r.LimitedNames = h.limitedNames.Append(r.LimitedNames)
 	}
 	return r
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/server/datagram"
+	"github.com/rhumb-dns/rhumb/server/limit"
 	"github.com/rhumb-dns/rhumb/server/tap"
 )
 
@@ -163,7 +164,8 @@ func (s *Server) configure(setup *Setup) {
 	}
 	s.settings.Store(&settings{
 		certificate: setup.Certificate, proxies: setup.Proxies, idle: l.Idle,
-		guard: newGuard(setup, before),
+		queries: limit.PerSecond(l.Queries),
+		guard:   newGuard(setup, before),
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/rhumb-dns/rhumb/server/limit"
 	"github.com/rhumb-dns/rhumb/server/tap"
 )
 
@@ -69,6 +70,9 @@ type Limits struct {
 	// PerSecond is the limit of new ones for the same in a second; negative: any
 	// number.
 	PerSecond int
+	// Queries is the limit of queries for the same in a second, of all connections
+	// together; 0: any number. Beyond it nothing is read until the next one may come.
+	Queries int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -93,6 +97,7 @@ type settings struct {
 	certificate *tls.Certificate
 	proxies     networks
 	idle        time.Duration
+	queries     limit.Rate // of one client over connections
 	guard       guard
 }
 

@@ -197,6 +197,9 @@ func (w *tcpWorker) answerAll(c *conn, in []byte, taking time.Duration) (rest in
 			ok = false // no client that knows what it does
 			break
 		}
+		if ok = w.hold(c, taking); !ok {
+			break
+		}
 		w.message(b[lengthSize:lengthSize+size], c.client)
 		b = b[lengthSize+size:]
 		if len(w.out) >= tcpFlush {
@@ -208,6 +211,39 @@ func (w *tcpWorker) answerAll(c *conn, in []byte, taking time.Duration) (rest in
 		ok = false
 	}
 	return copy(in, b), ok
+}
+
+// hold waits until the client of c may ask one more question. Meanwhile nothing is
+// read from it, so that TCP slows it down, and its connection may make room for
+// another. It is false when the connection has ended.
+func (w *tcpWorker) hold(c *conn, taking time.Duration) bool {
+	t := &w.s.tcp
+	for held := false; !c.finishing.Load(); held = true {
+		rate := w.s.settings.Load().queries
+		if rate == 0 {
+			return true
+		}
+		wait := t.queries.Wait(c.client.Addr(), rate)
+		if wait == 0 {
+			return true
+		}
+		if !held {
+			t.held.Add(1)
+		}
+		if !w.flush(c, taking) || c.evicted.Load() {
+			return false
+		}
+		w.until = time.Time{}
+		t.waits(c)
+		w.rest() // of what may be replaced meanwhile
+		on := c.from.sleep(wait)
+		c.waiting.Store(0)
+		w.begin()
+		if !on {
+			return true
+		}
+	}
+	return true
 }
 
 // message appends the answer to msg and its length to w.out.

@@ -613,3 +613,55 @@ func FuzzTCPStream(f *testing.F) {
 		}
 	})
 }
+
+// TestQueriesAreHeld asks more over connections than one client may: all is
+// answered, in its order, and no sooner than it may be.
+func TestQueriesAreHeld(t *testing.T) {
+	const perSecond, more = 50, 10
+	r := startSetup(t, Options{}, Setup{Listen: addresses("127.0.0.1:0"), Limits: Limits{Queries: perSecond}})
+	conns := []net.Conn{dial(t, "tcp", r.Addrs()[0]), dial(t, "tcp", r.Addrs()[0])}
+	began := time.Now()
+	for i, c := range conns {
+		var all []byte
+		for id := range uint16((perSecond + more) / len(conns)) {
+			all = append(all, frame(query(t, id+1000*uint16(i), "www.x.test."))...)
+		}
+		if _, err := c.Write(all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, c := range conns {
+		for id := range uint16((perSecond + more) / len(conns)) {
+			check(t, receive(t, c), id+1000*uint16(i))
+		}
+	}
+	if took, least := time.Since(began), time.Second*more/perSecond; took < least-time.Millisecond {
+		t.Errorf("%d answers beyond a second's worth after %v, want %v at least", more, took, least)
+	}
+	if got := r.metric(t, "rhumb_tcp_queries_held_total"); got < 1 || got > more {
+		t.Errorf("%v queries were held, want 1 to %d", got, more)
+	}
+}
+
+// TestHeldAreLetGo ends a server, or evicts a connection, of which queries wait
+// for a minute.
+func TestHeldAreLetGo(t *testing.T) {
+	r := startSetup(t, Options{}, Setup{Listen: addresses("127.0.0.1:0"), Limits: Limits{Queries: 1, MaxConns: 1}})
+	c := dial(t, "tcp", r.Addrs()[0])
+	for id := range uint16(60) {
+		send(t, c, query(t, id, "www.x.test."))
+	}
+	check(t, receive(t, c), 0)
+	for r.metric(t, "rhumb_tcp_queries_held_total") == 0 {
+		runtime.Gosched()
+	}
+	other := dial(t, "tcp", r.Addrs()[0]) // for which the first makes room
+	send(t, other, query(t, 7, "www.x.test."))
+	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection that waited is still open")
+	}
+	// The end of the test ends the server, which waits for nobody's turn.
+}

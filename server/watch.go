@@ -9,24 +9,30 @@ import (
 // watch is what a worker knows of the queries that it has at hand.
 type watch struct {
 	sampler  *meter.Sampler
-	began    time.Duration // when the batch had come in, by elapsed
-	wall     time.Time     // the same by the calendar, once asked for
-	answered uint64        // since then, and not yet sent
-	sizes    meter.Octets  // of those
+	beyond   *meter.Sampler // of what is beyond a rate limit
+	began    time.Duration  // when the batch had come in, by elapsed
+	wall     time.Time      // the same by the calendar, once asked for
+	answered uint64         // since then, and not yet sent
+	sizes    meter.Octets   // of those
 	network  [meter.NetworkKey]byte
 }
 
-// heavy are the clients and the names that are counted most, in some 120 KB.
-type heavy struct{ networks, names *meter.Heavy }
+// heavy are the clients and the names that are counted most, in some 170 KB:
+// those asked from and for, and those that a rate limit holds back.
+type heavy struct{ networks, names, limitedNetworks, limitedNames *meter.Heavy }
 
 const (
 	networkSets = 128
 	nameSets    = 32
+	limitedSets = 16
 	nameSize    = 255 // octets (RFC 1035 section 3.1)
 )
 
 func newHeavy() *heavy {
-	return &heavy{networks: meter.NewHeavy(networkSets, meter.NetworkKey), names: meter.NewHeavy(nameSets, nameSize)}
+	return &heavy{
+		networks: meter.NewHeavy(networkSets, meter.NetworkKey), names: meter.NewHeavy(nameSets, nameSize),
+		limitedNetworks: meter.NewHeavy(2*limitedSets, meter.NetworkKey), limitedNames: meter.NewHeavy(limitedSets, nameSize),
+	}
 }
 
 var processStart = time.Now()
@@ -64,6 +70,19 @@ func (w *worker) answered(size int) {
 		c.heavy.networks.Add(meter.AppendNetwork(w.watch.network[:0], w.q.Client.Addr()), n)
 		if name := w.q.Name(); len(name) > 0 {
 			c.heavy.names.Add(name, n)
+		}
+	}
+}
+
+// limited counts an answer to w.q that is beyond a rate limit, by the name of its
+// account, which may have none.
+func (w *worker) limited(name []byte) {
+	s, h := w.watch.beyond, w.count.heavy
+	s.Begin(w.watch.began)
+	if n := s.Take(); n > 0 {
+		h.limitedNetworks.Add(meter.AppendNetwork(w.watch.network[:0], w.q.Client.Addr()), n)
+		if len(name) > 0 {
+			h.limitedNames.Add(name, n)
 		}
 	}
 }

@@ -144,6 +144,13 @@ func (a *Accounts) take(id uint64, now Time, r Rate) bool {
 	return true
 }
 
+// after is how long it takes until an account has credit for one answer again; 0:
+// it has.
+func (a *Accounts) after(id uint64, now Time, r Rate) Time {
+	_, _, used := a.sets[id&a.mask].find(id&tagMask, now)
+	return Time(max(used+int64(r)-credit, 0))
+}
+
 // find is the place of the account with a tag, the word there, and how much of
 // its credit is used; without one, the place of the account that is missed
 // least, of which nothing is used then. Two workers may make the same account in

@@ -3,6 +3,7 @@ package limit
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 )
 
 // Kind is a kind of answer.
@@ -96,6 +97,16 @@ func NewArrivals(n, bits4, bits6 int) *Arrivals {
 // it than the rate.
 func (a *Arrivals) Take(client netip.Addr, r Rate) bool {
 	return r == 0 || a.accounts.take(a.accounts.id(a.of.network(client), all, nil), a.accounts.Now(), r)
+}
+
+// Wait accounts for something from a client, or says how long it is to wait before
+// it asks again: 0 is not at all, and it is accounted for.
+func (a *Arrivals) Wait(client netip.Addr, r Rate) time.Duration {
+	if a.Take(client, r) {
+		return 0
+	}
+	after := a.accounts.after(a.accounts.id(a.of.network(client), all, nil), a.accounts.Now(), r)
+	return time.Duration(after+1) * tick
 }
 
 // clients are the masks that make networks of addresses.

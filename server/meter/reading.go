@@ -30,6 +30,11 @@ type Reading struct {
 	// wire form.
 	Networks []Hit
 	Names    []Hit
+	// LimitedNetworks and LimitedNames are those with the most answers beyond a
+	// rate limit, likewise. The name is the account's: of what does not exist it is
+	// the zone.
+	LimitedNetworks []Hit
+	LimitedNames    []Hit
 
 	Panics      uint64 // queries that made the server panic
 	Connections int    // TCP connections that are open
