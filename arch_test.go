@@ -32,7 +32,9 @@ type room struct {
 // rooms is the import table. A room that is not there has no work yet.
 var rooms = []room{
 	{"dnswire", "names, queries, EDNS: parse a query, append an answer, without allocating", nil},
-	{"geo", "address to place: databases, operator networks, the countries of the world", nil},
+	{"geo", "address to place: databases, operator networks, the countries of the world", []string{"geo/packed"}},
+	{"geo/packed", "a country database in few bytes, the form in which one is built in", nil},
+	{"geo/makedata", "makes the country database that is built in", []string{"geo/packed"}},
 	{"probe", "one file per check type; a probe runs once and returns a result", nil},
 	{"store", "a small key-value store that survives a crash", nil},
 	{"gossip", "membership and messages between nodes and agents; knows no zones", nil},
@@ -66,9 +68,11 @@ var rooms = []room{
 	{"agent", "local probes, host signals, reports", []string{"gossip", "health", "probe", "spec"}},
 	{"admin", "the HTTP surface: REST, metrics, the web page", []string{"rhumb", "api", "dnswire", "spec", "health", "resolve", "server/meter", "table", "store"}},
 	{"app", "the process: wires everything, runs it, reloads it, stops it", []string{"rhumb", "conduct", "dnswire", "geo", "probe", "store", "gossip", "api", "spec", "source", "health", "hosts", "zone", "steer", "dnssec", "table", "resolve", "server", "server/tap", "publish", "dnslb", "agent", "admin"}},
+	{"simulate", "where the traffic of a mix of clients goes, with this and with that; asks snapshots", []string{"api", "conduct", "dnswire", "geo", "health", "hosts", "resolve", "rhumb", "simulate/capture", "spec", "steer", "table"}},
+	{"simulate/capture", "takes queries out of files that recorded them: pcap, pcapng, dnstap; knows no DNS", nil},
 	{"demo", "the demonstration: three endpoints of its own and a live view", []string{"app", "api", "health", "rhumb", "spec"}},
 	{"top", "the live view of what a node is asked, for a terminal", []string{"api"}},
-	{"cmd/rhumb", "flags and subcommands only", []string{"app", "api", "demo", "top", "rhumb", "spec", "dnslb", "publish"}},
+	{"cmd/rhumb", "flags and subcommands only", []string{"app", "api", "demo", "top", "rhumb", "simulate", "spec", "dnslb", "publish"}},
 	{"coredns", "the CoreDNS plugins; its own go.mod", []string{"rhumb", "resolve", "spec", "source", "health"}},
 	{"coredns/cmd/coredns", "a ready CoreDNS build", []string{"coredns"}},
 }

@@ -9,11 +9,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rhumb-dns/rhumb/conduct"
+	"github.com/rhumb-dns/rhumb/geo"
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/hosts"
 	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
 )
 
@@ -21,7 +24,7 @@ import (
 type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	Keeper     health.Keeper // where verdicts, overrides and hosts' addresses survive a restart
+	Keeper     health.Keeper // where verdicts, overrides, conduct and hosts' addresses survive a restart
 	// Prober makes the probe of a check; nil: those of package probe.
 	Prober func(c health.Check) (probe.Prober, error)
 	// Exchange asks a server for the addresses of a host name; nil: over the network.
@@ -31,13 +34,21 @@ type Options struct {
 // Engine keeps the snapshot. Readers call Snapshot from any goroutine.
 type Engine struct {
 	board    *health.Board
+	conduct  *conduct.Director
 	hosts    *hosts.Resolver
+	atlas    *geo.Atlas
+	clock    *clock
 	snapshot atomic.Pointer[resolve.Snapshot]
 	settled  chan struct{} // closed when the snapshot has every first verdict
+	hours    *resolve.Hours
+	locating sync.Mutex    // of whoever loads places because an address is looked up
+	charted  chan struct{} // closed when there are files of places to watch
 
 	mu    sync.Mutex // of whoever replaces the snapshot
 	table *table.Table
 	spec  *spec.Spec
+	// placed is that somebody has needed places, and that the atlas has those of spec.
+	placed bool
 }
 
 // New makes an engine without intent: Snapshot is nil until the first Commit.
@@ -46,13 +57,21 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	director, err := conduct.New(conduct.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper})
+	if err != nil {
+		return nil, err
+	}
 	resolver, err := hosts.New(hosts.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, Exchange: o.Exchange})
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{board: board, hosts: resolver, settled: make(chan struct{})}
+	atlas := geo.New(geo.Options{Logger: o.Logger, Registerer: o.Registerer})
+	e := &Engine{
+		board: board, conduct: director, hosts: resolver, atlas: atlas, clock: newClock(),
+		settled: make(chan struct{}), charted: make(chan struct{}),
+	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(endpointStates{e}, zoneStates{e})
+		o.Registerer.MustRegister(endpointStates{e}, zoneStates{e}, figures{e})
 	}
 	return e, nil
 }
@@ -78,12 +97,14 @@ type Change struct {
 	prev  *table.Table
 	table *table.Table
 	plan  *health.Plan
+	// places is nil when nobody needed any.
+	places *geo.Change
 }
 
 // Prepare compiles a statement and makes its probes. It changes nothing.
 func (e *Engine) Prepare(s *spec.Spec) (*Change, error) {
 	e.mu.Lock()
-	prev := e.table
+	prev, placed := e.table, e.placed
 	e.mu.Unlock()
 	t, err := table.Compile(prev, s)
 	if err != nil {
@@ -93,7 +114,13 @@ func (e *Engine) Prepare(s *spec.Spec) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Change{spec: s, prev: prev, table: t, plan: plan}, nil
+	needs := t.Needs()
+	plan.Uses = health.Uses{Latency: needs&steer.Latencies != 0, Load: needs&steer.Loads != 0}
+	places, err := e.preparePlaces(s, t, placed)
+	if err != nil {
+		return nil, err
+	}
+	return &Change{spec: s, prev: prev, table: t, plan: plan, places: places}, nil
 }
 
 // ErrSuperseded is the error of a change that was prepared before another one
@@ -112,13 +139,21 @@ func (e *Engine) Commit(c *Change) error {
 	kept.Zones = nil
 	e.table, e.spec = c.table, &kept
 	e.board.Apply(c.plan)
+	e.conduct.Apply(c.table.Courses, e.board.View())
+	e.clock.Apply(schedulesOf(c.table))
 	e.hosts.Apply(c.table.Hosts, c.spec.DNS.Resolvers)
+	if c.places != nil {
+		e.chart(c.places)
+	}
+	// An address that was looked up since Prepare had places of the statement
+	// before; the next one that is has them loaded anew.
+	e.placed = c.places != nil
 	e.replace()
 	return nil
 }
 
-// Run probes, resolves host names, and keeps the snapshot up to date until ctx
-// ends.
+// Run probes, keeps time for pools and schedules, resolves host names, watches
+// databases of places, and keeps the snapshot up to date until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	ctx, stop := context.WithCancel(ctx)
@@ -133,20 +168,39 @@ func (e *Engine) Run(ctx context.Context) error {
 			case <-resolved:
 				resolved = nil
 			case <-e.board.Changed():
+			case <-e.conduct.Changed():
 			case <-e.hosts.Changed():
+			case <-e.atlas.Changed():
+			case <-e.clock.Changed():
 			}
 			e.follow()
 		}
 	})
-	var resolving error
+	var conducting, ticking, resolving, watching error
+	running.Go(func() {
+		conducting = e.conduct.Run(ctx)
+		stop() // none runs without the others
+	})
+	running.Go(func() {
+		ticking = e.clock.Run(ctx)
+		stop()
+	})
 	running.Go(func() {
 		resolving = e.hosts.Run(ctx)
-		stop() // one does not run without the other
+		stop()
+	})
+	running.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-e.charted: // a node without such files watches none
+			watching = e.atlas.Run(ctx)
+			stop()
+		}
 	})
 	err := e.board.Run(ctx)
 	stop()
 	running.Wait()
-	return errors.Join(err, resolving)
+	return errors.Join(err, conducting, ticking, resolving, watching)
 }
 
 // follow puts the board's latest view in the snapshot.
@@ -163,8 +217,16 @@ func (e *Engine) follow() {
 func (e *Engine) replace() {
 	// Before the views are taken, which then have it all.
 	settled := closed(e.board.Settled()) && closed(e.hosts.Settled())
-	next := resolve.Snapshot{Table: e.table, Health: e.board.View(), Hosts: e.hosts.View()}
-	if now := e.snapshot.Load(); now == nil || *now != next {
+	judged := e.board.View()
+	e.conduct.Follow(judged)
+	next := resolve.Snapshot{
+		Table: e.table, Health: judged, Conduct: e.conduct.View(), Hosts: e.hosts.View(), Hours: e.opening(),
+	}
+	if e.placed {
+		next.Geo = e.atlas.View()
+	}
+	if now := e.snapshot.Load(); now == nil || !now.Same(&next) {
+		next.Settle(now)
 		e.snapshot.Store(&next)
 	}
 	if settled && !closed(e.settled) {

@@ -28,6 +28,9 @@ type EndpointStatus struct {
 	Service string
 	Detail  health.Detail
 	Checks  []health.Probed
+	// Latency is the smoothed time of connections to it, the lowest of its checks;
+	// 0 while it is not known, or the endpoint is down.
+	Latency time.Duration
 }
 
 // Endpoints lists the endpoints of every pool that a service uses, by pool and
@@ -57,12 +60,17 @@ func (e *Engine) Endpoints() []EndpointStatus {
 					if seen[key] {
 						continue
 					}
+					pool, service := p.Home(ms, i)
+					if service != "" {
+						continue // that service has it too
+					}
 					seen[key] = true
 					st := EndpointStatus{
-						Pool: p.Pool(int(ms.Candidates[i].Pool)), Endpoint: ep,
+						Pool: pool, Endpoint: ep,
 						Detail: s.Health.Detail(int(ms.Targets[i]), nil),
 						Checks: e.board.Probed(s.Health.Generation(), int(ms.Targets[i])),
 					}
+					st.Latency = latency(st.Detail.State, st.Checks)
 					if ms.Flat(i) && st.Detail.Reason == "" && s.Hosts != nil {
 						st.Detail.Reason = resolution(s.Hosts.Detail(int(ms.Hosts[i])))
 					}
@@ -83,6 +91,15 @@ func (e *Engine) Endpoints() []EndpointStatus {
 			cmp.Compare(a.Service, b.Service))
 	})
 	return all
+}
+
+func latency(s health.State, checks []health.Probed) (lowest time.Duration) {
+	for _, c := range checks {
+		if s != health.Down && c.Latency > 0 && (lowest == 0 || c.Latency < lowest) {
+			lowest = c.Latency
+		}
+	}
+	return lowest
 }
 
 // resolution is what is known of the addresses of a flattened host name.
@@ -157,6 +174,9 @@ func (e *Engine) Override(o health.Overriding) error {
 			if n := s.Table.Lookup([]byte(name)); n == nil || n.Plan == table.NoPlan {
 				return fmt.Errorf("%w: there is no service %s", health.ErrNotFound, o.Service)
 			}
+			if of := s.Table.Guest(name, o.Endpoint); of != "" && len(s.Table.Locate(name, o.Endpoint)) == 0 {
+				return fmt.Errorf("%w: %s is an endpoint of %s, which %s nests: set the override there", health.ErrNotFound, o.Endpoint, of, name)
+			}
 		}
 	}
 	if err := e.board.SetOverride(o); err != nil {
@@ -189,8 +209,15 @@ var endpointUp = prometheus.NewDesc("rhumb_endpoint_up",
 	"State of a checked endpoint by its checks: 1 up, 0 down, -1 unknown. Service is empty when it is judged for all services alike.",
 	[]string{"pool", "endpoint", "service"}, nil)
 
+var endpointLatency = prometheus.NewDesc("rhumb_endpoint_latency_seconds",
+	"Smoothed time that connections of probes to an endpoint take, which is what the filter latency goes by. There is none while it is not known, or the endpoint is down. Service is as for rhumb_endpoint_up.",
+	[]string{"pool", "endpoint", "service"}, nil)
+
 // Describe implements prometheus.Collector.
-func (c endpointStates) Describe(ch chan<- *prometheus.Desc) { ch <- endpointUp }
+func (c endpointStates) Describe(ch chan<- *prometheus.Desc) {
+	ch <- endpointUp
+	ch <- endpointLatency
+}
 
 // Collect implements prometheus.Collector.
 func (c endpointStates) Collect(ch chan<- prometheus.Metric) {
@@ -206,6 +233,9 @@ func (c endpointStates) Collect(ch chan<- prometheus.Metric) {
 			v = 0
 		}
 		ch <- prometheus.MustNewConstMetric(endpointUp, prometheus.GaugeValue, v, st.Pool.Name, st.Endpoint.String(), st.Service)
+		if st.Latency > 0 {
+			ch <- prometheus.MustNewConstMetric(endpointLatency, prometheus.GaugeValue, st.Latency.Seconds(), st.Pool.Name, st.Endpoint.String(), st.Service)
+		}
 	}
 }
 

@@ -164,3 +164,59 @@ func TestExplainQuestions(t *testing.T) {
 		}
 	})
 }
+
+// nested has a service and a composed pool among the pools of another service.
+const nested = `
+checks:
+  web: {type: http}
+  port: {type: tcp, port: 80}
+pools:
+  eu: {checks: [web], endpoints: [192.0.2.1]}
+  us: {checks: [port], endpoints: [198.51.100.1]}
+  far: {checks: [port], endpoints: [203.0.113.1]}
+  both: {pools: [us, far]}
+zones:
+  example.com:
+    nameservers: {ns1.example.net.: []}
+    services:
+      inner: {pools: [eu, us]}
+      www: {pools: [{service: inner}, both]}
+      api: {pools: [{service: www}]}
+`
+
+// TestNestedEndpoints lists the endpoints of nested services and composed pools
+// where they are at home, and takes overrides there alone.
+func TestNestedEndpoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEngine(t, rhumb.Options{Prober: (&site{}).prober, Registerer: prometheus.NewRegistry()})
+		commit(t, e, parse(t, nested))
+		stop := run(t, e)
+		defer stop()
+		<-e.Settled()
+		var got []string
+		for _, s := range e.Endpoints() {
+			got = append(got, fmt.Sprintf("%s %s [%s]", s.Pool.Name, s.Endpoint, s.Service))
+		}
+		want := []string{"eu 192.0.2.1 [inner.example.com.]", "far 203.0.113.1 []", "us 198.51.100.1 []"}
+		if !slices.Equal(got, want) {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		for service, on := range map[string]string{
+			"inner.example.com": "192.0.2.1 198.51.100.1", "www.example.com": "198.51.100.1 203.0.113.1",
+		} {
+			for endpoint := range strings.FieldsSeq(on) {
+				if err := e.Override(health.Overriding{Service: service, Endpoint: endpoint}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		for service, why := range map[string]string{
+			"www.example.com": "not found: 192.0.2.1 is an endpoint of inner.example.com., which www.example.com. nests: set the override there",
+			"api.example.com": "not found: 192.0.2.1 is an endpoint of inner.example.com., which api.example.com. nests: set the override there",
+		} {
+			if err := e.Override(health.Overriding{Service: service, Endpoint: "192.0.2.1"}); !errors.Is(err, health.ErrNotFound) || err.Error() != why {
+				t.Errorf("an override on %s: %v", service, err)
+			}
+		}
+	})
+}

@@ -32,6 +32,9 @@ import (
 // configuration has an endpoint in every state: unchecked ones are up, and
 // nothing listens on port 1 of this machine.
 const configuration = `node: {name: ns1, region: eu-west}
+geo:
+  networks: {10.0.0.0/8: {region: lan, country: IE, subdivision: L, city: Dublin, asn: 64500, at: [53.35, -6.26]}}
+  regions: {north-america: {continents: [NA]}}
 checks:
   shut: {type: tcp, port: 1, interval: 1h}
   page: {type: http, port: 1, interval: 1h}
@@ -44,6 +47,8 @@ pools:
       - "2001:db8::10"
   us:
     place: {region: us-east}
+    slow_start: 60s
+    damping: true
     endpoints: [198.51.100.10]
   hosted:
     endpoints: [{address: 127.0.0.1, checks: [page]}]

@@ -42,6 +42,10 @@ func (a *Admin) servers(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 
+	loads := map[string]float64{}
+	for _, l := range a.engine.Loads() {
+		loads[l.Endpoint] = l.Load
+	}
 	out := api.Servers{Servers: []api.Server{}, GeneratedAt: time.Now().UTC()}
 	words := a.wordsOn()
 	var only map[*spec.Endpoint]health.Detail
@@ -63,6 +67,9 @@ func (a *Admin) servers(w http.ResponseWriter, r *http.Request) {
 			e.Detail, e.Service = d, service.String()
 		}
 		s := server(e)
+		if l, ok := loads[s.Address]; ok {
+			s.Load = &l
+		}
 		for _, word := range words[e.Endpoint] {
 			if e.Service == "" || e.Service == word.Service {
 				s.Overrides = append(s.Overrides, word.Override)
@@ -121,6 +128,9 @@ func endpointsOf(s *resolve.Snapshot, service dnswire.Name) map[*spec.Endpoint]h
 	for _, group := range []*[3]table.Members{&p.Members, &p.Spare} {
 		for f := range group {
 			for i, e := range group[f].Endpoints {
+				if _, nested := p.Home(&group[f], i); nested != "" {
+					continue // operators speak of it by that service
+				}
 				of[e] = s.Health.Detail(int(group[f].Targets[i]), []byte(service))
 			}
 		}
@@ -142,7 +152,7 @@ func server(e rhumb.EndpointStatus) api.Server {
 	r := api.Server{
 		Address: e.Endpoint.String(), Region: e.Pool.Place.Region, Pool: e.Pool.Name, Service: e.Service,
 		Weight: e.Endpoint.Weight, Priority: e.Endpoint.Priority, Tags: orEmpty(e.Endpoint.Tags),
-		Checks: []api.Check{}, Overrides: []api.Override{},
+		Checks: []api.Check{}, Overrides: []api.Override{}, ConnectMS: milliseconds(e.Latency),
 	}
 	judge(&r, e.Detail)
 	told := -1 // the check that the row's counts are of

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode"
@@ -22,10 +21,49 @@ const (
 )
 
 func override(o health.Overriding, inForce bool) api.Override {
-	return api.Override{
-		Service: o.Service, Address: o.Endpoint, Healthy: o.Healthy,
+	r := api.Override{
+		Service: o.Service, Address: o.Endpoint, Healthy: o.Healthy, State: api.OverrideDown,
 		Reason: o.Reason, Source: o.Source, Since: o.Since.UTC(), InForce: inForce,
 	}
+	switch {
+	case o.Healthy:
+		r.State, r.Share = api.OverrideUp, 1
+	case o.Drain:
+		r.State, r.Share = api.OverrideDrain, float64(o.Share(time.Now()))/health.Whole
+		r.Duration, r.OutAt = o.Over.String(), o.Since.Add(o.Over).UTC()
+	}
+	return r
+}
+
+// asked is the override that a request asks for, but for what it is on.
+func asked(req api.OverrideRequest) (o health.Overriding, err error) {
+	o.Reason, o.Source = req.Reason, req.Source
+	switch {
+	case req.Healthy == nil && req.State == "":
+		return o, errors.New("healthy: true or false is required, or state: up, down or drain")
+	case req.Healthy != nil && req.State != "":
+		return o, errors.New("healthy and state: one of them says it")
+	case req.Healthy != nil:
+		o.Healthy = *req.Healthy
+	case req.State == api.OverrideUp:
+		o.Healthy = true
+	case req.State == api.OverrideDrain:
+		o.Drain = true
+	case req.State != api.OverrideDown:
+		return o, fmt.Errorf("state: %.40q is not up, down or drain", req.State)
+	}
+	if req.Duration != "" {
+		if !o.Drain {
+			return o, errors.New("duration: it is for state drain")
+		}
+		if o.Over, err = time.ParseDuration(req.Duration); err != nil || o.Over < 0 || o.Over > health.MaxDrain {
+			return o, fmt.Errorf("duration: %.40q is not a duration from 0s to %v, such as 10m", req.Duration, health.MaxDrain)
+		}
+	}
+	if req.Source == "" {
+		return o, errors.New("source: who or what sets it is required")
+	}
+	return o, cmp.Or(oneLine("reason", req.Reason, maxReason), oneLine("source", req.Source, maxSource))
 }
 
 // words is the overrides of all services, also of those that the configuration
@@ -83,23 +121,20 @@ func (a *Admin) setOverride(w http.ResponseWriter, r *http.Request) {
 		refuse(w, code, "%s", err)
 		return
 	}
-	switch {
-	case req.Healthy == nil:
-		err = errors.New("healthy: true or false is required")
-	case req.Source == "":
-		err = errors.New("source: who or what sets it is required")
-	default:
-		err = cmp.Or(oneLine("reason", req.Reason, maxReason), oneLine("source", req.Source, maxSource))
-	}
+	o, err := asked(req)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "body: %s", err)
 		return
 	}
-	err = a.engine.Override(health.Overriding{
-		Service: service.String(), Endpoint: address, Healthy: *req.Healthy, Reason: req.Reason, Source: req.Source,
-	})
-	switch {
+	o.Service, o.Endpoint = service.String(), address
+	switch err = a.engine.Override(o); {
 	case errors.Is(err, health.ErrNotFound):
+		if s := a.engine.Snapshot(); s != nil {
+			if of := s.Table.Guest(service, address); of != "" {
+				refuse(w, http.StatusNotFound, "%s is an endpoint of %s, which %s nests: set the override there", address, of, service)
+				return
+			}
+		}
 		refuse(w, http.StatusNotFound, "%s has no endpoint %s", service, address)
 		return
 	case err != nil:
@@ -132,21 +167,15 @@ func (a *Admin) clearOverride(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// subject is the service and the endpoint of a path, the endpoint as a pool
-// states it: an address in its shortest form, or a host name without its dot.
+// subject is the service and the endpoint of a path.
 func subject(r *http.Request) (service dnswire.Name, address string, err error) {
 	if service, err = dnswire.ParseName(r.PathValue("service")); err != nil {
 		return "", "", fmt.Errorf("service: %w", err)
 	}
-	text := r.PathValue("address")
-	if a, err := netip.ParseAddr(text); err == nil {
-		return service, a.Unmap().WithZone("").String(), nil
+	if address, err = endpoint(r.PathValue("address")); err != nil {
+		return "", "", err
 	}
-	host, err := dnswire.ParseName(text)
-	if err != nil || host.IsRoot() {
-		return "", "", fmt.Errorf("address: %q is neither an IP address nor a host name", text)
-	}
-	return service, strings.TrimSuffix(host.String(), "."), nil
+	return service, address, nil
 }
 
 // oneLine refuses what would not be one line in a log or on a terminal.

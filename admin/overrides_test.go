@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/health"
 )
 
 // set puts an override in force through the API, and into the snapshot, as a
@@ -66,6 +68,78 @@ func TestOverrideForms(t *testing.T) {
 	}
 }
 
+// A drain shows what is left of it, and at its end its endpoint is out.
+func TestDrain(t *testing.T) {
+	n := newNode(t, configuration)
+	const path = "/api/v1/overrides/www.gslb.example.com/192.0.2.10"
+	put := func(duration string) api.Override {
+		t.Helper()
+		o := decode[api.Override](t, n.ask("PUT", path, fmt.Sprintf(`{"state":"drain","duration":%q,"reason":"disk","source":"ops"}`, duration)), http.StatusOK)
+		n.configure(configuration)
+		return o
+	}
+	endpoint := func() api.ExplainedEndpoint {
+		t.Helper()
+		e := decode[api.Explanation](t, n.ask("GET", "/api/v1/explain?name=www.gslb.example.com", ""), http.StatusOK)
+		for _, x := range e.Endpoints {
+			if x.Address == "192.0.2.10" {
+				return x
+			}
+		}
+		t.Fatalf("no such endpoint in %+v", e)
+		return api.ExplainedEndpoint{}
+	}
+	if x := endpoint(); x.Share != 0 || x.State != "up" {
+		t.Errorf("before: %+v", x)
+	}
+	// It began two days ago, as it would have for a node that was off since.
+	if err := n.engine.Override(health.Overriding{
+		Service: "www.gslb.example.com", Endpoint: "192.0.2.10", Source: "ops", Drain: true,
+		Over: 4 * 24 * time.Hour, Since: time.Now().Add(-2*24*time.Hour - time.Minute),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	n.configure(configuration)
+	o := decode[api.Override](t, n.ask("GET", path, ""), http.StatusOK)
+	if o.State != "drain" || o.Healthy || o.Share != 0.5 || o.Duration != "96h0m0s" || o.OutAt.Sub(o.Since) != 4*24*time.Hour || !o.InForce {
+		t.Errorf("%+v", o)
+	}
+	if x := endpoint(); x.Share != 0.5 || x.State != "up" || x.Authority != "operator drain" || !strings.HasPrefix(x.Reason, "draining, 50% left, out at ") {
+		t.Errorf("half way: %+v", x)
+	}
+	all := decode[api.Servers](t, n.ask("GET", "/api/v1/health/servers?service=www.gslb.example.com&pool=eu", ""), http.StatusOK)
+	if s := all.Servers[0]; s.State != "up" || s.Authority != "operator drain" || len(s.Overrides) != 1 || s.Overrides[0].Share != 0.5 {
+		t.Errorf("half way: %+v", s)
+	}
+	if o := put("0s"); o.Share != 0 || o.Duration != "0s" {
+		t.Errorf("at once: %+v", o)
+	}
+	if x := endpoint(); x.State != "down" || x.Authority != "operator override" || x.Reason != "drained: disk (ops)" {
+		t.Errorf("at once: %+v", x)
+	}
+	if metrics := read(t, n.ask("GET", "/metrics", "")); !strings.Contains(metrics, `rhumb_endpoint_share{endpoint="192.0.2.10",service="www.gslb.example.com."} 0`) {
+		t.Errorf("metrics: %s", metrics)
+	}
+}
+
+// The states that an override may be of, in the two ways to say them.
+func TestOverrideStates(t *testing.T) {
+	n := newNode(t, configuration)
+	const path = "/api/v1/overrides/www.gslb.example.com/192.0.2.10"
+	for body, want := range map[string]api.Override{
+		`{"healthy":true,"source":"ops"}`:  {Healthy: true, State: "up", Share: 1},
+		`{"state":"up","source":"ops"}`:    {Healthy: true, State: "up", Share: 1},
+		`{"healthy":false,"source":"ops"}`: {State: "down"},
+		`{"state":"down","source":"ops"}`:  {State: "down"},
+		`{"state":"drain","source":"ops"}`: {State: "drain", Duration: "0s"},
+	} {
+		o := decode[api.Override](t, n.ask("PUT", path, body), http.StatusOK)
+		if o.Healthy != want.Healthy || o.State != want.State || o.Share != want.Share || o.Duration != want.Duration || o.OutAt.IsZero() != (want.State != "drain") {
+			t.Errorf("%s: %+v", body, o)
+		}
+	}
+}
+
 // An override waits for an endpoint that a reload has taken away.
 func TestOverrideWithoutEndpoint(t *testing.T) {
 	n := newNode(t, configuration)
@@ -88,12 +162,19 @@ func TestOverrideRefuses(t *testing.T) {
 		code       int
 		want       string
 	}{
-		{path, `{"source":"me"}`, 400, "body: healthy: true or false is required"},
-		{path, `{"healthy":null,"source":"me"}`, 400, "body: healthy: true or false is required"},
+		{path, `{"source":"me"}`, 400, "body: healthy: true or false is required, or state: up, down or drain"},
+		{path, `{"healthy":null,"source":"me"}`, 400, "body: healthy: true or false is required, or state: up, down or drain"},
 		{path, `{"healthy":true}`, 400, "body: source: who or what sets it is required"},
 		{path, `{"healthy":"yes","source":"me"}`, 400, "body: healthy: it cannot be of type string"},
 		{path, `{"healthy":true,"source":"me","why":"x"}`, 400, `body: unknown field "why"`},
 		{path, `{"healthy":true,"source":"me"} {}`, 400, "body: more than one JSON value"},
+		{path, `{"healthy":false,"state":"drain","source":"me"}`, 400, "body: healthy and state: one of them says it"},
+		{path, `{"state":"out","source":"me"}`, 400, `body: state: "out" is not up, down or drain`},
+		{path, `{"state":"drain"}`, 400, "body: source: who or what sets it is required"},
+		{path, `{"state":"down","duration":"1m","source":"me"}`, 400, "body: duration: it is for state drain"},
+		{path, `{"state":"drain","duration":"10","source":"me"}`, 400, `body: duration: "10" is not a duration from 0s to 168h0m0s, such as 10m`},
+		{path, `{"state":"drain","duration":"-1s","source":"me"}`, 400, `body: duration: "-1s" is not a duration from 0s to 168h0m0s, such as 10m`},
+		{path, `{"state":"drain","duration":"169h","source":"me"}`, 400, `body: duration: "169h" is not a duration from 0s to 168h0m0s, such as 10m`},
 		{path, `[]`, 400, "body: a JSON object is expected, not one of type array"},
 		{path, `{"healthy":`, 400, "body: it ends too early"},
 		{path, ` `, 400, "body: it is empty"},

@@ -162,7 +162,11 @@ func service(s *resolve.Snapshot, n *table.Node) api.Service {
 			}
 			in := &out.Pools[c.Pool]
 			in.Endpoints++
-			if state, _ := s.Health.Of(int(ms.Targets[i]), text); state == health.Up {
+			judged := text
+			if _, nested := p.Home(ms, i); nested != "" {
+				judged = []byte(nested)
+			}
+			if state, _ := s.Health.Of(int(ms.Targets[i]), judged); state == health.Up {
 				in.Healthy++
 			}
 		}

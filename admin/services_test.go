@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/health"
 )
 
 func TestServices(t *testing.T) {
@@ -36,6 +37,47 @@ www.example.org. in example.org.: weighted, ttl 30, answers 1, nodata, panic 0.5
 	}
 	if got.Total != 7 || got.Next != "" {
 		t.Errorf("total %d, next %q", got.Total, got.Next)
+	}
+}
+
+// The endpoints of a nested service stand as one pool, as they stand for that
+// service, whose overrides they have.
+func TestNestedServices(t *testing.T) {
+	n := newNode(t, `
+pools:
+  eu: {endpoints: [192.0.2.1, 192.0.2.2]}
+  us: {endpoints: [198.51.100.1]}
+  both: {pools: [eu, us], min_healthy: 2}
+zones:
+  x.test:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      inner: {pools: [eu], ttl: 5}
+      www: {pools: [{service: inner}, both], steer: failover}
+      api: {pools: [{service: www}]}
+`)
+	for service, address := range map[string]string{"inner.x.test": "192.0.2.1", "www.x.test": "192.0.2.2"} {
+		if err := n.engine.Override(health.Overriding{Service: service, Endpoint: address}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := decode[api.Services](t, n.ask("GET", "/api/v1/services?name=www.x.test", ""), http.StatusOK)
+	want := []api.ServicePool{{Name: "inner.x.test", Endpoints: 2, Healthy: 1, MinHealthy: 1}, {Name: "both", Endpoints: 3, Healthy: 2, MinHealthy: 2}}
+	if len(got.Services) != 1 || got.Services[0].TTL != 5 || !slices.Equal(got.Services[0].Pools, want) {
+		t.Errorf("%+v", got)
+	}
+	for service, want := range map[string]string{
+		"inner.x.test": "eu 192.0.2.1 \"inner.x.test.\" unhealthy operator override\neu 192.0.2.2 \"inner.x.test.\" healthy",
+		"www.x.test":   "eu 192.0.2.1 \"www.x.test.\" healthy no check\neu 192.0.2.2 \"www.x.test.\" unhealthy operator override\nus 198.51.100.1",
+	} {
+		if got := rows(t, n, "?service="+service); !strings.HasPrefix(got, want) {
+			t.Errorf("%s has\n%swant\n%s", service, got, want)
+		}
+	}
+	refused := n.ask("PUT", "/api/v1/overrides/api.x.test/198.51.100.1", `{"healthy":false,"source":"ops"}`)
+	const why = "198.51.100.1 is an endpoint of www.x.test., which api.x.test. nests: set the override there"
+	if p := decode[api.Problem](t, refused, http.StatusNotFound); p.Detail != why {
+		t.Errorf("%+v", p)
 	}
 }
 

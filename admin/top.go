@@ -172,8 +172,12 @@ func rates(before, now *meter.Reading, limit int) *api.Top {
 		}
 		return r.list()
 	}
-	t.Networks = hits(now.Networks, before.Networks, func(key string) string { return meter.Network(key).String() })
-	t.Names = hits(now.Names, before.Names, func(key string) string { return dnswire.Name(key).String() })
+	network := func(key string) string { return meter.Network(key).String() }
+	name := func(key string) string { return dnswire.Name(key).String() }
+	t.Networks = hits(now.Networks, before.Networks, network)
+	t.Names = hits(now.Names, before.Names, name)
+	t.LimitedNetworks = hits(now.LimitedNetworks, before.LimitedNetworks, network)
+	t.LimitedNames = hits(now.LimitedNames, before.LimitedNames, name)
 
 	var latency, earlier meter.Durations
 	var octets, fewer uint64

@@ -21,6 +21,8 @@ func traffic() []*meter.Reading {
 	network := func(addr string, n uint64) {
 		networks.Add(meter.AppendNetwork(nil, netip.MustParseAddr(addr)), n)
 	}
+	limitedNetworks, limitedNames := meter.NewHeavy(4, meter.NetworkKey), meter.NewHeavy(4, 255)
+	limitedNetworks.Add(meter.AppendNetwork(nil, netip.MustParseAddr("192.0.2.1")), 5)
 	udp.Observe(time.Second, 1000)
 	network("192.0.2.1", 500)
 	names.Add([]byte("\x03www\x07example\x03org\x00"), 700)
@@ -37,10 +39,13 @@ func traffic() []*meter.Reading {
 		Latency:   [3]meter.Durations{udp.Load()},
 		Sizes:     [3]meter.Octets{{Sum: 10_000}},
 		Networks:  networks.Append(nil), Names: names.Append(nil),
-		Connections: 1,
+		LimitedNetworks: limitedNetworks.Append(nil),
+		Connections:     1,
 	}
 	udp.Observe(time.Millisecond, 10)
 	tls.Observe(3*time.Millisecond, 10)
+	limitedNetworks.Add(meter.AppendNetwork(nil, netip.MustParseAddr("192.0.2.1")), 2)
+	limitedNames.Add([]byte("\x07example\x03org\x00"), 8)
 	network("192.0.2.1", 4)
 	network("2001:db8::1", 6)
 	names.Add([]byte("\x03w\x1bw\x07example\x03org\x00"), 10)
@@ -62,6 +67,7 @@ func traffic() []*meter.Reading {
 		Latency:   [3]meter.Durations{udp.Load(), {}, tls.Load()},
 		Sizes:     [3]meter.Octets{{Sum: 11_000}, {}, {Sum: 1000}},
 		Networks:  networks.Append(nil), Names: names.Append(nil),
+		LimitedNetworks: limitedNetworks.Append(nil), LimitedNames: limitedNames.Append(nil),
 		Connections: 7,
 	}
 	return []*meter.Reading{first, second}
@@ -89,7 +95,11 @@ func TestTop(t *testing.T) {
 		Names:          []api.TopEntry{row(`w\027w.example.org.`, 10, 5), row("www.example.org.", 700, 0)},
 		Dropped:        []api.TopEntry{row("not_a_query", 5, 1)},
 		Limits:         []api.TopEntry{row("tcp_client_limit", 4, 0)},
-		GeneratedAt:    began.Add(2 * time.Second),
+
+		LimitedNetworks: []api.TopEntry{row("192.0.2.0/24", 7, 1)},
+		LimitedNames:    []api.TopEntry{row("example.org.", 8, 4)},
+
+		GeneratedAt: began.Add(2 * time.Second),
 	}
 	if !reflect.DeepEqual(top, want) {
 		t.Errorf("%+v\nwant\n%+v", top, want)

@@ -63,6 +63,13 @@ type ExplainedEndpoint struct {
 	Authority string    `json:"authority"`
 	Reason    string    `json:"reason,omitempty"`
 	Since     time.Time `json:"since,omitzero"`
+	// What the steering goes by; absent where it is not known, or where nobody goes
+	// by it.
+	ConnectMS float64  `json:"connect_ms,omitempty"` // smoothed latency
+	Load      *float64 `json:"load,omitempty"`       // as reported
+	// Share is how much of its usual traffic it is to have, below 1 while it is
+	// drained; absent when that is all.
+	Share float64 `json:"share,omitempty"`
 }
 
 // Step is one step of the decision.

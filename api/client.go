@@ -148,6 +148,16 @@ func (c *Client) Explain(ctx context.Context, q ExplainQuery) (*Explanation, err
 		"name", q.Name, "type", q.Type, "client", q.Client, "subnet", q.Subnet)})
 }
 
+// Geo is what the node knows of places.
+func (c *Client) Geo(ctx context.Context) (*Geo, error) {
+	return call[Geo](ctx, c, request{path: "geo"})
+}
+
+// GeoLookup is where the node takes an address to be.
+func (c *Client) GeoLookup(ctx context.Context, ip string) (*GeoLookup, error) {
+	return call[GeoLookup](ctx, c, request{path: "geo/lookup", query: values("ip", ip)})
+}
+
 // Reload makes the node read its configuration again. The *Problem of one that
 // is refused has its Errors.
 func (c *Client) Reload(ctx context.Context) (*Reloaded, error) {
@@ -169,6 +179,29 @@ func (c *Client) ClearOverride(ctx context.Context, service, address string) err
 	_, err := call[struct{}](ctx, c, request{method: http.MethodDelete, path: overridePath(service, address)})
 	return err
 }
+
+// Loads are the reports of loads that count.
+func (c *Client) Loads(ctx context.Context) (*Loads, error) {
+	return call[Loads](ctx, c, request{path: "loads"})
+}
+
+// SetLoad reports the load of an endpoint.
+func (c *Client) SetLoad(ctx context.Context, address string, l LoadRequest) (*Load, error) {
+	return call[Load](ctx, c, request{method: http.MethodPut, path: loadPath(address), body: l})
+}
+
+// SetLoads reports the loads of many endpoints.
+func (c *Client) SetLoads(ctx context.Context, all []AddressLoad) (*LoadsReported, error) {
+	return call[LoadsReported](ctx, c, request{method: http.MethodPut, path: "loads", body: LoadsRequest{all}})
+}
+
+// ClearLoad forgets what was reported of an endpoint.
+func (c *Client) ClearLoad(ctx context.Context, address string) error {
+	_, err := call[struct{}](ctx, c, request{method: http.MethodDelete, path: loadPath(address)})
+	return err
+}
+
+func loadPath(address string) string { return "loads/" + url.PathEscape(address) }
 
 func overridePath(service, address string) string {
 	return "overrides/" + url.PathEscape(service) + "/" + url.PathEscape(address)

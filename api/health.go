@@ -27,6 +27,11 @@ type Server struct {
 	ConsecutiveSuccesses int     `json:"consecutive_successes"`
 	LastError            string  `json:"last_error"` // of the last failed result; empty when all passed
 	LatencyMS            float64 `json:"latency_ms"` // of the slowest check's last result
+	// ConnectMS is the smoothed time that connections to it take, which is what the
+	// filter `latency` goes by; absent while it is not known.
+	ConnectMS float64 `json:"connect_ms,omitempty"`
+	// Load is as last reported; absent when no report counts.
+	Load *float64 `json:"load,omitempty"`
 
 	Pool string `json:"pool"`
 	// Service is the service it is judged for, when its checks ask for the
@@ -82,19 +87,35 @@ type Region struct {
 type Override struct {
 	Service string    `json:"service"`
 	Address string    `json:"address"`
-	Healthy bool      `json:"healthy"`
+	Healthy bool      `json:"healthy"` // false for a drain
+	State   string    `json:"state"`   // up, down or drain
 	Reason  string    `json:"reason"`
 	Source  string    `json:"source"` // who or what set it
 	Since   time.Time `json:"since"`
 	// InForce is false while the configuration has no such service or endpoint.
 	InForce bool `json:"in_force"`
+	// Share is how much of its usual traffic the endpoint is left: 1 when it is up, 0
+	// when it is down, and from the one to the other during a drain.
+	Share float64 `json:"share"`
+	// Of a drain: over how long, and when the endpoint is out.
+	Duration string    `json:"duration,omitempty"`
+	OutAt    time.Time `json:"out_at,omitzero"`
 }
+
+// What an override may say.
+const (
+	OverrideUp    = "up"
+	OverrideDown  = "down"
+	OverrideDrain = "drain" // down, when the share has shrunk to nothing
+)
 
 // OverrideRequest is the body of a request that sets an override.
 type OverrideRequest struct {
-	Healthy *bool  `json:"healthy"` // required
-	Reason  string `json:"reason"`  // at most 500 bytes on one line
-	Source  string `json:"source"`  // required; at most 200 bytes on one line
+	Healthy  *bool  `json:"healthy,omitempty"`  // required unless State is there
+	State    string `json:"state,omitempty"`    // up, down or drain; in place of Healthy
+	Duration string `json:"duration,omitempty"` // of a drain, such as 10m, at most 168h; 0s when absent: out at once
+	Reason   string `json:"reason"`             // at most 500 bytes on one line
+	Source   string `json:"source"`             // required; at most 200 bytes on one line
 }
 
 // Overrides are the operators' words in force or waiting for their endpoint.

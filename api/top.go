@@ -31,6 +31,11 @@ type Top struct {
 	Names    []TopEntry `json:"names"`
 	Dropped  []TopEntry `json:"dropped"` // packets without an answer, by reason
 	Limits   []TopEntry `json:"limits"`  // what limits have refused, by limit
+	// LimitedNetworks and LimitedNames are those with the most answers beyond
+	// dns.rate_limit, as Networks and Names. The name is what is limited: of names
+	// that do not exist it is the zone.
+	LimitedNetworks []TopEntry `json:"limited_networks"`
+	LimitedNames    []TopEntry `json:"limited_names"`
 
 	GeneratedAt time.Time `json:"generated_at"`
 }

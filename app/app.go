@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -56,6 +57,7 @@ type App struct {
 
 	ready    chan struct{} // closed when DNS answers
 	reloadMu sync.Mutex    // one reload at a time
+	stopping atomic.Bool   // there are no more reloads
 
 	mu     sync.Mutex
 	loaded time.Time // when the statement in force was put in force
@@ -80,6 +82,7 @@ func New(o Options) (*App, error) {
 		hangups:  o.Hangups,
 	}
 	a.file = source.NewFile(o.Config, a.log)
+	a.file.Beside = beside
 	s, err := a.file.Load()
 	if err != nil {
 		return nil, err
@@ -135,7 +138,8 @@ func (a *App) AdminAddr() netip.AddrPort { return a.admin.addr() }
 
 // Run serves until ctx ends, then stops in order: DNS finishes what it has, the
 // admin surface and the probes end, what is left to keep is written. It returns
-// nil when ctx ended it, and an error when it could not start.
+// nil when ctx ended it, and an error when it could not start. A reload that is
+// under way then is given up.
 func (a *App) Run(ctx context.Context) error {
 	defer a.closeStore()
 	// A reload waits until the node answers, so that it finds it whole.
@@ -230,7 +234,12 @@ func (a *App) Run(ctx context.Context) error {
 	a.tell("STOPPING=1")
 	a.log.Info("stopping")
 	stopWatching()
+	// A reload under way may take seconds, which queries shall not notice: it is
+	// given up where it would begin to change things, and until then DNS answers.
+	a.stopping.Store(true)
+	a.reloadMu.Lock()
 	stopServing()
+	a.reloadMu.Unlock()
 	<-served
 	return err
 }
@@ -277,6 +286,9 @@ func (a *App) tell(state string) {
 // errDataDir is why a new data_dir is refused: what is in the old one is in use.
 var errDataDir = errors.New("node.data_dir: cannot change while the node runs; restart it")
 
+// errStopping is the error of a reload while the node ends.
+var errStopping = errors.New("the node is stopping")
+
 // Reload reads the files again and puts them in force, or changes nothing and
 // says why. During the start it waits for its end.
 func (a *App) Reload(_ context.Context) error { return a.reload("request") }
@@ -284,9 +296,16 @@ func (a *App) Reload(_ context.Context) error { return a.reload("request") }
 func (a *App) reload(by string) error {
 	a.reloadMu.Lock()
 	defer a.reloadMu.Unlock()
+	if a.stopping.Load() {
+		return errStopping
+	}
 	begin := time.Now()
 	was := a.engine.Snapshot().Table
 	err := a.replace()
+	if errors.Is(err, errStopping) {
+		a.log.Info("reload given up", "by", by)
+		return err
+	}
 	if now := a.engine.Snapshot().Table; err != nil || now != was && now.Anew() {
 		release(a.engine)
 	}
@@ -374,6 +393,9 @@ func (a *App) replace() error {
 	var change *rhumb.Change
 	var err error
 	background(func() { s, change, err = a.prepare() })
+	if a.stopping.Load() {
+		return errStopping
+	}
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,11 @@ func TestBackground(t *testing.T) {
 	if inside != max(before, loadNice) {
 		t.Errorf("nice is %d while a configuration is loaded, want %d", inside, loadNice)
 	}
+	done := make(chan int)
+	beside(func() { done <- nice() })
+	if got := <-done; got != inside {
+		t.Errorf("nice is %d beside that", got)
+	}
 	for range 100 {
 		if got := nice(); got != before {
 			t.Fatalf("nice is %d behind it, and was %d", got, before)

@@ -17,7 +17,7 @@ func (a *App) bindDNS(d *spec.DNS) (*server.Change, error) {
 		Proxies: d.Proxies,
 		Limits: server.Limits{
 			Idle: d.TCP.IdleTimeout, MaxConns: d.TCP.MaxConnections, MaxPerClient: d.TCP.MaxPerClient,
-			PerSecond: d.TCP.ConnectionsPerSecond,
+			PerSecond: d.TCP.ConnectionsPerSecond, Queries: d.TCP.QueriesPerSecond,
 		},
 		UDP:          server.UDP{Workers: workers(d.UDP.Workers), Pin: d.UDP.Pin, ReceiveBuffer: d.UDP.ReceiveBuffer},
 		Access:       server.Access(d.Access),

@@ -2,10 +2,10 @@ package app
 
 import "github.com/rhumb-dns/rhumb/store"
 
-// keeper lets health and hosts remember in the store.
+// keeper lets health, conduct and hosts remember in the store.
 type keeper struct{ store *store.Store }
 
-// Load implements health.Keeper and hosts.Keeper.
+// Load implements health.Keeper, conduct.Keeper and hosts.Keeper.
 func (k keeper) Load(bucket string) (map[string][]byte, error) {
 	all, err := k.store.All(bucket)
 	if err != nil {
@@ -18,7 +18,7 @@ func (k keeper) Load(bucket string) (map[string][]byte, error) {
 	return values, nil
 }
 
-// Save implements health.Keeper and hosts.Keeper.
+// Save implements health.Keeper, conduct.Keeper and hosts.Keeper.
 func (k keeper) Save(bucket string, values map[string][]byte) error {
 	entries := make([]store.Entry, 0, len(values))
 	for key, v := range values {

@@ -14,9 +14,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rhumb-dns/rhumb/health"
 )
 
 var update = flag.Bool("update", false, "write what comes out as what is expected")
@@ -44,12 +47,21 @@ var described = regexp.MustCompile(`^Desc{fqName: "([^"]*)", help: "(.*?)"(?:, u
 func TestMetricsReference(t *testing.T) {
 	a := exercised(t)
 	types := map[string]string{}
-	families, err := a.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		types[f.GetName()] = strings.ToLower(f.GetType().String())
+	again, enough := time.NewTicker(20*time.Millisecond), time.After(30*time.Second)
+	defer again.Stop()
+	for types["rhumb_endpoint_latency_seconds"] == "" { // which takes a few probes
+		select {
+		case <-again.C:
+		case <-enough:
+			t.Fatal("no latency was measured in 30 s")
+		}
+		families, err := a.registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			types[f.GetName()] = strings.ToLower(f.GetType().String())
+		}
 	}
 
 	descs := make(chan *prometheus.Desc)
@@ -115,10 +127,11 @@ func exercised(t *testing.T) *App {
 	if err := os.WriteFile(file, fmt.Appendf(nil, `
 dns: {listen: [127.0.0.1:0], dnstap: {tcp: "127.0.0.1:%s"}, tls: {listen: [127.0.0.1:0], cert: ns.crt, key: ns.key}}
 admin: {listen: 127.0.0.1:0}
+geo: {databases: [built-in]}
 checks:
-  up: {type: tcp, port: %s}
+  up: {type: tcp, port: %s, interval: 200ms, timeout: 100ms}
 pools:
-  p: {checks: [up], endpoints: [127.0.0.1]}
+  p: {checks: [up], slow_start: 1s, endpoints: [127.0.0.1]}
 zones:
   x.test:
     nameservers: {ns1: 127.0.0.1}
@@ -151,6 +164,13 @@ zones:
 	q.SetQuestion("www.x.test.", dns.TypeA)
 	if m, err := dns.Exchange(q, a.DNSAddrs()[0].String()); err != nil || len(m.Answer) != 1 {
 		t.Fatalf("the node does not answer: %v %v", m, err)
+	}
+	now := time.Now()
+	if unknown := a.engine.SetLoads([]health.Load{{Endpoint: "127.0.0.1", Load: 0.5, At: now, Until: now.Add(time.Hour)}}); len(unknown) > 0 {
+		t.Errorf("%s is no endpoint", unknown)
+	}
+	if err := a.engine.Override(health.Overriding{Service: "www.x.test", Endpoint: "127.0.0.1", Drain: true, Over: time.Hour}); err != nil {
+		t.Error(err)
 	}
 	res, err := http.Get("http://" + a.AdminAddr().String() + "/api/v1/live")
 	if err != nil {

@@ -9,6 +9,8 @@
 //	cores     two cores beside one
 //	million   load time and memory of a million names
 //	reload    a change among a million names: time, CPU, memory, latency
+//	idle      memory of ten thousand silent connections
+//	flood     answers that honest clients keep under floods (needs root)
 //	change    from an endpoint's failing probe to the changed answer
 //
 // What makes a figure of it:

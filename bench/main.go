@@ -47,6 +47,8 @@ func main() {
 			exit(echo())
 		case "load":
 			exit(loadCommand(os.Args[2:]))
+		case "flood":
+			exit(floodCommand(os.Args[2:]))
 		}
 	}
 	s := &settings{said: map[string]bool{}}
@@ -99,7 +101,9 @@ func parts(s *settings) []part {
 		part{"cores", false, benchCores},
 		part{"million", true, benchMillion},
 		part{"reload", true, benchReload},
-		part{"change", true, benchChange})
+		part{"change", true, benchChange},
+		part{"idle", true, benchIdle},
+		part{"flood", false, benchFlood})
 }
 
 func partNames(s *settings) []string {

@@ -53,7 +53,12 @@ var sections = []section{
 	{"client networks", func(t *api.Top) []api.TopEntry { return t.Networks }, false, true},
 	{"names", func(t *api.Top) []api.TopEntry { return t.Names }, false, true},
 	{"drops and limits", refusals, true, false},
+	{"rate limited", limited, true, false},
 }
+
+// limited are the client networks with answers beyond a rate limit, and what
+// they asked for.
+func limited(t *api.Top) []api.TopEntry { return slices.Concat(t.LimitedNetworks, t.LimitedNames) }
 
 // refusals are the drops, and the limits behind them.
 func refusals(t *api.Top) []api.TopEntry {

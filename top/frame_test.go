@@ -34,7 +34,10 @@ func busy() *api.Top {
 		Names:          []api.TopEntry{row("www.gslb.example.com.", 90_000_000, 9000), row("\x1b[2J\x07evil\u202e\xff.example.", 20, 3), row("日本語.example.", 10, 2), row("e\u0301.example.", 10, 1)},
 		Dropped:        []api.TopEntry{row("not_a_query", 1000, 12.4), row("receive_buffer", 5, 0)},
 		Limits:         []api.TopEntry{row("tcp_client_limit", 12, 2)},
-		GeneratedAt:    time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+
+		LimitedNetworks: []api.TopEntry{row("198.51.100.0/24", 900, 450)},
+		LimitedNames:    []api.TopEntry{row("gslb.example.com.", 800, 400)},
+		GeneratedAt:     time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 }
 
@@ -56,6 +59,7 @@ func TestFrames(t *testing.T) {
 		"totals":   {View{Width: 100}, totals},
 		"nothing":  {View{Width: 80, Height: 24, Live: true}, nil},
 		"color":    {View{Width: 80, Height: 14, Live: true, Color: true, Section: 8}, busy()},
+		"limited":  {View{Width: 80, Height: 8, Live: true, Section: 9}, busy()},
 	} {
 		got := strings.Join(c.v.Frame(c.t), "\n") + "\n"
 		file := filepath.Join("testdata", name+".txt")
@@ -139,13 +143,13 @@ func TestPress(t *testing.T) {
 	for typed, want := range map[string]View{
 		"":                   {},
 		"3":                  {Section: 3},
-		"9":                  {},
+		"9":                  {Section: n},
 		"30":                 {},
 		"3\x1b":              {},
 		"\t\x1b[C\x1bOC":     {Section: 3},
 		"\x1b[D":             {Section: n},
 		"\x1b[D\x1b[D":       {Section: n - 1},
-		"8\x1b[C":            {},
+		"9\x1b[C":            {},
 		"s":                  {Order: ByTotal},
 		"ss":                 {Order: ByName},
 		"sss":                {Order: ByRate},

@@ -14,7 +14,8 @@ import (
 const shownEndpoints = 12
 
 // printExplanation prints the road to an answer in the order that it was gone.
-func (c *cli) printExplanation(e *api.Explanation, offline bool) {
+// Subnet says that the query had a client subnet, without which there is no scope.
+func (c *cli) printExplanation(e *api.Explanation, subnet, offline bool) {
 	c.out.line(cell{e.Name + " " + e.Type, bold}, cell{" asked by " + e.Client, plain})
 	if offline {
 		c.out.line(cell{"offline: health is not known, so every endpoint counts as up", yellow})
@@ -30,6 +31,9 @@ func (c *cli) printExplanation(e *api.Explanation, offline bool) {
 			c.printService(e, service, offline)
 			before = candidates(e, service)
 		}
+		if s.What == "nested" {
+			before = nil // what a nested service chooses from is no list of ours
+		}
 		if s.What != "zone" && s.What != "service" && (len(s.Kept) > 0 || service != "" && chosen(s)) {
 			c.printKept(e, service, before, s.Kept, i == len(e.Steps)-1 || s.What == "health")
 			if before != nil {
@@ -37,14 +41,14 @@ func (c *cli) printExplanation(e *api.Explanation, offline bool) {
 			}
 		}
 	}
-	c.printAnswer(e)
+	c.printAnswer(e, subnet)
 }
 
 // chosen is whether a step chose among endpoints, also when it kept none.
 func chosen(s api.Step) bool {
 	switch s.What {
 	case "family", "negative", "all_down", "name", "static", "any", "refused", "truncated",
-		"flatten", "cname", "dname", "wildcard", "referral", "chaos":
+		"flatten", "cname", "dname", "wildcard", "referral", "chaos", "nested", "place", "conduct":
 		return false
 	}
 	return true
@@ -54,11 +58,15 @@ func (c *cli) printService(e *api.Explanation, service string, offline bool) {
 	if service == e.Service {
 		c.out.line(cell{"    steering ", dim}, cell{e.Steer, plain})
 	}
-	rows := [][]cell{titles("ENDPOINT", "POOL", "WEIGHT", "PRIORITY", "TAGS", "STATE", "SAID BY", "SINCE", "WHY")}
+	rows := [][]cell{titles("ENDPOINT", "POOL", "WEIGHT", "PRIORITY", "TAGS", "STATE", "SAID BY", "SINCE", "CONNECT", "LOAD", "SHARE", "WHY")}
 	now := c.now()
 	for _, x := range e.Endpoints {
 		if x.Service != service {
 			continue
+		}
+		share := ""
+		if x.Share > 0 {
+			share = part(x.Share)
 		}
 		row := []cell{
 			{x.Address, bold},
@@ -69,6 +77,9 @@ func (c *cli) printService(e *api.Explanation, service string, offline bool) {
 			{x.State, styleOf(x.State)},
 			{x.Authority, plain},
 			{ago(now, x.Since), plain},
+			{duration(x.ConnectMS), plain},
+			{reported(x.Load), plain},
+			{share, yellow},
 			{x.Reason, dim},
 		}
 		if offline {
@@ -158,7 +169,7 @@ func names(all []string, as style, note func(string) string) []cell {
 	return out
 }
 
-func (c *cli) printAnswer(e *api.Explanation) {
+func (c *cli) printAnswer(e *api.Explanation, subnet bool) {
 	fmt.Fprintln(c.out.w)
 	as := green
 	switch {
@@ -186,6 +197,7 @@ func (c *cli) printAnswer(e *api.Explanation) {
 		c.out.line(cell{"    " + ns, green})
 	}
 	switch {
+	case !subnet:
 	case e.ECSScope > 0:
 		c.out.line(cell{fmt.Sprintf("    for the client's subnet alone: ECS scope /%d", e.ECSScope), plain})
 	case e.Zone != "":

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	_ "time/tzdata" // zones of schedules, on machines that have no files of them
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -28,6 +29,7 @@ func main() {
 const (
 	exitFailure = 1
 	exitMisuse  = 2
+	exitUnmet   = 3 // a simulation came out as it must not
 )
 
 // cli is one invocation.
@@ -53,6 +55,9 @@ type misuse struct{ error }
 // errSaid is a failure of which all has been said.
 var errSaid = errors.New("said")
 
+// errUnmet is that of a simulation of which a condition says that it fails.
+var errUnmet = errors.New("a condition holds")
+
 // run executes a command line and gives its exit code.
 func (c *cli) run(args []string) int {
 	root := c.root()
@@ -65,6 +70,8 @@ func (c *cli) run(args []string) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errUnmet):
+		return exitUnmet
 	case errors.Is(err, errSaid):
 		return exitFailure
 	case errors.As(err, &f):
@@ -118,12 +125,13 @@ func (c *cli) root() *cobra.Command {
 	root.SetVersionTemplate("rhumb {{.Version}}\n")
 	root.SuggestionsMinimumDistance = 2
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a node:"}, &cobra.Group{ID: "ask", Title: "Ask a running node:"})
-	for _, sub := range []*cobra.Command{c.serveCommand(), c.checkCommand(), c.demoCommand()} {
+	for _, sub := range []*cobra.Command{c.serveCommand(), c.checkCommand(), c.simulateCommand(), c.demoCommand()} {
 		sub.GroupID = "run"
 		root.AddCommand(sub)
 	}
 	for _, sub := range []*cobra.Command{
-		c.statusCommand(), c.topCommand(), c.serversCommand(), c.explainCommand(), c.overridesCommand(), c.reloadCommand(),
+		c.statusCommand(), c.topCommand(), c.serversCommand(), c.poolsCommand(), c.explainCommand(), c.geoCommand(),
+		c.overridesCommand(), c.drainCommand(), c.loadCommand(), c.failbackCommand(), c.reloadCommand(),
 	} {
 		sub.GroupID = "ask"
 		root.AddCommand(sub)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"time"
 
@@ -69,7 +70,7 @@ func (c *cli) client() (*api.Client, error) {
 		o.HTTP = &http.Client{Transport: &http.Transport{TLSClientConfig: conf, Proxy: http.ProxyFromEnvironment}}
 	}
 	var err error
-	if o.Token, err = f.token(); err != nil {
+	if o.Token, err = f.token(c.err); err != nil {
 		return nil, err
 	}
 	node, err := api.New(f.address, o)
@@ -86,8 +87,9 @@ func (c *cli) client() (*api.Client, error) {
 const maxTokenFile = 64 << 10
 
 // token is the secret of the token to state, "" for none. No flag holds it: the
-// arguments of a process are there for everybody to read.
-func (f *nodeFlags) token() (string, error) {
+// arguments of a process are there for everybody to read. What is wrong with the
+// file and no error goes to warnings.
+func (f *nodeFlags) token(warnings io.Writer) (string, error) {
 	if f.tokenFile == "" {
 		return strings.TrimSpace(os.Getenv("RHUMB_TOKEN")), nil
 	}
@@ -96,6 +98,9 @@ func (f *nodeFlags) token() (string, error) {
 		return "", fmt.Errorf("--token-file: %w", err)
 	}
 	defer file.Close()
+	if st, err := file.Stat(); err == nil && st.Mode().IsRegular() && runtime.GOOS != "windows" && st.Mode()&0o044 != 0 {
+		fmt.Fprintf(warnings, "warning: --token-file: others can read the secret: chmod go-r %s\n", f.tokenFile)
+	}
 	b, err := io.ReadAll(io.LimitReader(file, maxTokenFile+1))
 	secret := strings.TrimSpace(string(b))
 	switch {

@@ -74,7 +74,7 @@ func (c *cli) setCommand() *cobra.Command {
 			if c.json {
 				return c.printJSON(o)
 			}
-			c.out.line(cell{o.Address, bold}, cell{" is ", plain}, saying(o.Healthy),
+			c.out.line(cell{o.Address, bold}, cell{" is ", plain}, saying(o),
 				cell{fmt.Sprintf(" for %s, whatever its checks say, until `rhumb overrides clear %s %s`", o.Service, o.Service, o.Address), plain})
 			return nil
 		}),
@@ -116,7 +116,7 @@ func (c *cli) printOverrides(all *api.Overrides) {
 		rows = append(rows, []cell{
 			{o.Service, plain},
 			{o.Address, bold},
-			saying(o.Healthy),
+			saying(&o),
 			{ago(now, o.Since), plain},
 			{o.Source, plain},
 			{o.Reason, dim},

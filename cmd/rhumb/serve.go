@@ -198,7 +198,9 @@ func tally(path string, s *spec.Spec) checked {
 		n.Records += z.Data.Records
 	}
 	for _, p := range s.Pools {
-		n.Endpoints += len(p.Endpoints)
+		if p.Nested == nil {
+			n.Endpoints += len(p.Endpoints)
+		}
 	}
 	return n
 }

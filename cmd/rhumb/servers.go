@@ -48,7 +48,7 @@ func (c *cli) printServers(all *api.Servers) {
 		fmt.Fprintln(c.err, "rhumb: no endpoint matches")
 		return
 	}
-	rows := [][]cell{titles("POOL", "REGION", "ADDRESS", "SERVICE", "STATE", "SAID BY", "SINCE", "LATENCY", "WHY")}
+	rows := [][]cell{titles("POOL", "REGION", "ADDRESS", "SERVICE", "STATE", "SAID BY", "SINCE", "LATENCY", "CONNECT", "LOAD", "WHY")}
 	now := c.now()
 	var words []api.Override
 	for _, s := range all.Servers {
@@ -65,6 +65,8 @@ func (c *cli) printServers(all *api.Servers) {
 			{s.Authority, plain},
 			{ago(now, s.Since), plain},
 			{latency, plain},
+			{duration(s.ConnectMS), plain},
+			{reported(s.Load), plain},
 			{s.Reason, dim},
 		})
 		if s.Service == "" {
@@ -73,15 +75,41 @@ func (c *cli) printServers(all *api.Servers) {
 	}
 	c.out.table("", true, rows)
 	for _, o := range words {
-		c.out.line(cell{fmt.Sprintf("%s is overridden for %s: ", o.Address, o.Service), plain}, saying(o.Healthy),
+		c.out.line(cell{fmt.Sprintf("%s is overridden for %s: ", o.Address, o.Service), plain}, saying(&o),
 			cell{fmt.Sprintf(", set %s by %s: %s", ago(now, o.Since), o.Source, o.Reason), plain})
 	}
 }
 
-// saying is an operator's word in the words of states.
-func saying(healthy bool) cell {
-	if healthy {
-		return cell{"up", green}
+// duration is milliseconds that may not be known.
+func duration(ms float64) string {
+	if ms == 0 {
+		return ""
 	}
-	return cell{"down", red}
+	return strconv.FormatFloat(ms, 'f', 1, 64) + " ms"
+}
+
+// reported is a load that may not be known.
+func reported(load *float64) string {
+	if load == nil {
+		return ""
+	}
+	return number(*load)
+}
+
+// saying is an operator's word in the words of states.
+func saying(o *api.Override) cell {
+	switch {
+	case o.Healthy:
+		return cell{"up", green}
+	case o.State != api.OverrideDrain:
+		return cell{"down", red}
+	case o.Share > 0:
+		return cell{"draining, " + part(o.Share) + " left", yellow}
+	}
+	return cell{"drained", red}
+}
+
+// part is a share above 0 in percent, which is never shown as nothing.
+func part(share float64) string {
+	return strconv.FormatFloat(max(share*100, 1), 'f', 0, 64) + "%"
 }

@@ -36,9 +36,9 @@ func (c *cli) topCommand() *cobra.Command {
 		Use:   "top",
 		Short: "What is asked most now, live",
 		Long: "Shows queries a second, latency, and what is asked most: by zone, service, type,\n" +
-			"response code, endpoint, client network and name, with drops and limits. Networks\n" +
-			"and names are estimates from a sample.\n\n" +
-			"In a terminal it goes on until q is pressed; 1 to 8 show one list, s sorts by\n" +
+			"response code, endpoint, client network and name, with drops and limits, and\n" +
+			"who is rate limited. Networks and names are estimates from a sample.\n\n" +
+			"In a terminal it goes on until q is pressed; 1 to 9 show one list, s sorts by\n" +
 			"another column, space pauses. Elsewhere it prints one reading and ends.",
 		Args: takes(),
 		RunE: running(func(*cobra.Command, []string) error {
