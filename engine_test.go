@@ -444,7 +444,7 @@ func TestPrepareReadsCA(t *testing.T) {
 	}
 	s := parse(t, config)
 	c := *s.Checks["web"]
-	c.Type, c.CA, c.Verify, c.Host = spec.CheckTLS, ca, true, "x"
+	c.Type, c.TLS, c.Host = spec.CheckTLS, &spec.Secure{CA: ca, Verify: true}, "x"
 	*s.Checks["web"] = c
 	if _, err := e.Prepare(s); err == nil || !strings.Contains(err.Error(), ca) {
 		t.Errorf("error %v", err)

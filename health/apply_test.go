@@ -57,7 +57,7 @@ func TestIdenticalProbesAreMadeOnce(t *testing.T) {
 
 // Each of these makes another probe of a request or of a cadence.
 func TestRequestsDiffer(t *testing.T) {
-	base := with(check("web"), func(c *spec.Check) { c.Headers = map[string]string{"A": "1", "B": "2"} })
+	base := with(check("web"), func(c *spec.Check) { ask(c).Headers = map[string]string{"A": "1", "B": "2"} })
 	key := func(c *spec.Check) string {
 		hc := Check{Check: c, Host: c.Host}
 		return hc.request() + hc.cadence()
@@ -66,20 +66,20 @@ func TestRequestsDiffer(t *testing.T) {
 	for name, change := range map[string]func(*spec.Check){
 		"base":      func(*spec.Check) {},
 		"https":     func(c *spec.Check) { c.Type = spec.CheckHTTPS },
-		"verify":    func(c *spec.Check) { c.Type, c.Verify = spec.CheckHTTPS, true },
-		"ca":        func(c *spec.Check) { c.Type, c.CA = spec.CheckHTTPS, "/ca.pem" },
+		"verify":    func(c *spec.Check) { c.Type, c.TLS = spec.CheckHTTPS, &spec.Secure{Verify: true} },
+		"ca":        func(c *spec.Check) { c.Type, c.TLS = spec.CheckHTTPS, &spec.Secure{CA: "/ca.pem"} },
 		"tls":       func(c *spec.Check) { c.Type = spec.CheckTLS },
-		"tls ca":    func(c *spec.Check) { c.Type, c.CA = spec.CheckTLS, "/ca.pem" },
+		"tls ca":    func(c *spec.Check) { c.Type, c.TLS = spec.CheckTLS, &spec.Secure{CA: "/ca.pem"} },
 		"tcp":       func(c *spec.Check) { c.Type = spec.CheckTCP },
 		"port":      func(c *spec.Check) { c.Port = 81 },
-		"method":    func(c *spec.Check) { c.Method = "HEAD" },
-		"path":      func(c *spec.Check) { c.Path = "/x" },
+		"method":    func(c *spec.Check) { ask(c).Method = "HEAD" },
+		"path":      func(c *spec.Check) { ask(c).Path = "/x" },
 		"host":      func(c *spec.Check) { c.Host = "x" },
-		"status":    func(c *spec.Check) { c.Status = []spec.StatusRange{{From: 200, To: 200}} },
-		"body":      func(c *spec.Check) { c.Body = "ok" },
-		"redirects": func(c *spec.Check) { c.FollowRedirects = true },
-		"header":    func(c *spec.Check) { c.Headers = map[string]string{"A": "2", "B": "2"} },
-		"headers":   func(c *spec.Check) { c.Headers = map[string]string{"A": "1"} },
+		"status":    func(c *spec.Check) { ask(c).Status = []spec.StatusRange{{From: 200, To: 200}} },
+		"body":      func(c *spec.Check) { ask(c).Body = "ok" },
+		"redirects": func(c *spec.Check) { ask(c).FollowRedirects = true },
+		"header":    func(c *spec.Check) { ask(c).Headers = map[string]string{"A": "2", "B": "2"} },
+		"headers":   func(c *spec.Check) { ask(c).Headers = map[string]string{"A": "1"} },
 		"interval":  func(c *spec.Check) { c.Interval++ },
 		"timeout":   func(c *spec.Check) { c.Timeout++ },
 		"rise":      func(c *spec.Check) { c.Rise++ },
@@ -186,7 +186,7 @@ func TestApplyKeepsVerdicts(t *testing.T) {
 		}
 
 		// By role: another question, the same part.
-		v = r.apply(target(1, with(c, func(c *spec.Check) { c.Path = "/other" })), target(2, with(c, func(c *spec.Check) { c.Port = 81 })))
+		v = r.apply(target(1, with(c, func(c *spec.Check) { ask(c).Path = "/other" })), target(2, with(c, func(c *spec.Check) { c.Port = 81 })))
 		if v.State(0) != Down || v.State(1) != Up {
 			t.Errorf("view %+v", v.states)
 		}
@@ -195,7 +195,7 @@ func TestApplyKeepsVerdicts(t *testing.T) {
 			t.Error("a new question was not asked at once")
 		}
 		// Another check of another name is neither.
-		v = r.apply(target(1, with(c, func(c *spec.Check) { c.Path, c.Name = "/third", "third" })))
+		v = r.apply(target(1, with(c, func(c *spec.Check) { ask(c).Path, c.Name = "/third", "third" })))
 		if v.State(0) != Unknown {
 			t.Errorf("view %+v", v.states)
 		}

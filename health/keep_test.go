@@ -16,7 +16,7 @@ func TestVerdictsAreKept(t *testing.T) {
 		f.fail(at(2))
 		r := newRig(t, f, k)
 		c := check("web")
-		c.Headers = map[string]string{"Authorization": "hunter2"}
+		ask(c).Headers = map[string]string{"Authorization": "hunter2"}
 		r.apply(target(1, c), target(2, c))
 		r.run()
 		defer r.stop()

@@ -305,7 +305,8 @@ func clock() string { return time.Now().Format("15:04:05.000") }
 
 func check(name string) *spec.Check {
 	return &spec.Check{
-		Name: name, Type: spec.CheckHTTP, Port: 80, Method: "GET", Path: "/", Status: []spec.StatusRange{{From: 200, To: 299}},
+		Name: name, Type: spec.CheckHTTP, Port: 80,
+		Ask: &spec.HTTPCheck{Method: "GET", Path: "/", Status: []spec.StatusRange{{From: 200, To: 299}}},
 		Interval: 10 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3,
 	}
 }
@@ -313,9 +314,16 @@ func check(name string) *spec.Check {
 // with is a changed copy of a check.
 func with(c *spec.Check, change func(*spec.Check)) *spec.Check {
 	d := *c
+	if a, ok := c.Ask.(*spec.HTTPCheck); ok {
+		b := *a
+		d.Ask = &b
+	}
 	change(&d)
 	return &d
 }
+
+// ask is what an http check asks.
+func ask(c *spec.Check) *spec.HTTPCheck { return c.Ask.(*spec.HTTPCheck) }
 
 // target is an endpoint at 10.0.0.n.
 func target(n int, checks ...*spec.Check) Target {

@@ -10,56 +10,70 @@ import (
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
-// NewProber makes the probe of a check. It reads the check's CA file.
+// probers make the probes of the types of checks. A type that is not here is none
+// of this version.
+var probers = map[spec.CheckType]func(Check) (probe.Prober, error){
+	spec.CheckTCP:   func(Check) (probe.Prober, error) { return probe.NewTCP(probe.TCP{}), nil },
+	spec.CheckTLS:   tlsProber,
+	spec.CheckHTTP:  httpProber,
+	spec.CheckHTTPS: httpProber,
+}
+
+// NewProber makes the probe of a check. It reads the files that the check names.
 func NewProber(c Check) (probe.Prober, error) {
-	switch c.Type {
-	case spec.CheckTCP:
-		return probe.NewTCP(probe.TCP{}), nil
-	case spec.CheckTLS:
-		t, err := tlsOf(c)
-		if err != nil {
-			return nil, err
-		}
-		return probe.NewTLS(probe.TLS(*t))
-	case spec.CheckHTTP, spec.CheckHTTPS:
-		h := probe.HTTP{
-			Method: c.Method, Path: c.Path, Host: c.Host, Headers: c.Headers,
-			FollowRedirects: c.FollowRedirects,
-		}
-		for _, r := range c.Status {
-			h.Status = append(h.Status, probe.Range{Min: r.From, Max: r.To})
-		}
-		if c.Body != "" {
-			re, err := regexp.Compile(c.Body)
-			if err != nil {
-				return nil, fmt.Errorf("body: %w", err)
-			}
-			h.Body = re
-		}
-		if c.Type == spec.CheckHTTPS {
-			t, err := tlsOf(c)
-			if err != nil {
-				return nil, err
-			}
-			h.TLS = t
-		}
-		return probe.NewHTTP(h)
+	if make, ok := probers[c.Type]; ok {
+		return make(c)
 	}
 	return nil, fmt.Errorf("type %q: not available in this version", c.Type)
 }
 
-func tlsOf(c Check) (*probe.TLSConfig, error) {
-	t := &probe.TLSConfig{SNI: c.Host, SkipVerify: !c.Verify}
-	if c.CA == "" {
+func tlsProber(c Check) (probe.Prober, error) {
+	t, err := secured(c)
+	if err != nil {
+		return nil, err
+	}
+	return probe.NewTLS(probe.TLS(*t))
+}
+
+func httpProber(c Check) (probe.Prober, error) {
+	a := c.Ask.(*spec.HTTPCheck)
+	h := probe.HTTP{
+		Method: a.Method, Path: a.Path, Host: c.Host, Headers: a.Headers,
+		FollowRedirects: a.FollowRedirects,
+	}
+	for _, r := range a.Status {
+		h.Status = append(h.Status, probe.Range{Min: r.From, Max: r.To})
+	}
+	if a.Body != "" {
+		re, err := regexp.Compile(a.Body)
+		if err != nil {
+			return nil, fmt.Errorf("body: %w", err)
+		}
+		h.Body = re
+	}
+	if c.TLS != nil {
+		t, err := secured(c)
+		if err != nil {
+			return nil, err
+		}
+		h.TLS = t
+	}
+	return probe.NewHTTP(h)
+}
+
+// secured is the TLS side of a check that has one.
+func secured(c Check) (*probe.TLSConfig, error) {
+	t := &probe.TLSConfig{SNI: c.Host, SkipVerify: !c.TLS.Verify}
+	if c.TLS.CA == "" {
 		return t, nil
 	}
-	pem, err := os.ReadFile(c.CA)
+	pem, err := os.ReadFile(c.TLS.CA)
 	if err != nil {
 		return nil, fmt.Errorf("ca: %w", err)
 	}
 	t.Roots = x509.NewCertPool()
 	if !t.Roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca: %s holds no PEM certificate", c.CA)
+		return nil, fmt.Errorf("ca: %s holds no PEM certificate", c.TLS.CA)
 	}
 	return t, nil
 }

@@ -39,8 +39,10 @@ func TestNewProber(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := spec.Check{
-		Name: "c", Method: "POST", Path: "/healthz", Headers: map[string]string{"X-Key": "k"},
-		Status: []spec.StatusRange{{From: 418, To: 418}}, Body: "is w",
+		Name: "c", Ask: &spec.HTTPCheck{
+			Method: "POST", Path: "/healthz", Headers: map[string]string{"X-Key": "k"},
+			Status: []spec.StatusRange{{From: 418, To: 418}}, Body: "is w",
+		},
 	}
 	for _, c := range []struct {
 		name  string
@@ -50,19 +52,17 @@ func TestNewProber(t *testing.T) {
 	}{
 		{"tcp", plain, func(c *spec.Check) { c.Type = spec.CheckTCP }, ""},
 		{"http", plain, func(c *spec.Check) { c.Type = spec.CheckHTTP }, ""},
-		{"status", plain, func(c *spec.Check) { c.Type, c.Status = spec.CheckHTTP, []spec.StatusRange{{From: 200, To: 299}} }, probe.ClassStatus},
-		{"body", plain, func(c *spec.Check) { c.Type, c.Body = spec.CheckHTTP, "broken" }, probe.ClassBody},
-		{"https", secure, func(c *spec.Check) { c.Type, c.Verify, c.CA = spec.CheckHTTPS, true, ca }, ""},
-		{"https with the system's roots", secure, func(c *spec.Check) { c.Type, c.Verify = spec.CheckHTTPS, true }, probe.ClassTLS},
-		{"https not verified", secure, func(c *spec.Check) { c.Type = spec.CheckHTTPS }, ""},
-		{"tls", secure, func(c *spec.Check) { c.Type, c.Verify, c.CA = spec.CheckTLS, true, ca }, ""},
-		{"tls with the system's roots", secure, func(c *spec.Check) { c.Type, c.Verify = spec.CheckTLS, true }, probe.ClassTLS},
-		{"tls not verified", secure, func(c *spec.Check) { c.Type = spec.CheckTLS }, ""},
+		{"status", plain, func(c *spec.Check) { c.Type, ask(c).Status = spec.CheckHTTP, []spec.StatusRange{{From: 200, To: 299}} }, probe.ClassStatus},
+		{"body", plain, func(c *spec.Check) { c.Type, ask(c).Body = spec.CheckHTTP, "broken" }, probe.ClassBody},
+		{"https", secure, func(c *spec.Check) { c.Type, c.TLS = spec.CheckHTTPS, &spec.Secure{Verify: true, CA: ca} }, ""},
+		{"https with the system's roots", secure, func(c *spec.Check) { c.Type, c.TLS = spec.CheckHTTPS, &spec.Secure{Verify: true} }, probe.ClassTLS},
+		{"https not verified", secure, func(c *spec.Check) { c.Type, c.TLS = spec.CheckHTTPS, &spec.Secure{} }, ""},
+		{"tls", secure, func(c *spec.Check) { c.Type, c.TLS = spec.CheckTLS, &spec.Secure{Verify: true, CA: ca} }, ""},
+		{"tls with the system's roots", secure, func(c *spec.Check) { c.Type, c.TLS = spec.CheckTLS, &spec.Secure{Verify: true} }, probe.ClassTLS},
+		{"tls not verified", secure, func(c *spec.Check) { c.Type, c.TLS = spec.CheckTLS, &spec.Secure{} }, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			chk := base
-			c.edit(&chk)
-			p, err := NewProber(Check{Check: &chk, Host: "example.com"})
+			p, err := NewProber(Check{Check: with(&base, c.edit), Host: "example.com"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -92,11 +92,11 @@ func TestNewProberRefuses(t *testing.T) {
 		want  string
 	}{
 		{spec.Check{Type: "ping"}, `type "ping": not available in this version`},
-		{spec.Check{Type: spec.CheckHTTP, Body: "("}, "body: error parsing regexp"},
-		{spec.Check{Type: spec.CheckHTTPS, CA: "/no/such.pem"}, "ca: open /no/such.pem: "},
-		{spec.Check{Type: spec.CheckTLS, CA: "/no/such.pem"}, "ca: open /no/such.pem: "},
-		{spec.Check{Type: spec.CheckTLS, CA: empty}, "ca: " + empty + " holds no PEM certificate"},
-		{spec.Check{Type: spec.CheckHTTP, Method: "G T"}, ""},
+		{spec.Check{Type: spec.CheckHTTP, Ask: &spec.HTTPCheck{Body: "("}}, "body: error parsing regexp"},
+		{spec.Check{Type: spec.CheckHTTPS, Ask: &spec.HTTPCheck{}, TLS: &spec.Secure{CA: "/no/such.pem"}}, "ca: open /no/such.pem: "},
+		{spec.Check{Type: spec.CheckTLS, TLS: &spec.Secure{CA: "/no/such.pem"}}, "ca: open /no/such.pem: "},
+		{spec.Check{Type: spec.CheckTLS, TLS: &spec.Secure{CA: empty}}, "ca: " + empty + " holds no PEM certificate"},
+		{spec.Check{Type: spec.CheckHTTP, Ask: &spec.HTTPCheck{Method: "G T"}}, ""},
 	} {
 		if _, err := NewProber(Check{Check: &c.check}); err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%+v: %v, want %s", c.check, err, c.want)

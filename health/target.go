@@ -2,10 +2,9 @@ package health
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
-	"maps"
 	"net/netip"
-	"slices"
 
 	"github.com/rhumb-dns/rhumb/spec"
 )
@@ -37,16 +36,11 @@ type Check struct {
 func (c Check) request() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "host=%q", c.Host)
-	switch c.Type {
-	case spec.CheckHTTP, spec.CheckHTTPS:
-		fmt.Fprintf(h, " %q %q status=%v body=%q redirects=%t", c.Method, c.Path, c.Status, c.Body, c.FollowRedirects)
-		for _, k := range slices.Sorted(maps.Keys(c.Headers)) {
-			fmt.Fprintf(h, " %q=%q", k, c.Headers[k])
-		}
-	}
-	switch c.Type {
-	case spec.CheckHTTPS, spec.CheckTLS:
-		fmt.Fprintf(h, " verify=%t ca=%q", c.Verify, c.CA)
+	// Maps are written by key, so that equal parameters are equal bytes. What a
+	// configuration can state has a JSON form.
+	for _, asked := range []any{c.TLS, c.Ask} {
+		raw, _ := json.Marshal(asked)
+		h.Write(append(raw, 0))
 	}
 	return fmt.Sprintf("%s:%d %x", c.Type, c.Port, h.Sum(nil)[:16])
 }

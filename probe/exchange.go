@@ -82,7 +82,7 @@ func readResponse(ctx context.Context, in *wire, br *bufio.Reader, h hop) (*http
 		resp, err := http.ReadResponse(br, asked)
 		switch {
 		case in.over:
-			return nil, fail(ClassProtocol, "the response's header is longer than %d KiB", maxHeader>>10)
+			return nil, fail(ClassOversize, "the response's header is longer than %d KiB", maxHeader>>10)
 		case in.caused(err):
 			return nil, classify(ctx, in.err, awaiting)
 		case err != nil:

@@ -287,7 +287,7 @@ func (p *httpProber) run(ctx context.Context, t Target) (connect time.Duration, 
 		}
 		if !f.failed() && to.location != "" {
 			if redirects == maxRedirects {
-				return connect, fail(ClassProtocol, "more than %d redirects", maxRedirects)
+				return connect, fail(ClassRedirect, "more than %d redirects", maxRedirects)
 			}
 			if h, f = p.next(first, h, to); !f.failed() {
 				continue

@@ -118,10 +118,10 @@ func TestHTTPReadsNoMoreThanItNeeds(t *testing.T) {
 		detail           string
 		atMost           int
 	}{
-		{"one header line", "HTTP/1.1 200 OK\r\nX: ", "x", HTTP{}, ClassProtocol, "header is longer than 32 KiB", maxHeader},
-		{"many header lines", "HTTP/1.1 200 OK\r\n", "X: y\r\n", HTTP{}, ClassProtocol, "header is longer than 32 KiB", maxHeader},
-		{"status line", "HTTP/1.1 200 ", "x", HTTP{}, ClassProtocol, "header is longer than 32 KiB", maxHeader},
-		{"interim responses", "", "HTTP/1.1 103 Early Hints\r\n\r\n", HTTP{}, ClassProtocol, "header is longer than 32 KiB", maxHeader},
+		{"one header line", "HTTP/1.1 200 OK\r\nX: ", "x", HTTP{}, ClassOversize, "header is longer than 32 KiB", maxHeader},
+		{"many header lines", "HTTP/1.1 200 OK\r\n", "X: y\r\n", HTTP{}, ClassOversize, "header is longer than 32 KiB", maxHeader},
+		{"status line", "HTTP/1.1 200 ", "x", HTTP{}, ClassOversize, "header is longer than 32 KiB", maxHeader},
+		{"interim responses", "", "HTTP/1.1 103 Early Hints\r\n\r\n", HTTP{}, ClassOversize, "header is longer than 32 KiB", maxHeader},
 		{"body unread", "HTTP/1.1 200 OK\r\n\r\n", "x", HTTP{}, ClassNone, "", 4 << 10},
 		{"body", "HTTP/1.1 200 OK\r\n\r\n", "x", HTTP{Body: regexp.MustCompile(`^x{1000}`)}, ClassNone, "", maxBody + 8<<10},
 		{"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", HTTP{Body: regexp.MustCompile(`^x{1000}`)}, ClassNone, "", maxBodyWire},
@@ -386,7 +386,7 @@ func TestRedirects(t *testing.T) {
 			"without end",
 			HTTP{Host: "www.example.com"},
 			site{"GET http://www.example.com/": to(302, "/")},
-			ClassProtocol, "more than 10 redirects", strings.TrimSpace(strings.Repeat("192.0.2.1:8080 ", 11)), "yyyyyyyyyyy",
+			ClassRedirect, "more than 10 redirects", strings.TrimSpace(strings.Repeat("192.0.2.1:8080 ", 11)), "yyyyyyyyyyy",
 		},
 		{
 			"another scheme",

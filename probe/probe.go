@@ -49,7 +49,12 @@ const (
 	ClassTLS         Class = "tls"         // the handshake or the certificate
 	ClassStatus      Class = "status"      // an HTTP status that was not expected
 	ClassBody        Class = "body"        // a body that does not match
-	ClassProtocol    Class = "protocol"    // an answer that is not HTTP, or too long, or redirects without end
+	ClassValue       Class = "value"       // what came back is well formed, and not what was expected
+	ClassAuth        Class = "auth"        // the login was refused
+	ClassRedirect    Class = "redirect"    // redirects without end
+	ClassOversize    Class = "oversize"    // more came back than a probe reads
+	ClassSlow        Class = "slow"        // an answer had begun, and had not ended at the deadline
+	ClassProtocol    Class = "protocol"    // an answer that is not of the protocol
 	ClassCanceled    Class = "canceled"    // the context was canceled: no verdict on the endpoint
 	ClassLocal       Class = "local"       // this machine lacks descriptors, ports or memory: no verdict on the endpoint
 	ClassError       Class = "error"       // everything else
@@ -59,8 +64,11 @@ const (
 type Result struct {
 	OK    bool
 	Class Class
+	// Degraded says that the endpoint serves, and not as well as it should: OK is
+	// true, and Detail says why.
+	Degraded bool
 	// Detail is for people: one line, without secrets. It is empty after a
-	// success.
+	// success that is not degraded.
 	Detail string
 	// RTT is the time from the start of the probe to its verdict.
 	RTT time.Duration

@@ -5,13 +5,79 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/rhumb-dns/rhumb/spec/document"
 )
+
+// checkKind is one kind of check: the types that share its keys.
+type checkKind struct {
+	types   []CheckType
+	section *section // of the keys that it has besides those of all checks
+	// ports are the default ports by type, where the kind has the key "port" and it need not
+	// be stated.
+	ports map[CheckType]uint16
+	named bool // it asks for a name: the service's, unless host is stated
+	// decode sets Ask and TLS of a check; nil: there is nothing to set.
+	decode func(d *decoder, c *Check, o *object)
+
+	all section // the keys of all checks, and its own
+}
+
+// checkKinds are in the order of the reference. A kind is a file: its section, its
+// decoding, and a line here.
+var checkKinds = []*checkKind{
+	httpKind, tcpKind, tlsKind,
+}
+
+// laterChecks are the check types that are planned.
+var laterChecks = map[string]bool{
+	"grpc": true, "icmp": true, "dns": true, "mysql": true, "postgres": true, "redis": true,
+	"smtp": true, "script": true, "lua": true, "prometheus": true, "external": true, "calculated": true,
+}
+
+// anyCheck has the keys of all kinds, for a check whose type is not known.
+var anyCheck = section{title: "check", fields: slices.Clone(checkSection.fields)}
+
+func init() {
+	for _, k := range checkKinds {
+		k.all = section{title: k.section.title, fields: append(slices.Clone(checkSection.fields), k.section.fields...)}
+		for _, f := range k.section.fields {
+			if anyCheck.field(f.name) == nil {
+				f.need = false
+				anyCheck.fields = append(anyCheck.fields, f)
+			}
+		}
+	}
+}
+
+func kindOf(t CheckType) *checkKind {
+	for _, k := range checkKinds {
+		if slices.Contains(k.types, t) {
+			return k
+		}
+	}
+	return nil
+}
+
+// Named is whether checks of the type ask for a name: the service's host, unless
+// they state one.
+func (t CheckType) Named() bool {
+	k := kindOf(t)
+	return k != nil && k.named
+}
+
+// typesWith are the types that have a key, as a message lists them.
+func typesWith(key string) string {
+	var types []string
+	for _, k := range checkKinds {
+		if k.section.field(key) != nil {
+			for _, t := range k.types {
+				types = append(types, string(t))
+			}
+		}
+	}
+	return and(types)
+}
 
 func (d *decoder) allChecks(p *path, entries []*entry) {
 	for _, e := range entries {
@@ -28,50 +94,21 @@ func (d *decoder) allChecks(p *path, entries []*entry) {
 	}
 }
 
-// checkKeys are the keys that only some types of check have.
-var checkKeys = map[string][]CheckType{
-	"method":           {CheckHTTP, CheckHTTPS},
-	"path":             {CheckHTTP, CheckHTTPS},
-	"headers":          {CheckHTTP, CheckHTTPS},
-	"status":           {CheckHTTP, CheckHTTPS},
-	"body":             {CheckHTTP, CheckHTTPS},
-	"follow_redirects": {CheckHTTP, CheckHTTPS},
-	"host":             {CheckHTTP, CheckHTTPS, CheckTLS},
-	"verify":           {CheckHTTPS, CheckTLS},
-	"ca":               {CheckHTTPS, CheckTLS},
-}
-
 func (d *decoder) check(e *entry, p *path) *Check {
 	if !d.name(e, p, "check") {
 		return nil
 	}
-	o := d.object(&checkSection, p, e.key, e.vals...)
-	typ, ok := d.checkType(o)
-	for _, k := range o.keys {
-		if types, some := checkKeys[k.name]; some && ok && !slices.Contains(types, typ) {
-			names := make([]string, len(types))
-			for i, t := range types {
-				names[i] = string(t)
-			}
-			d.fail(k.key, p.dot(k.name), "only for %s checks", and(names))
-		}
+	o := d.object(&anyCheck, p, e.key, e.vals...)
+	typ := d.checkType(o)
+	c := &Check{Name: strings.Clone(e.name), Type: typ}
+	kind := kindOf(typ)
+	if kind != nil {
+		o.narrow(&kind.all, func(k *entry) {
+			d.fail(k.key, p.dot(k.name), "only for %s checks", typesWith(k.name))
+		})
 	}
-	c := &Check{
-		Name: strings.Clone(e.name), Type: typ,
-		Interval: o.duration("interval"), Timeout: o.duration("timeout"),
-		Rise: int(o.integer("rise")), Fall: int(o.integer("fall")),
-		Host: d.checkHost(o),
-	}
-	switch {
-	case o.get("port") != nil:
-		c.Port = uint16(o.integer("port"))
-	case typ == CheckHTTP:
-		c.Port = 80
-	case typ == CheckTCP:
-		d.fail(e.key, p, "the key \"port\" is missing: a tcp check has no default port")
-	default:
-		c.Port = 443
-	}
+	c.Interval, c.Timeout = o.duration("interval"), o.duration("timeout")
+	c.Rise, c.Fall = int(o.integer("rise")), int(o.integer("fall"))
 	if c.Timeout > c.Interval {
 		at := o.get("timeout")
 		if at == nil {
@@ -79,12 +116,20 @@ func (d *decoder) check(e *entry, p *path) *Check {
 		}
 		d.fail(at.val(), p.dot("timeout"), "%s is longer than the interval of %s: state a shorter timeout or a longer interval", c.Timeout, c.Interval)
 	}
-	if typ == CheckHTTP || typ == CheckHTTPS {
-		d.request(c, o)
+	if kind == nil {
+		return c
 	}
-	if typ == CheckHTTPS || typ == CheckTLS {
-		c.Verify = o.boolean("verify")
-		c.CA = d.checkCA(o)
+	if kind.named {
+		c.Host = d.checkHost(o)
+	}
+	if kind.section.field("port") != nil {
+		c.Port = kind.ports[typ]
+		if o.get("port") != nil {
+			c.Port = uint16(o.integer("port"))
+		}
+	}
+	if kind.decode != nil {
+		kind.decode(d, c, o)
 	}
 	return c
 }
@@ -98,26 +143,33 @@ func (d *decoder) name(e *entry, p *path, what string) bool {
 	return true
 }
 
-func (d *decoder) checkType(o *object) (CheckType, bool) {
+// checkType is the type of a check, "" when it is missing or wrong.
+func (d *decoder) checkType(o *object) CheckType {
 	e := o.get("type")
 	if e == nil {
-		return "", false
+		return ""
 	}
 	p := o.path.dot("type")
 	s, ok := d.text(e.val(), p)
 	if !ok {
-		return "", false
+		return ""
 	}
-	works, known := checkTypes[s]
+	known := maps.Clone(laterChecks)
+	for _, k := range checkKinds {
+		for _, t := range k.types {
+			known[string(t)] = false
+		}
+	}
+	later, is := known[s]
 	switch {
-	case !known:
-		d.fail(e.val(), p, "%s", unknown("check type", s, maps.Keys(checkTypes)))
-	case !works:
+	case !is:
+		d.fail(e.val(), p, "%s", unknown("check type", s, maps.Keys(known)))
+	case later:
 		d.fail(e.val(), p, notAvailable)
 	default:
-		return CheckType(s), true
+		return CheckType(s)
 	}
-	return "", false
+	return ""
 }
 
 func (d *decoder) checkHost(o *object) string {
@@ -139,6 +191,20 @@ func (d *decoder) checkHost(o *object) string {
 	return strings.TrimSuffix(s, ".")
 }
 
+// secure is the TLS side of a check, from the keys verify and ca.
+func (d *decoder) secure(o *object) *Secure {
+	return &Secure{Verify: o.boolean("verify"), CA: d.checkCA(o)}
+}
+
+// secureFields are the keys of secure.
+var secureFields = []field{
+	{name: "verify", typ: "true or false", def: "true", doc: "Whether the certificate must be valid for the host."},
+	{name: "ca", typ: "PEM file", prose: "the system's roots", doc: "Who may have signed the certificate; relative to the file that states it."},
+}
+
+// hostField is the key host of the kinds that ask for a name.
+var hostField = field{name: "host", typ: "host name", prose: "the service's host name", doc: "The name that is asked for, as the Host header and in the TLS handshake. State it when many services share a pool, so that they share its probes."}
+
 func (d *decoder) checkCA(o *object) string {
 	e := o.get("ca")
 	if e == nil {
@@ -154,105 +220,6 @@ func (d *decoder) checkCA(o *object) string {
 		d.fail(e.val(), p, "%s holds no certificate", e.val().Raw())
 	}
 	return file
-}
-
-// request decodes what only http and https checks have.
-func (d *decoder) request(c *Check, o *object) {
-	c.Method, c.Path, c.Body = o.text("method"), o.text("path"), o.text("body")
-	c.FollowRedirects = o.boolean("follow_redirects")
-	if !token(c.Method) {
-		d.fail(o.get("method").val(), o.path.dot("method"), "%q is not an HTTP method", c.Method)
-	}
-	if !strings.HasPrefix(c.Path, "/") {
-		d.fail(o.get("path").val(), o.path.dot("path"), "must begin with /: write /%s", c.Path)
-	} else if strings.ContainsFunc(c.Path, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }) {
-		d.fail(o.get("path").val(), o.path.dot("path"), "spaces, # and letters outside ASCII must be percent-encoded")
-	}
-	if _, err := regexp.Compile(c.Body); err != nil {
-		d.fail(o.get("body").val(), o.path.dot("body"), "%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
-	}
-	c.Status = []StatusRange{{200, 299}}
-	if e := o.get("status"); e != nil {
-		c.Status = d.statuses(e.val(), o.path.dot("status"))
-	}
-	if e := o.get("headers"); e != nil {
-		c.Headers = d.headers(e, o.path.dot("headers"))
-	}
-}
-
-func (d *decoder) statuses(r document.Node, p *path) []StatusRange {
-	if r.Kind() != document.Sequence {
-		s, _ := d.status(r, p)
-		return []StatusRange{s}
-	}
-	var out []StatusRange
-	items := d.list(r, p)
-	if len(items) == 0 {
-		d.fail(r, p, "the list is empty: state at least one status code")
-	}
-	for i, it := range items {
-		if s, ok := d.status(it, p.at(i)); ok {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-func (d *decoder) status(r document.Node, p *path) (StatusRange, bool) {
-	s, ok := d.text(r, p)
-	if !ok {
-		return StatusRange{}, false
-	}
-	from, to, isRange := strings.Cut(s, "-")
-	if !isRange {
-		to = from
-	}
-	lo, errLo := strconv.Atoi(from)
-	hi, errHi := strconv.Atoi(to)
-	switch {
-	case errLo != nil || errHi != nil:
-		d.fail(r, p, "a status code such as 200 or a range such as 200-299 is expected, not %q", s)
-	case lo < 100 || hi > 599:
-		d.fail(r, p, "%s is out of range: 100 to 599", s)
-	case lo > hi:
-		d.fail(r, p, "%s is an empty range: write %d-%d", s, hi, lo)
-	default:
-		return StatusRange{lo, hi}, true
-	}
-	return StatusRange{}, false
-}
-
-func (d *decoder) headers(e *entry, p *path) map[string]string {
-	out := map[string]string{}
-	first := map[string]document.Node{}
-	for _, h := range d.entries(p, e.vals, func(string) bool { return false }) {
-		hp := p.dot(h.name)
-		v, ok := d.text(h.val(), hp)
-		lower := strings.ToLower(h.name)
-		at, twice := first[lower]
-		switch {
-		case !ok:
-		case !token(h.name):
-			d.fail(h.key, hp, "%q is not the name of a header", h.name)
-		case lower == "host":
-			d.fail(h.key, hp, "the host has a key of its own: write host: %s beside headers", v)
-		case twice:
-			d.fail(h.key, hp, "stated twice; first at %s", where(at))
-		case strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-			d.fail(h.val(), hp, "a header is one line of text")
-		default:
-			first[lower] = h.key
-			out[h.name] = v
-		}
-	}
-	return out
-}
-
-// token is whether s is one, as RFC 9110 section 5.6.2 has it.
-func token(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("!#$%&'*+-.^_`|~", r))
-	})
 }
 
 // and is "a", "a and b" or "a, b and c".

@@ -97,17 +97,40 @@ func (d *decoder) object(sec *section, p *path, at document.Node, vals ...docume
 		}
 	}
 	if !at.IsZero() && !slices.ContainsFunc(vals, func(v document.Node) bool { return v.Kind() != document.Mapping && !v.Null() }) {
-		for _, f := range sec.fields {
-			if f.need && o.get(f.name) == nil && (f.unless == "" || o.get(f.unless) == nil) && !slices.Contains(o.meant, f.name) {
-				what := strconv.Quote(f.name)
-				if f.unless != "" {
-					what += " or " + strconv.Quote(f.unless)
-				}
-				d.fail(at, p, "the key %s is missing", what)
-			}
-		}
+		o.needs(sec.fields)
 	}
 	return o
+}
+
+// needs says which of the fields that must be stated are not.
+func (o *object) needs(fields []field) {
+	for _, f := range fields {
+		if f.need && o.get(f.name) == nil && (f.unless == "" || o.get(f.unless) == nil) && !slices.Contains(o.meant, f.name) {
+			what := strconv.Quote(f.name)
+			if f.unless != "" {
+				what += " or " + strconv.Quote(f.unless)
+			}
+			o.d.fail(o.at, o.path, "the key %s is missing", what)
+		}
+	}
+}
+
+// narrow makes sec the keys of a map that was opened with more of them. Those that
+// sec does not have are given to odd, and left out.
+func (o *object) narrow(sec *section, odd func(*entry)) {
+	o.keys = slices.DeleteFunc(o.keys, func(e *entry) bool {
+		if sec.field(e.name) != nil {
+			return false
+		}
+		odd(e)
+		return true
+	})
+	more := slices.DeleteFunc(slices.Clone(sec.fields), func(f field) bool {
+		was := o.sec.field(f.name)
+		return was != nil && was.need // said already
+	})
+	o.sec = sec
+	o.needs(more)
 }
 
 // manyKeys is from when on a table beats a look at each key.

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -37,7 +38,11 @@ func outline(s *Spec) string {
 		p("geo region %+v", r)
 	}
 	for _, name := range sorted(s.Checks) {
-		p("check %+v", *s.Checks[name])
+		c := *s.Checks[name]
+		tls, _ := json.Marshal(c.TLS)
+		ask, _ := json.Marshal(c.Ask)
+		c.TLS, c.Ask = nil, nil
+		p("check %+v tls %s ask %T %s", c, tls, s.Checks[name].Ask, ask)
 	}
 	for _, name := range sorted(s.Pools) {
 		pool := s.Pools[name]

@@ -60,7 +60,7 @@ func TestPEMFiles(t *testing.T) {
 	if why != "" {
 		t.Fatal(why)
 	}
-	if s.Admin.TLS == nil || s.Admin.TLS.Key != file || s.Checks["web"].CA != filepath.Join(dir, "conf", "ca.pem") {
+	if s.Admin.TLS == nil || s.Admin.TLS.Key != file || s.Checks["web"].TLS.CA != filepath.Join(dir, "conf", "ca.pem") {
 		t.Errorf("%+v %+v", s.Admin.TLS, s.Checks["web"])
 	}
 	// Certificates are watched, but the serial does not come from them.

@@ -57,6 +57,10 @@ func TestReferenceKeysAreDecoded(t *testing.T) {
 		&fenceSection: "policies.x[0].geofence", &nearestSection: "policies.x[0].nearest", &latencySection: "policies.x[0].latency",
 		&tierSection: "policies.x[0].tier", &scheduleSection: "policies.x[0].schedule[0]",
 	}
+	types := map[*section]string{&checkSection: "https"}
+	for _, k := range checkKinds {
+		at[k.section], types[k.section] = "checks.x", string(k.types[len(k.types)-1])
+	}
 	for _, s := range sections {
 		for _, f := range s.fields {
 			where, path := at[s], at[s]+"."+f.name
@@ -73,7 +77,7 @@ func TestReferenceKeysAreDecoded(t *testing.T) {
 					doc = key + ": {" + doc + "}"
 				}
 				if key == "x" && keys[0] == "checks" && f.name != "type" {
-					doc = strings.Replace(doc, "x: {", "x: {type: https, ", 1)
+					doc = strings.Replace(doc, "x: {", "x: {type: "+types[s]+", ", 1)
 				}
 			}
 			_, err := parse("x.yaml", []byte(doc), testEnv)

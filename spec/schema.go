@@ -23,6 +23,9 @@ type field struct {
 	// later: the key is of the contract and this version does not do it.
 	later bool
 	need  bool // the key must be stated
+	// secret: the value lets somebody in. A key with _file behind it may be stated
+	// in its place (withFile).
+	secret bool
 	// unless is a key that may be stated in place of one that must be.
 	unless string
 	doc    string
@@ -177,44 +180,17 @@ var logSection = section{
 	},
 }
 
-// checkTypes are the check types that the product plans; those of this version
-// are true.
-var checkTypes = map[string]bool{
-	"http": true, "https": true, "tcp": true, "tls": true,
-	"grpc": false, "icmp": false, "dns": false, "mysql": false, "postgres": false, "redis": false,
-	"smtp": false, "script": false, "lua": false, "prometheus": false, "external": false, "calculated": false,
-}
-
+// checkSection has the keys of all checks; those of one type are in a section of
+// its kind.
 var checkSection = section{
 	title: "checks",
-	intro: "A check is how an endpoint is judged. It is a map under `checks`, by a name that pools and endpoints refer to. Identical probes of one address are made once and shared.",
-	example: `checks:
-  web:
-    type: https
-    path: /healthz
-    host: www.example.com
-    headers: {User-Agent: rhumb}
-    status: [200, 204, 300-399]
-    interval: 5s
-    timeout: 2s
-  db: {type: tcp, port: 5432}
-`,
+	intro: "A check is how an endpoint is judged. It is a map under `checks`, by a name that pools and endpoints refer to. Identical probes of one address are made once and shared. These are the keys of all types; each type has more, below.",
 	fields: []field{
-		{name: "type", typ: "word", need: true, words: []string{"http", "https", "tcp", "tls"}, doc: "`http` and `https` make a request, `tcp` connects, `tls` connects and shakes hands. Not available in this version: `grpc`, `icmp`, `dns`, `mysql`, `postgres`, `redis`, `smtp`, `script`, `lua`, `prometheus`, `external`, `calculated`."},
-		{name: "port", typ: "integer", prose: "80 for http, 443 for https and tls", lo: 1, hi: 65535, doc: "A tcp check must state one."},
+		{name: "type", typ: "word", need: true, doc: "What is asked: one of the types below. Not available in this version: `grpc`, `icmp`, `dns`, `mysql`, `postgres`, `redis`, `smtp`, `script`, `lua`, `prometheus`, `external`, `calculated`."},
 		{name: "interval", typ: "duration", def: "5s", lo: int64(100 * time.Millisecond), hi: int64(24 * time.Hour), doc: "From one probe to the next."},
 		{name: "timeout", typ: "duration", def: "2s", lo: 1, hi: int64(24 * time.Hour), doc: "How long a probe may take; not longer than `interval`."},
 		{name: "rise", typ: "integer", def: "2", lo: 1, hi: 100, doc: "Successes in a row that make a down endpoint up."},
 		{name: "fall", typ: "integer", def: "3", lo: 1, hi: 100, doc: "Failures in a row that make an up endpoint down."},
-		{name: "host", typ: "host name", prose: "the service's host name", doc: "The Host header and the name for TLS. For http, https and tls. State it when many services share a pool, so that they share its probes."},
-		{name: "method", typ: "text", def: "GET", doc: "For http and https."},
-		{name: "path", typ: "text", def: "/", doc: "With the query, if any. For http and https."},
-		{name: "headers", typ: "map of text", def: "{}", doc: "Sent with the request. For http and https."},
-		{name: "status", typ: "code, range or list", def: "[200-299]", doc: "The status codes that mean success. For http and https."},
-		{name: "body", typ: "regular expression", prose: "not read", doc: "Must be found in the first 64 KiB of the body. For http and https."},
-		{name: "follow_redirects", typ: "true or false", def: "false", doc: "For http and https."},
-		{name: "verify", typ: "true or false", def: "true", doc: "Whether the certificate must be valid for the host. For https and tls."},
-		{name: "ca", typ: "PEM file", prose: "the system's roots", doc: "Who may have signed the certificate; relative to the file that states it. For https and tls."},
 	},
 }
 
@@ -418,6 +394,7 @@ var sections = []*section{
 	&rateLimitSection,
 	&accessSection,
 	&adminSection, &tokenSection, &adminTLSSection, &logSection,
-	&checkSection, &poolSection, &placeSection, &endpointSection, &dampingSection, &geoSection, &regionSection, &zoneSection, &soaSection, &serviceSection, &memberSection, &svcbSection, &srvSection,
+	&checkSection, &httpSection, &tcpCheckSection, &tlsCheckSection,
+	&poolSection, &placeSection, &endpointSection, &dampingSection, &geoSection, &regionSection, &zoneSection, &soaSection, &serviceSection, &memberSection, &svcbSection, &srvSection,
 	&policiesSection, &fenceSection, &nearestSection, &latencySection, &tierSection, &scheduleSection,
 }

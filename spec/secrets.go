@@ -28,11 +28,47 @@ func (d *decoder) secrets(top document.Node) {
 	for _, v := range under(top, "admin", "tokens", "*", "secret") {
 		found(v.node, v.path)
 	}
+	for _, k := range checkKinds {
+		for _, f := range k.section.fields {
+			if !f.secret {
+				continue
+			}
+			for _, v := range under(top, "checks", "*", f.name) {
+				found(v.node, v.path)
+			}
+		}
+	}
 	for _, v := range under(top, "checks", "*", "headers", "*") {
 		if secretHeaders[strings.ToLower(v.path.key)] {
 			found(v.node, v.path)
 		}
 	}
+}
+
+// withFile is a field that holds a secret, and the one that names a file with it.
+func withFile(f field) []field {
+	f.secret = true
+	return []field{f, {
+		name: f.name + "_file", typ: "file", prose: "`" + f.name + "`",
+		doc: "The file that holds `" + f.name + "`, on one line; relative to the file that states it. One that everybody can read is refused. When it changes, the node reloads.",
+	}}
+}
+
+// secretText is the value of a key that withFile declared, "" when it is not stated
+// or wrong. No message shows it.
+func (o *object) secretText(name string) string {
+	here, file := o.get(name), o.get(name+"_file")
+	switch {
+	case here != nil && file != nil:
+		o.d.fail(file.key, o.path.dot(file.name), "%s is stated as well: remove one of them", name)
+	case here != nil:
+		s, _ := o.d.text(here.val(), o.path.dot(name))
+		return s
+	case file != nil:
+		s, _ := o.d.secretFile(file.val(), o.path.dot(file.name))
+		return s
+	}
+	return ""
 }
 
 type placed struct {

@@ -145,26 +145,38 @@ const (
 type Check struct {
 	Name     string
 	Type     CheckType
-	Port     uint16 // 80 for http, 443 for https and tls; tcp must state one
+	Port     uint16 // 0 only for types that have none
 	Interval time.Duration
 	Timeout  time.Duration
 	Rise     int // successes in a row that make a down endpoint up
 	Fall     int // failures in a row that make an up endpoint down
 
-	// For http and https.
+	// Host is the name that is asked for; empty: the service's host, for types that
+	// ask for one (CheckType.Named).
+	Host string
+
+	// TLS is how the connection is secured; nil: not at all.
+	TLS *Secure
+	// Ask is what checks of this type have besides, as *HTTPCheck; nil for types that
+	// have nothing else. What differs in it, or in TLS, as encoding/json writes it,
+	// is another probe.
+	Ask any
+}
+
+// Secure is the TLS side of a check. Files are absolute paths.
+type Secure struct {
+	Verify bool
+	CA     string // PEM file; empty: the system's roots
+}
+
+// HTTPCheck is what http and https checks ask.
+type HTTPCheck struct {
 	Method          string
 	Path            string
 	Headers         map[string]string
 	Status          []StatusRange
 	Body            string // regular expression, searched for in the first 64 KiB
 	FollowRedirects bool
-
-	// Host is the Host header and the SNI; empty: the service's host.
-	Host string
-
-	// For https and tls.
-	Verify bool
-	CA     string // PEM file; empty: the system's roots
 }
 
 // StatusRange is a range of HTTP status codes, both ends included.

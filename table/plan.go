@@ -156,7 +156,7 @@ func (p *planner) needsHost(pol *spec.Policy) bool {
 
 // hostOf is the host a check is made for.
 func hostOf(c *spec.Check, service string) string {
-	if c.Host != "" || c.Type == spec.CheckTCP {
+	if c.Host != "" || !c.Type.Named() {
 		return c.Host
 	}
 	return service
