@@ -34,7 +34,10 @@ func TestConnectTime(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				answers := c.answers
+				answers := make(chan string, len(c.answers))
+				for _, a := range c.answers {
+					answers <- a
+				}
 				p := &pipes{hosts: map[string][]netip.Addr{"www.example.net": {netip.MustParseAddr("192.0.2.1")}}}
 				p.handle = func(far net.Conn) {
 					r, err := http.ReadRequest(bufio.NewReader(far))
@@ -43,8 +46,7 @@ func TestConnectTime(t *testing.T) {
 					}
 					_ = r.Body.Close()
 					time.Sleep(time.Second)
-					_, _ = far.Write([]byte(answers[0]))
-					answers = answers[1:]
+					_, _ = far.Write([]byte(<-answers))
 				}
 				n := p.network()
 				pipe, find, dials := n.dial, n.lookup, 0
