@@ -306,7 +306,7 @@ func clock() string { return time.Now().Format("15:04:05.000") }
 func check(name string) *spec.Check {
 	return &spec.Check{
 		Name: name, Type: spec.CheckHTTP, Port: 80,
-		Ask: &spec.HTTPCheck{Method: "GET", Path: "/", Status: []spec.StatusRange{{From: 200, To: 299}}},
+		Ask:      &spec.HTTPCheck{Method: "GET", Path: "/", Status: []spec.StatusRange{{From: 200, To: 299}}},
 		Interval: 10 * time.Second, Timeout: 2 * time.Second, Rise: 2, Fall: 3,
 	}
 }
