@@ -1,20 +1,18 @@
+//go:build unix
+
 package interop
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/miekg/dns"
 
 	engine "github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -140,67 +138,14 @@ func filled(s []uint32, n int, with uint32) []uint32 {
 	return s
 }
 
-// atOnce is how many questions are on the way: a socket holds them all.
-const atOnce = 50
-
-// asks asks once for each client and counts the outcomes: the last
-// part of each address.
+// asks asks once for each client and counts the outcomes.
 func (w *local) asks(name string, typ dnswire.Type, clients []netip.Prefix) map[string]int {
 	w.t.Helper()
-	of, err := dnswire.ParseName(name)
-	if err != nil {
-		w.t.Fatal(err)
+	asked := make([]quick, len(clients))
+	for i := range clients {
+		asked[i] = quick{name, typ, clients[i]}
 	}
-	_ = w.conn.SetDeadline(time.Now().Add(time.Minute))
-	counts := map[string]int{}
-	buf := make([]byte, 4096)
-	for from := 0; from < len(clients); from += atOnce {
-		some := clients[from:min(from+atOnce, len(clients))]
-		for i, client := range some {
-			q := dnswire.AppendQuery(buf[:0], of, typ, client)
-			q[0], q[1] = byte((from+i)>>8), byte(from+i)
-			if _, err := w.conn.Write(q); err != nil {
-				w.t.Fatal(err)
-			}
-		}
-		for range some {
-			n, err := w.conn.Read(buf)
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			if at := (int(binary.BigEndian.Uint16(buf)) - from) & 0xffff; at >= len(some) {
-				w.t.Fatalf("an answer to another question than the %d from %d on: %x", len(some), from, buf[:n])
-			}
-			counts[outcome(w.t, buf[:n], 12+len(of)+4)]++
-		}
-	}
-	return counts
-}
-
-// outcome is an answer in short: "11+12", or NOERROR where it has no record. The
-// records begin at a place.
-func outcome(t testing.TB, msg []byte, at int) string {
-	var all []string
-	for range msg[7] {
-		switch r := msg[at:]; {
-		case r[3] == byte(dns.TypeA) && r[11] == 4:
-			all = append(all, strconv.Itoa(int(r[15])))
-			at += 16
-		case r[3] == byte(dns.TypeAAAA) && r[11] == 16:
-			all = append(all, strconv.FormatUint(uint64(binary.BigEndian.Uint16(r[26:])), 16))
-			at += 28
-		default: // a CNAME
-			var m dns.Msg
-			if err := m.Unpack(msg); err != nil {
-				t.Fatal(err)
-			}
-			return m.Answer[0].(*dns.CNAME).Target
-		}
-	}
-	if len(all) == 0 {
-		return dns.RcodeToString[int(msg[3]&15)]
-	}
-	return strings.Join(all, "+")
+	return count(outcomes(w.t, w.conn, asked))
 }
 
 // networks are different client subnets of a network.
