@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,8 +45,16 @@ func TestUpperTail(t *testing.T) {
 		freedom int
 		want    float64
 	}{
-		{3.84146, 1, 0.05}, {6.63490, 1, 0.01}, {10.828, 1, 0.001}, {9.21034, 2, 0.01}, {7.81473, 3, 0.05},
-		{18.467, 4, 0.001}, {20.515, 5, 0.001}, {18.3070, 10, 0.05}, {59.703, 30, 0.001}, {124.342, 100, 0.05},
+		{3.84146, 1, 0.05},
+		{6.63490, 1, 0.01},
+		{10.828, 1, 0.001},
+		{9.21034, 2, 0.01},
+		{7.81473, 3, 0.05},
+		{18.467, 4, 0.001},
+		{20.515, 5, 0.001},
+		{18.3070, 10, 0.05},
+		{59.703, 30, 0.001},
+		{124.342, 100, 0.05},
 	} {
 		if got := upperTail(c.x, c.freedom); math.Abs(got-c.want) > 1e-3*c.want {
 			t.Errorf("%v with %d: %v, want %v", c.x, c.freedom, got, c.want)
@@ -118,6 +127,39 @@ func TestAgrees(t *testing.T) {
 		agrees(rec, "", c.counts, shares("a 70, b 20, c 10"))
 		if rec.faulty != c.faulty {
 			t.Errorf("%v: taken for chance: %t", c.counts, !rec.faulty)
+		}
+	}
+}
+
+// spread is the standard deviation of the share that clients get of an endpoint,
+// which has a part of the weights, when so many parts of them are behind one cache
+// each and the answer lives n times.
+func spread(weight float64, parts []float64, n float64) float64 {
+	squares := 0.0
+	for _, q := range parts {
+		squares += q * q
+	}
+	return math.Sqrt(weight * (1 - weight) * squares / n)
+}
+
+// TestSpreads holds the table of the document: 70% of the weights, and the 120
+// lifetimes that 30 seconds have in an hour.
+func TestSpreads(t *testing.T) {
+	b, err := os.ReadFile("../docs/steering.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alike := func(n int) []float64 { return slices.Repeat([]float64{1 / float64(n)}, n) }
+	for who, parts := range map[string][]float64{
+		"1 resolver":                                  {1},
+		"3 resolvers with 50%, 30% and 20%":           {0.5, 0.3, 0.2},
+		"1 resolver with 40%, and 600 with 0.1% each": append(slices.Repeat([]float64{0.001}, 600), 0.4),
+		"10 alike":   alike(10),
+		"1000 alike": alike(1000),
+	} {
+		row := fmt.Sprintf("| %s | %.1f%% | %.1f%% |\n", who, 100*spread(0.7, parts, 1), 100*spread(0.7, parts, 120))
+		if !strings.Contains(string(b), row) {
+			t.Errorf("docs/steering.md has no row %s", row)
 		}
 	}
 }

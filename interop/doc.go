@@ -5,6 +5,11 @@
 // receivers of dnstap. `make interop` installs the programs and runs them; without
 // RHUMB_INTEROP=1 these tests skip.
 //
+// It counts answers: those of a server in this process and of nodes, beside unbound
+// and through its cache, and compares the shares with what they are to be, and with
+// what is simulated, by chi-square. The chances of a server are not ours to seed, so
+// that what is taken for a fault has a chance below one in a thousand million.
+//
 // And it holds an oracle, a slow reading of the RFCs over lists of records:
 //
 //	worlds       zones made from a seed, small and full of what is hard

@@ -39,7 +39,7 @@ zones:
     nameservers: {ns: 127.0.0.13}
     services:
       geo: {pools: [ie, de, us, sg, fr], steer: geo, answers: 0, ttl: 600}
-      strict: {pools: [ie, de, us, sg, fr], steer: [{geofence: {levels: country, strict: true}}], answers: 0, all_down: nodata, ttl: 600}
+      strict: {pools: [ie, de, us, sg, fr], steer: [{geofence: {levels: country, strict: true}}], answers: 0, all_down: nodata, ttl: 600, https: {alpn: [h2]}, txt: [hello]}
       near: {pools: [ie, de, us, sg, fr], steer: [nearest, rotate], answers: 0, ttl: 600}
       tiered: {pools: [ie, de, us, sg, fr], steer: [geofence: continent, tier, rotate], answers: 0, ttl: 600}
       drawn: {pools: [ie, de, us, sg, fr], steer: [{geofence: {levels: country, strict: true}}, weighted], all_down: nodata, ttl: 600}
@@ -48,7 +48,7 @@ zones:
       plain: {pools: [ie, de, us], steer: weighted, ttl: 600}
 `
 
-// places are countries of networks that are made up; the last one is no place.
+// countries are those of networks that are made up; the last one is no place.
 var countries = []string{"IE", "DE", "FR", "US", "SG", "BR", ""}
 
 // The made-up networks are in here, and nothing else is.
@@ -145,6 +145,7 @@ func tellAll(t testing.TB, conn net.Conn, asked []quick, atOnce int) []told {
 // and what it asks there.
 type upstream struct {
 	t               testing.TB
+	r               *resolver
 	through, beside net.Conn
 
 	mu    sync.Mutex
@@ -154,12 +155,12 @@ type upstream struct {
 func subnetsInFront(t *testing.T, n *node, more string) *upstream {
 	t.Helper()
 	u := &upstream{t: t, asked: map[string]int{}, beside: dial(t, n.port)}
-	r := inFront(t, freePort(t), plain+subnetCache+more+stub("gslb.test", relay(t, n.port, func(q, _ *dns.Msg) {
+	u.r = inFront(t, freePort(t), plain+subnetCache+more+stub("gslb.test", relay(t, n.port, func(q, _ *dns.Msg) {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		u.asked[strings.ToLower(q.Question[0].Name)+" "+dns.Type(q.Question[0].Qtype).String()+" "+subnetOf(q)]++
 	})))
-	u.through = dial(t, r.port)
+	u.through = dial(t, u.r.port)
 	return u
 }
 
@@ -179,7 +180,7 @@ func (u *upstream) sent(typ dnswire.Type) int {
 	return n
 }
 
-// service is a question, and what of the answers must be the same from the cache
+// asking is a question, and what of the answers must be the same from the cache
 // and beside it.
 type asking struct {
 	name string
@@ -222,6 +223,8 @@ func TestScopeThroughCaches(t *testing.T) {
 			{"geo", dnswire.TypeAAAA, whatever},
 			{"strict", dnswire.TypeA, whatever},
 			{"strict", dnswire.TypeAAAA, whatever},
+			{"strict", dnswire.TypeHTTPS, whatever},
+			{"strict", dnswire.TypeTXT, whatever},
 			{"near", dnswire.TypeA, whatever},
 			{"tiered", dnswire.TypeA, whatever},
 			{"drawn", dnswire.TypeA, pool},
@@ -234,6 +237,7 @@ func TestScopeThroughCaches(t *testing.T) {
 			u.compare(a, clients, edges, rng)
 		}
 	}
+	u.r.content()
 }
 
 // compare asks one question for all clients.
