@@ -154,16 +154,32 @@ func (m *message) servFail(q *dnswire.Query, c *Scratch) {
 // ttl is that of a service's records, once its endpoints are picked: a short one
 // while something about the answer is in transition.
 func (s *Snapshot) ttl(p *table.Plan, c *Scratch) uint32 {
-	moving := c.short
+	ttl, moving := s.moving(p, p.Policy.TTL)
+	if moving || c.short {
+		ttl = min(ttl, p.Policy.TransitionTTL)
+	}
+	return ttl
+}
+
+// moving is whether something about the pools of a plan, or of what is nested in
+// it, is in transition, and a TTL lowered to what nested services then want.
+func (s *Snapshot) moving(p *table.Plan, most uint32) (ttl uint32, moving bool) {
 	for pool := range p.Courses {
 		if course := s.course(p, uint16(pool)); course != nil {
 			moving = moving || course.Moving
 		}
 	}
-	if moving {
-		return min(p.Policy.TTL, p.Policy.TransitionTTL)
+	for _, n := range p.Nested {
+		if n == nil {
+			continue
+		}
+		lower, is := s.moving(n.Plan, most)
+		if is && n.Service != "" {
+			lower = min(lower, n.Plan.Policy.TransitionTTL)
+		}
+		most, moving = lower, moving || is
 	}
-	return p.Policy.TTL
+	return most, moving
 }
 
 // turn takes a rotating service's turn.
@@ -318,7 +334,7 @@ func (s *Snapshot) binding(m *message, q *dnswire.Query, at *question, match *zo
 		return
 	}
 	var hints [2][]byte
-	ttl := s.ttl(p, c)
+	ttl := p.Policy.TTL
 	failed := true
 	for _, f := range s.together(p, c) {
 		if len(p.Members[f].Candidates) == 0 {
@@ -337,6 +353,9 @@ func (s *Snapshot) binding(m *message, q *dnswire.Query, at *question, match *zo
 		ms, picked, ok := s.choose(m, q, node, p, f, c)
 		if !ok {
 			return
+		}
+		if len(picked) > 0 {
+			ttl = min(ttl, s.ttl(p, c))
 		}
 		for _, cand := range picked {
 			if ms.Flat(int(cand.Index)) {
@@ -390,6 +409,7 @@ func (s *Snapshot) locations(m *message, q *dnswire.Query, at *question, match *
 	node := match.Node
 	c.named = true
 	before, start := m.answer, len(m.buf)-m.start
+	ttl := p.Policy.TTL
 	for _, f := range s.together(p, c) {
 		if len(p.Members[f].Candidates) == 0 {
 			continue
@@ -398,13 +418,22 @@ func (s *Snapshot) locations(m *message, q *dnswire.Query, at *question, match *
 		if !ok {
 			return
 		}
+		if len(picked) > 0 {
+			ttl = min(ttl, s.ttl(p, c))
+		}
 		for _, cand := range picked {
-			if !twice(ms, int(cand.Index)) {
-				s.location(m, at, len(match.Data().Name), ms.Endpoints[cand.Index], p, c)
-				c.count(node, ms, cand)
+			if twice(ms, int(cand.Index)) {
+				continue
 			}
+			s.location(m, at, len(match.Data().Name), ms.Endpoints[cand.Index], p, c)
+			if ms.Repeats && m.repeated(start) {
+				continue
+			}
+			m.answer++
+			c.count(node, ms, cand)
 		}
 	}
+	m.limitTTL(start, ttl) // of the record set as a whole (RFC 2181 section 5.2)
 	if m.answer == before {
 		s.negative(m, q, at, match, c)
 		return
@@ -423,10 +452,45 @@ func (s *Snapshot) location(m *message, at *question, zone int, e *spec.Endpoint
 	if e.Host == "" {
 		target = spec.AppendTarget(c.other[:0], e.Address, at.name, zone)
 	}
-	m.head(at.Offset, dnswire.TypeSRV, s.ttl(p, c), 6+len(target))
+	m.head(at.Offset, dnswire.TypeSRV, p.Policy.TTL, 6+len(target))
 	m.buf = binary.BigEndian.AppendUint16(m.buf, uint16(e.Priority))
 	m.buf = binary.BigEndian.AppendUint16(m.buf, uint16(e.Weight))
 	m.buf = binary.BigEndian.AppendUint16(m.buf, port)
 	m.buf = append(m.buf, target...)
-	m.answer++
+}
+
+// recordHead is the length of what head appends.
+const recordHead = 12
+
+// repeated takes the last record away when it is one of those from start on
+// already, all of which head began.
+func (m *message) repeated(start int) bool {
+	const most = 1 << 16 // what is longer goes to nobody
+	msg := m.buf[m.start:]
+	if len(msg) > most {
+		return false
+	}
+	lies := len(msg)
+	for at := start; at < len(msg); {
+		lies = at
+		at += recordHead + int(binary.BigEndian.Uint16(msg[at+recordHead-2:]))
+	}
+	last := msg[lies:]
+	for at := start; at < lies; {
+		end := at + recordHead + int(binary.BigEndian.Uint16(msg[at+recordHead-2:]))
+		if string(msg[at:end]) == string(last) {
+			m.buf = m.buf[:m.start+lies]
+			return true
+		}
+		at = end
+	}
+	return false
+}
+
+// limitTTL gives the records from start on, all of which head began, a TTL.
+func (m *message) limitTTL(start int, ttl uint32) {
+	msg := m.buf[m.start:]
+	for at := start; at < len(msg); at += recordHead + int(binary.BigEndian.Uint16(msg[at+recordHead-2:])) {
+		binary.BigEndian.PutUint32(msg[at+6:], ttl)
+	}
 }

@@ -56,6 +56,7 @@ type Plan struct {
 	// Needs is what the plan goes by, and Settles whether all that goes by places in
 	// it comes before chance and the client's subnet have a say.
 	Needs   steer.Needs
+	Inner   steer.Needs // of what is nested alone
 	Settles bool
 	Rotates bool // the chain, or that of what is nested, uses the service's sequence
 	// Hosted says that every endpoint is a host name that is flattened.
@@ -91,7 +92,7 @@ type Members struct {
 	// member that is one, and -1 of the others; nil where none is. Such a member
 	// stands in both address families.
 	Hosts []int32
-	// Repeats is whether some address stands there more than once, as it may when
+	// Repeats is whether some endpoint stands there more than once, as it may when
 	// it is in several pools. An answer has it once (RFC 2181 section 5).
 	Repeats bool
 	rdata   []byte // addresses one after another
@@ -238,11 +239,16 @@ func (p *planner) make(pol *spec.Policy, own bool, host string, service func() s
 
 // finish notes what holds of the members as a whole.
 func (m *Members) finish() {
-	seen := make(map[netip.Addr]bool, len(m.Endpoints))
+	type name struct {
+		addr netip.Addr
+		host dnswire.Name
+	}
+	seen := make(map[name]bool, len(m.Endpoints))
 	m.InRow = len(m.Targets) > 0
 	for i, e := range m.Endpoints {
-		m.Repeats = m.Repeats || e.Host == "" && seen[e.Address]
-		seen[e.Address] = true
+		is := name{e.Address, e.Host}
+		m.Repeats = m.Repeats || seen[is]
+		seen[is] = true
 		m.InRow = m.InRow && int(m.Targets[i]-m.Targets[0]) == i
 	}
 }
