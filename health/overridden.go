@@ -11,3 +11,6 @@ func (v *View) Overridden(yield func(service dnswire.Name) bool) {
 		}
 	}
 }
+
+// HasWord is whether a service has an override on some target.
+func (v *View) HasWord(service dnswire.Name) bool { return len(v.overrides[service]) > 0 }

@@ -49,7 +49,7 @@ func (s *Snapshot) pick(node *table.Node, p *table.Plan, f table.Family, c *Scra
 		c.tracePlace(s)
 	}
 	if d != nil {
-		ms, picked = c.resume(p, d)
+		ms, picked = s.resume(p, d, c)
 	}
 	// Chance may leave nothing where it had something to choose from, by weights
 	// or tags behind it: the rules for that come next.
@@ -61,7 +61,7 @@ func (s *Snapshot) pick(node *table.Node, p *table.Plan, f table.Family, c *Scra
 	}
 	switch {
 	case p.Needs&steer.Subnets == 0 || len(picked) == 0:
-	case p.Needs&^p.Link.Needs&steer.Subnets != 0: // of what is nested
+	case p.Inner&steer.Subnets != 0: // what is nested chose by it
 		c.whom().matters(c.client.subnetBits())
 	default:
 		c.neighbours(p, ms, picked)
@@ -320,6 +320,9 @@ func (s *Snapshot) unhealthy(p *table.Plan, ms *table.Members, c *Scratch) []ste
 	return c.chain(p, ms, set)
 }
 
+// unsteered is a chain without filters.
+var unsteered = new(table.Link)
+
 // reserve picks among the endpoints of the all-down pool.
 func (s *Snapshot) reserve(p *table.Plan, ms *table.Members, c *Scratch) []steer.Candidate {
 	if len(ms.Candidates) == 0 {
@@ -341,6 +344,8 @@ func (s *Snapshot) reserve(p *table.Plan, ms *table.Members, c *Scratch) []steer
 	// even when, say, none of it carries a tag.
 	set = s.regardless(c, p, ms)
 	c.traceSet("all_down", "the steering keeps none of the reserve, so all of it", ms, set)
+	c.chosen = append(c.chosen[:0], set...)
+	c.kept, c.link = c.chosen, unsteered
 	return set
 }
 
@@ -422,8 +427,8 @@ func (s *Snapshot) healthy(c *Scratch, p *table.Plan, least health.State) []int 
 }
 
 // chain applies the filters, and keeps what chance had to choose from where
-// somebody wants to know. While a plan is settled, which of the chains of a First
-// is followed is part of that.
+// somebody wants to know. Where a plan can be settled, which of the chains of a
+// First is followed comes before chance.
 func (c *Scratch) chain(p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
 	if len(set) == 0 {
 		return set
@@ -431,7 +436,7 @@ func (c *Scratch) chain(p *table.Plan, ms *table.Members, set []steer.Candidate)
 	c.query.Targets = ms.Targets
 	l := p.Link
 	set = c.apply(l, ms, set, 0, l.Chances)
-	for c.asked == nil && l.Tails != nil && len(set) > 0 {
+	for l.Tails != nil && len(set) > 0 {
 		next := c.follow(l, ms, set)
 		if next == nil {
 			return set[:0]
@@ -439,27 +444,17 @@ func (c *Scratch) chain(p *table.Plan, ms *table.Members, set []steer.Candidate)
 		l = next
 		set = c.apply(l, ms, set, 0, l.Chances)
 	}
-	if l.Needs&(steer.Places|steer.Subnets) != 0 || c.asked == nil {
+	if p.Link.Needs&(steer.Places|steer.Subnets) != 0 || c.asked == nil {
 		c.chosen = append(c.chosen[:0], set...)
 		c.kept, c.link = c.chosen, l
 	}
 	return c.draw(l, ms, set)
 }
 
-// follow is the first of the tails that keeps anything; nil when none does.
-func (c *Scratch) follow(l *table.Link, ms *table.Members, set []steer.Candidate) *table.Link {
-	for _, t := range l.Tails {
-		c.beside = append(c.beside[:0], set...)
-		if len(c.apply(t.Within, ms, c.beside, 0, len(t.Within.Filters))) > 0 {
-			return t.Link
-		}
-	}
-	return nil
-}
-
 // draw applies the filters from the first one that goes by chance or by subnet.
 func (c *Scratch) draw(l *table.Link, ms *table.Members, set []steer.Candidate) []steer.Candidate {
 	if c.short && l.Needs&steer.Weights == 0 {
+		c.torn = c.torn || c.depth > 0
 		set = steer.Thin(&c.query, set)
 		c.traceSet("share", "by chance, endpoints that are to have less than their whole share", ms, set)
 	}

@@ -140,13 +140,8 @@ func (k *settler) byPlace(number uint32, p *table.Plan) *byPlace {
 // unchanged is whether all that a plan's decisions depend on is as it was.
 func (k *settler) unchanged(p *table.Plan) bool {
 	a, b := k.prev, k.s
-	if a.Table != b.Table || a.Hosts != b.Hosts || a.Hours != b.Hours || p.Policy.AllDown.Rule == spec.LastHealthy {
+	if a.Table != b.Table || a.Hosts != b.Hosts || a.Hours != b.Hours || !k.steady(p) {
 		return false
-	}
-	for _, i := range p.Courses {
-		if i >= 0 && a.Conduct.Course(int(i)) != b.Conduct.Course(int(i)) {
-			return false
-		}
 	}
 	if a.Health == b.Health {
 		return true
@@ -161,6 +156,30 @@ func (k *settler) unchanged(p *table.Plan) bool {
 					return false
 				}
 			}
+		}
+	}
+	return true
+}
+
+// steady is whether what is no state of an endpoint, and goes for a plan or for what
+// is nested in it, is as it was. Of operators' words those on the endpoints of
+// what is nested count here; a plan's own services have decisions of their own.
+func (k *settler) steady(p *table.Plan) bool {
+	if p.Policy.AllDown.Rule == spec.LastHealthy {
+		return false
+	}
+	for _, i := range p.Courses {
+		if i >= 0 && k.prev.Conduct.Course(int(i)) != k.s.Conduct.Course(int(i)) {
+			return false
+		}
+	}
+	for _, n := range p.Nested {
+		switch {
+		case n == nil:
+		case k.prev.Health != k.s.Health && n.Service != "" && (k.prev.Health.HasWord(n.Service) || k.s.Health.HasWord(n.Service)):
+			return false
+		case !k.steady(n.Plan):
+			return false
 		}
 	}
 	return true
@@ -244,6 +263,10 @@ func (k *settler) outcome(n *table.Node, pl *byPlace, f table.Family, named bool
 	next := outcome{of: make([]uint32, len(pl.classes.example))}
 	for class, example := range pl.classes.example {
 		d := k.decision(n, pl.plan, f, named, k.s.Geo.Place(example))
+		if k.c.torn { // chance comes before places: each query decides for itself
+			*old = outcome{}
+			return
+		}
 		i := slices.IndexFunc(next.decisions, func(o decision) bool { return o.same(&d) })
 		if i < 0 {
 			i = len(next.decisions)
@@ -267,7 +290,7 @@ func (k *settler) decision(n *table.Node, p *table.Plan, f table.Family, named b
 	c := k.c
 	c.begin(nil)
 	c.opt = dnswire.OPT{}
-	c.named, c.place, c.node = named, place, n
+	c.named, c.place, c.node, c.torn = named, place, n, false
 	ms, picked := k.s.consider(p, f, c)
 	d := decision{ms: ms, rcode: c.Outcome.RCode, ede: c.opt.EDE, edeText: c.opt.EDEText}
 	if len(picked) > 0 {
@@ -327,7 +350,7 @@ func index(named bool) int {
 }
 
 // resume goes on with a decision where chance and subnets begin to have a say.
-func (c *Scratch) resume(p *table.Plan, d *decision) (*table.Members, []steer.Candidate) {
+func (s *Snapshot) resume(p *table.Plan, d *decision, c *Scratch) (*table.Members, []steer.Candidate) {
 	c.Outcome.RCode = d.rcode
 	if d.ede != 0 {
 		c.explain(d.ede, d.edeText)
@@ -335,8 +358,33 @@ func (c *Scratch) resume(p *table.Plan, d *decision) (*table.Members, []steer.Ca
 	if len(d.set) == 0 {
 		return d.ms, nil
 	}
+	s.facts(p, c)
 	c.query.Targets = d.ms.Targets
 	c.kept, c.link, c.short = d.set, d.link, d.short
 	c.set = append(c.set[:0], d.set...)
 	return d.ms, c.first(p, d.ms, c.draw(d.link, d.ms, c.set))
+}
+
+// follow is the first of the tails that keeps anything; nil when none does. What
+// is drawn for that decides nothing, and is drawn again by who follows.
+func (c *Scratch) follow(l *table.Link, ms *table.Members, set []steer.Candidate) *table.Link {
+	steps, drawn := 0, *c.query.Rand
+	for i, t := range l.Tails {
+		if c.trace != nil {
+			steps = len(c.trace.Steps)
+		}
+		c.beside = append(c.beside[:0], set...)
+		kept := c.apply(t.Within, ms, c.beside, 0, len(t.Within.Filters))
+		*c.query.Rand = drawn
+		if len(kept) == 0 {
+			continue
+		}
+		if c.trace != nil {
+			c.trace.Steps = c.trace.Steps[:steps]
+			first := l.Filters[l.Chances]
+			c.trace.note(first.String(), "%s: chain %d of %d", first.Rule(), i+1, len(l.Tails))
+		}
+		return t.Link
+	}
+	return nil
 }

@@ -75,6 +75,7 @@ type Scratch struct {
 	link     *table.Link       // the chain that had it
 	beside   []steer.Candidate // what neighbours of the client get
 	short    bool              // some candidate does not have all of its share
+	torn     bool              // chance had a say within what is nested
 	counters []uint32
 	targets  []int32
 	healthy  []int // of each pool, while a service is picked

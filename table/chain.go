@@ -40,7 +40,7 @@ func (p *planner) chain(plan *Plan) error {
 	}
 	c := chainer{table: p.table, plan: plan}
 	plan.Chain = c.filters(plan.Policy.Steer, false)
-	plan.Link = linkOf(plan.Chain, plan.Policy.Answers)
+	plan.Link = linkOf(plan.Chain, plan.Policy.Answers, plan.idle())
 	plan.weigh()
 	return nil
 }

@@ -51,6 +51,14 @@ zones:
               - [geofence: {levels: continent, strict: true}, tags: [b], weighted]
               - [tags: [a], rotate, limit: 1]
           - tags: [a, b]
+      tails:
+        pools: [ie, us]
+        flatten: true
+        all_down: nodata
+        steer:
+          - first:
+              - [geofence: {levels: continent, strict: true}, weighted]
+              - [rotate, limit: 1]
 `
 
 // A pool of which the country alone is stated is as near as its country is: its
@@ -110,6 +118,7 @@ func TestChain(t *testing.T) {
 		{"spill", steer.Chance, 0, true, true, "tier: {min_healthy: 100%, spill: 100%}; rotate"},
 		{"late", steer.Places | steer.Chance, 0, false, true, "rotate; nearest: {tolerance: 10%, within: 100km}"},
 		{"first", steer.Places | steer.Chance | steer.Weights, 0, false, true, "first: [[geofence: {levels: continent, strict: true}, tags: [b], weighted], [tags: [a], rotate, limit: 1]]; tags: [a, b]"},
+		{"tails", steer.Places | steer.Chance | steer.Weights, 0, true, true, "first: [[geofence: {levels: continent, strict: true}, weighted], [rotate, limit: 1]]"},
 	} {
 		p := tab.plan(t, c.service+".x.test.")
 		var chain []string
@@ -119,7 +128,7 @@ func TestChain(t *testing.T) {
 		if got := strings.Join(chain, "; "); got != c.chain {
 			t.Errorf("%s: %s, want %s", c.service, got, c.chain)
 		}
-		if p.Needs != c.needs || p.Link.Chances != c.chances || p.Settles != (c.settles && c.needs&steer.Places != 0 || c.service == "first") || p.Rotates != c.rotates {
+		if p.Needs != c.needs || p.Link.Chances != c.chances || p.Settles != (c.settles && c.needs&steer.Places != 0) || p.Rotates != c.rotates {
 			t.Errorf("%s: needs %b, chances %d, settles %t, rotates %t", c.service, p.Needs, p.Link.Chances, p.Settles, p.Rotates)
 		}
 		if placed := len(p.Placed()) > 0; placed != (c.needs&steer.Places != 0) {
@@ -212,5 +221,32 @@ func TestHours(t *testing.T) {
 	next := compile(t, tab, strings.Replace(steered, "ttl: 5", "ttl: 6", 1))
 	if len(next.Schedules) != 3 {
 		t.Errorf("%d windows", len(next.Schedules))
+	}
+}
+
+// TestWavers: what chance cuts and a filter behind it may find empty is not
+// settled before the query.
+func TestWavers(t *testing.T) {
+	for steer, settles := range map[string]bool{
+		"[geofence: country, tags: [a], rotate]":                                         true,
+		"[geofence: country, shuffle, tags: [a]]":                                        true,  // all of them are shuffled
+		"[geofence: country, shuffle, limit: 1, tags: [a]]":                              false, // perhaps the wrong one is left
+		"[geofence: country, rotate, tags: [a]]":                                         false, // shares are thinned before
+		"[geofence: country, tier: {min_healthy: 2}, rotate]":                            true,
+		"[geofence: country, tier: {min_healthy: 2}, weighted]":                          false, // the second tier has no weight
+		"[geofence: country, shed, sticky]":                                              true,
+		"[first: [[geofence: {levels: country, strict: true}, weighted], [rotate]]]":     true,
+		"[first: [[tier: {min_healthy: 2}, tags: [a]], [nearest, shuffle]]]":             false,
+		"[limit: 9, shuffle, limit: 1, first: [[geofence: country, tags: [a]], [tier]]]": false,
+	} {
+		tab := compile(t, nil, `
+pools:
+  ie: {place: {country: IE}, hard_limit: 9, endpoints: [{address: 192.0.2.1, tags: [a]}]}
+  us: {place: {country: US}, endpoints: [{address: 198.51.100.1, tags: [a], weight: 0}]}
+zones: {x.test: {nameservers: {ns1: 192.0.2.53}, services: {www: {pools: [ie, us], steer: `+steer+`, all_down: nodata}}}}
+`)
+		if p := tab.plan(t, "www.x.test."); p.Settles != settles {
+			t.Errorf("%s: settles %t", steer, p.Settles)
+		}
 	}
 }

@@ -31,8 +31,9 @@ type Tail struct {
 	Link   *Link // that chain and what comes behind the First
 }
 
-// linkOf is the Link of a chain that ends in so many answers.
-func linkOf(chain []steer.Filter, answers int) *Link {
+// linkOf is the Link of a chain that ends in so many answers. Idle says that some
+// endpoint has no weight.
+func linkOf(chain []steer.Filter, answers int, idle bool) *Link {
 	l := &Link{Filters: chain, Wants: steer.Wants(chain, answers), WantsAll: steer.Wants(chain, 0), Chances: len(chain)}
 	for i, f := range chain {
 		needs := f.Needs()
@@ -47,7 +48,7 @@ func linkOf(chain []steer.Filter, answers int) *Link {
 	if l.Needs&steer.Places == 0 {
 		return l
 	}
-	l.Settles = true
+	l.Settles = !l.wavers(idle)
 	for i := l.Chances; i < len(chain); i++ {
 		l.Settles = l.Settles && chain[i].Needs()&steer.Places == 0
 	}
@@ -61,10 +62,10 @@ func linkOf(chain []steer.Filter, answers int) *Link {
 	settles := true
 	for _, within := range first.Chains() {
 		t := Tail{
-			Within: linkOf(within, 0),
-			Link:   linkOf(slices.Concat(within, chain[l.Chances+1:]), answers),
+			Within: linkOf(within, 0, idle),
+			Link:   linkOf(slices.Concat(within, chain[l.Chances+1:]), answers, idle),
 		}
-		settles = settles && (t.Link.Settles || t.Link.Needs&steer.Places == 0)
+		settles = settles && !t.Within.wavers(idle) && !t.Link.wavers(idle) && (t.Link.Settles || t.Link.Needs&steer.Places == 0)
 		l.Tails = append(l.Tails, t)
 	}
 	if l.Settles = settles; !settles {
@@ -73,16 +74,66 @@ func linkOf(chain []steer.Filter, answers int) *Link {
 	return l
 }
 
+// wavers is whether chance may leave the chain nothing although it left something
+// another time.
+func (l *Link) wavers(idle bool) bool {
+	return wavers(l.Filters[l.Chances:], l.Needs&steer.Weights == 0, idle)
+}
+
+// wavers is that of filters, of which some may be given only a part of what there
+// is: what chance has cut.
+func wavers(filters []steer.Filter, cut, idle bool) bool {
+	for _, f := range filters {
+		switch f := f.(type) {
+		case steer.Tags:
+			if cut {
+				return true
+			}
+		case steer.Weighted, *steer.Sticky:
+			if cut && idle {
+				return true
+			}
+		case *steer.Geofence:
+			if cut && f.Strict {
+				return true
+			}
+		case *steer.First:
+			for _, chain := range f.Chains() {
+				if wavers(chain, cut, idle) {
+					return true
+				}
+			}
+			cut = cut || f.Needs()&steer.Chance != 0
+		case *steer.Shed:
+			cut = cut || f.Thins
+		case *steer.Spill, steer.Limit:
+			cut = true
+		}
+	}
+	return false
+}
+
+// idle is whether some member has no weight.
+func (p *Plan) idle() (found bool) {
+	p.each(func(ms *Members) {
+		for i := range ms.Candidates {
+			found = found || ms.Candidates[i].Weight == 0
+		}
+	})
+	return found
+}
+
 // weigh notes what the plan goes by, its own chain and what is nested.
 func (p *Plan) weigh() {
 	p.Needs = p.Link.Needs
 	settles := p.Link.Settles || p.Needs&steer.Places == 0
 	for _, n := range p.Nested {
 		if n != nil {
-			p.Needs |= n.Plan.Needs
+			p.Inner |= n.Plan.Needs
 			settles = settles && n.Plan.Needs&(steer.Chance|steer.Subnets) == 0
 		}
 	}
+	p.Needs |= p.Inner
 	p.Settles = settles && p.Needs&steer.Places != 0
 }
 
