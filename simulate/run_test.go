@@ -228,6 +228,28 @@ zones:
 	}
 }
 
+// TestSupposedOfComposed holds that what is supposed of a composed pool goes for the
+// pools in it, and what is supposed of a region for the endpoints that are there.
+func TestSupposedOfComposed(t *testing.T) {
+	const text = `
+pools:
+  eu: {place: {region: eu}, endpoints: [192.0.2.1, {address: 192.0.2.2, place: {region: us}}]}
+  us: {place: {region: us}, endpoints: [198.51.100.1]}
+  all: {pools: [eu, us], steer: weighted}
+zones:
+  a.test: {nameservers: {ns1: 192.0.2.53}, services: {www: {pools: [all, eu], steer: weighted}}}
+`
+	r := run(t, simulate.Options{Before: world(t, text), After: world(t, text, suppose(t, simulate.Down, "region=us"))})
+	if s := share(t, r, "eu", "192.0.2.1"); s.After != 1 {
+		t.Errorf("without the region us %+v", r.Pools)
+	}
+	heavy := []simulate.Supposition{suppose(t, simulate.Weight, "pool=all=0"), suppose(t, simulate.Weight, "endpoint=192.0.2.2=5")}
+	r = run(t, simulate.Options{Before: world(t, text), After: world(t, text, heavy...)})
+	if s := share(t, r, "eu", "192.0.2.2"); s.After != 1 {
+		t.Errorf("with all of the weight on one %+v", r.Pools)
+	}
+}
+
 // TestPlaced holds that clients move by where they are, and that those of a sticky
 // service move only when they have lost their endpoint.
 func TestPlaced(t *testing.T) {

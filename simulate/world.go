@@ -171,14 +171,15 @@ func (w *World) suppose(s *spec.Spec, sup Supposition) error {
 	found := false
 	names := map[string]bool{}
 	for _, p := range s.Pools {
-		for i := range p.Endpoints {
-			e := &p.Endpoints[i]
+		for _, e := range endpointsOf(p) {
 			is := e.String()
 			switch sup.Of {
 			case "pool":
 				is = p.Name
 			case "region":
-				is = p.Place.Region
+				if is = ""; e.Place != nil {
+					is = e.Place.Region
+				}
 			}
 			if is != "" {
 				names[is] = true
@@ -201,6 +202,21 @@ func (w *World) suppose(s *spec.Spec, sup Supposition) error {
 		return nil
 	}
 	return fmt.Errorf("%s: there is no %s %s: %s", sup, sup.Of, sup.Name, choice(names))
+}
+
+// endpointsOf are the endpoints of a pool; of a composed one those of the pools
+// that it is made of, since its own are copies.
+func endpointsOf(p *spec.Pool) (all []*spec.Endpoint) {
+	plain := []*spec.Pool{p}
+	if p.Nested != nil {
+		plain = plainPools(nil, p.Nested)
+	}
+	for _, p := range plain {
+		for i := range p.Endpoints {
+			all = append(all, &p.Endpoints[i])
+		}
+	}
+	return all
 }
 
 const drained = "drained"
