@@ -135,10 +135,7 @@ func (s *Snapshot) nestedStanding(c *Scratch, n *table.Nested, ms *table.Members
 	if n.Service != "" {
 		c.within = n.Service
 	}
-	of, k := &n.Plan.Members[ms.Family], i-int(n.Base[ms.Family])
-	if spare := int(n.SpareBase[ms.Family]); i >= spare {
-		of, k = &n.Plan.Spare[ms.Family], i-spare
-	}
+	of, k := n.Inside(ms.Family, i)
 	st, share := s.standing(c, n.Plan, of, k)
 	c.within = within
 	return st, share

@@ -333,4 +333,12 @@ zones:
 	}, "192.0.2.1 10, 192.0.2.2 10")
 	slow := step(first, func(n *resolve.Snapshot) { n.Conduct = director.View() }, "192.0.2.1 7, 192.0.2.2 7")
 	step(slow, func(n *resolve.Snapshot) { n.Conduct = calm }, "192.0.2.1 60, 192.0.2.2 60")
+	// What is nested is explained as well.
+	trace := slow.Explain(asked(t, []string{"out.x.test", "A"}), 1, 2)
+	if why := trace.Endpoints[0].Reason; !strings.Contains(why, "of its traffic, growing until") {
+		t.Errorf("the first endpoint is explained by %q", why)
+	}
+	if !slices.ContainsFunc(trace.Steps, func(s resolve.Step) bool { return s.What == "conduct" }) {
+		t.Errorf("no conduct in %+v", trace.Steps)
+	}
 }

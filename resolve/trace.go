@@ -221,6 +221,12 @@ func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
 			}
 		}
 	}
+	t.courses(s, p)
+}
+
+// courses says which pools of a plan, and of what is nested in it, do not stand,
+// or are in transition.
+func (t *Trace) courses(s *Snapshot, p *table.Plan) {
 	for _, at := range p.Courses {
 		if at < 0 || s.Conduct == nil {
 			continue
@@ -229,13 +235,22 @@ func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
 			t.note("conduct", "%s", s.Conduct.Why(int(at)))
 		}
 	}
+	for _, n := range p.Nested {
+		if n != nil {
+			t.courses(s, n.Plan)
+		}
+	}
 }
 
 // conduct says what the conduct of its pool makes of a member, when that is not
 // what health says.
 func (e *TracedEndpoint) conduct(s *Snapshot, p *table.Plan, ms *table.Members, i int) {
+	for n := p.Nests(int(ms.Candidates[i].Pool)); n != nil; n = p.Nests(int(ms.Candidates[i].Pool)) {
+		ms, i = n.Inside(ms.Family, i)
+		p = n.Plan
+	}
 	pool := ms.Candidates[i].Pool
-	if s.course(p, pool) == nil || p.Nests(int(pool)) != nil {
+	if s.course(p, pool) == nil {
 		return
 	}
 	why := s.Conduct.EndpointWhy(int(p.Courses[pool]), int(ms.Slots[i]))

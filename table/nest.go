@@ -98,6 +98,15 @@ func (p *Plan) Nests(at int) *Nested {
 	return p.Nested[at]
 }
 
+// Inside is which member of the nested plan's, or of its spare ones, member i of
+// a family of the outer plan is.
+func (n *Nested) Inside(f Family, i int) (ms *Members, at int) {
+	if spare := int(n.SpareBase[f]); i >= spare {
+		return &n.Plan.Spare[f], i - spare
+	}
+	return &n.Plan.Members[f], i - int(n.Base[f])
+}
+
 // Home is the pool that has member i of ms, which are members of the plan or its
 // spare ones, and the nested service that the pool is of; no name when it is of
 // the plan's own.
