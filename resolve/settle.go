@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,6 +41,7 @@ type byPlace struct {
 
 // classes are the places as one plan, or several alike, tell them apart.
 type classes struct {
+	name    string // the same for plans that tell the same places apart
 	geo     uint64 // generation of the view
 	of      []uint32
 	example []uint32 // of each class, a place
@@ -114,7 +116,62 @@ func (s *Snapshot) Settle(prev *Snapshot) {
 type settler struct {
 	s, prev *Snapshot
 	c       *Scratch
-	known   map[string]*classes
+	// Thousands of services may go by the same places, each with a plan of its own,
+	// and a map is megabytes: those that are alike are one, which may be of prev.
+	known map[string]*classes // by name
+	maps  map[mapKey]*geo.Map
+}
+
+// mapKey is what a map from address to decision is made of.
+type mapKey struct {
+	classes *classes
+	of      string // class to decision
+}
+
+func keyOf(c *classes, of []uint32) mapKey {
+	var b []byte
+	for _, d := range of {
+		b = binary.AppendUvarint(b, uint64(d))
+	}
+	return mapKey{c, string(b)}
+}
+
+// each calls f with what the plans of the snapshot before come to.
+func (k *settler) each(f func(*byPlace)) {
+	if k.prev == nil || k.prev.settled == nil {
+		return
+	}
+	for _, pl := range k.prev.settled.plans {
+		if pl != nil {
+			f(pl)
+		}
+	}
+	for _, pl := range k.prev.settled.own {
+		f(pl)
+	}
+}
+
+// mapOf is the map from address to decision.
+func (k *settler) mapOf(c *classes, of []uint32) *geo.Map {
+	if k.maps == nil {
+		k.maps = map[mapKey]*geo.Map{}
+		k.each(func(pl *byPlace) {
+			for f := range pl.by {
+				for i := range pl.by[f] {
+					if o := &pl.by[f][i]; o.m != nil {
+						k.maps[keyOf(pl.classes, o.of)] = o.m
+					}
+				}
+			}
+		})
+	}
+	key := keyOf(c, of)
+	m := k.maps[key]
+	if m == nil {
+		m = c.m.Classes(of)
+		k.maps[key] = m
+	}
+	return m
 }
 
 // byPlace is what a plan comes to: the same as before when nothing that it goes
@@ -196,17 +253,21 @@ const families = len(table.Plan{}.Members)
 
 // classesOf are the places as a plan's filters tell them apart.
 func (k *settler) classesOf(p *table.Plan) *classes {
-	filters := p.Placed()
-	var name strings.Builder
-	for _, f := range filters {
-		fmt.Fprintf(&name, "%s;", f)
+	view := k.s.Geo
+	if k.known == nil {
+		k.known = map[string]*classes{}
+		k.each(func(pl *byPlace) {
+			if pl.classes.geo == view.Generation() {
+				k.known[pl.classes.name] = pl.classes
+			}
+		})
 	}
-	sites(&name, p)
-	if c := k.known[name.String()]; c != nil {
+	filters := p.Placed()
+	name := nameOf(p, filters)
+	if c := k.known[name]; c != nil {
 		return c
 	}
-	view := k.s.Geo
-	c := &classes{geo: view.Generation(), of: make([]uint32, view.Places())}
+	c := &classes{name: name, geo: view.Generation(), of: make([]uint32, view.Places())}
 	ids := map[string]uint32{}
 	var key []byte
 	for id := range c.of {
@@ -224,21 +285,23 @@ func (k *settler) classesOf(p *table.Plan) *classes {
 		c.of[id] = class
 	}
 	c.m = view.Classes(c.of)
-	if k.known == nil {
-		k.known = map[string]*classes{}
-	}
-	k.known[name.String()] = c
+	k.known[name] = c
 	return c
 }
 
-// sites writes the places of a plan's endpoints, and of those of what is nested.
-func sites(to *strings.Builder, p *table.Plan) {
-	fmt.Fprint(to, p.Sites)
-	for _, n := range p.Nested {
-		if n != nil {
-			sites(to, n.Plan)
-		}
+// nameOf is the filters and the places of the endpoints, in whatever order: by
+// other numbers of the same places the same clients are told apart. What is
+// nested has no places that the plan itself has not.
+func nameOf(p *table.Plan, filters []steer.Placed) string {
+	var parts []string
+	for i := range p.Sites {
+		parts = append(parts, fmt.Sprintf("%#v", p.Sites[i]))
 	}
+	slices.Sort(parts)
+	for _, f := range filters {
+		parts = append(parts, f.String())
+	}
+	return strings.Join(parts, ";")
 }
 
 // decide makes the decisions of a plan, for the service with an override when
@@ -280,7 +343,7 @@ func (k *settler) outcome(n *table.Node, pl *byPlace, f table.Family, named bool
 	case old.m != nil && slices.Equal(old.of, next.of):
 		next.m = old.m
 	default:
-		next.m = pl.classes.m.Classes(next.of)
+		next.m = k.mapOf(pl.classes, next.of)
 	}
 	*old = next
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -340,5 +341,46 @@ zones:
 	}
 	if !slices.ContainsFunc(trace.Steps, func(s resolve.Step) bool { return s.What == "conduct" }) {
 		t.Errorf("no conduct in %+v", trace.Steps)
+	}
+}
+
+// TestSettleSpares holds that services with plans of their own, as they have when
+// a check asks for their own host, share what the places come to: a map of all
+// addresses for each of them would be megabytes.
+func TestSettleSpares(t *testing.T) {
+	where := view(t, geo.Config{})
+	const services = 50
+	made := func(n int) (first, next uint64) {
+		var b strings.Builder
+		b.WriteString("checks: {w: {type: http}}\npools:\n")
+		for i, c := range []string{"IE", "US", "JP"} {
+			fmt.Fprintf(&b, "  p%d: {checks: [w], place: {country: %s}, endpoints: [192.0.2.%d, '2001:db8::%d']}\n", i, c, i+1, i+1)
+		}
+		b.WriteString("zones:\n  x.test:\n    nameservers: {ns1: 192.0.2.53}\n    services:\n")
+		for i := range n {
+			fmt.Fprintf(&b, "      s%d: {steer: [geofence: continent, nearest, rotate], pools: [%s]}\n", i, []string{"p0, p1, p2", "p1, p2, p0"}[i%2])
+		}
+		s := compile(t, b.String())
+		if got := len(s.Table.Plans); got != n {
+			t.Fatalf("%d plans", got)
+		}
+		s.Geo = where
+		octets := func(f func()) uint64 {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			f()
+			runtime.ReadMemStats(&after)
+			return after.TotalAlloc - before.TotalAlloc
+		}
+		first = octets(func() { s.Settle(nil) })
+		down := *s
+		down.Health = states{"192.0.2.1": {State: health.Down}}.view(s.Table)
+		return first, octets(func() { down.Settle(s) })
+	}
+	one, oneDown := made(1)
+	many, manyDown := made(services)
+	const each = 64 << 10
+	if many > 2*one+services*each || manyDown > 2*oneDown+services*each {
+		t.Errorf("one service takes %d octets, and %d when an endpoint goes down; %d take %d, and %d", one, oneDown, services, many, manyDown)
 	}
 }
