@@ -2,6 +2,7 @@ package geo
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -284,12 +285,16 @@ func (a *Atlas) fail(epoch uint64, l *loaded, now stamp, err error) {
 	if !again {
 		f.since = time.Now()
 	}
-	said := again && f.reason == err.Error()
-	f.reason, f.last, f.stamp = err.Error(), time.Now(), now
+	reason := err.Error()
+	if inner := errors.Unwrap(err); inner != nil {
+		reason = inner.Error() // without the path, which stands beside it
+	}
+	said := again && f.reason == reason
+	f.reason, f.last, f.stamp = reason, time.Now(), now
 	a.failures[l.path] = f
 	a.meters.failed(l.path)
 	a.meters.show(&a.set, a.view.Load(), a.failures)
 	if !said {
-		a.log.Error("geo database cannot be used, the one loaded before stays", "database", l.path, "error", err, "loaded", l.at)
+		a.log.Error("geo database cannot be used, the one loaded before stays", "database", l.path, "error", reason, "loaded", l.at)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/oschwald/maxminddb-golang/v2"
@@ -19,7 +20,7 @@ type description struct {
 func read(name string, file []byte) (*layer, description, error) {
 	r, err := maxminddb.OpenBytes(file)
 	if err != nil {
-		return nil, description{}, fmt.Errorf("not a whole database in MaxMind's format: %w", err)
+		return nil, description{}, fmt.Errorf("not a whole database in MaxMind's format: %w; fetch it again", err)
 	}
 	m := r.Metadata
 	d := description{kind: m.DatabaseType}
@@ -29,14 +30,14 @@ func read(name string, file []byte) (*layer, description, error) {
 	w := &walk{reader: r, pool: newPool(), file: file, nodes: uint32(m.NodeCount), size: m.RecordSize, v6: newBuilder6(inside4, 0), byOffset: map[uint32]uint32{}}
 	switch {
 	case m.RecordSize != 24 && m.RecordSize != 28 && m.RecordSize != 32:
-		return nil, d, fmt.Errorf("records of %d bits: the format has 24, 28 and 32", m.RecordSize)
+		return nil, d, damaged(fmt.Errorf("records of %d bits, where the format has 24, 28 and 32", m.RecordSize))
 	case m.NodeCount == 0 || uint64(m.NodeCount) > 1<<31 || uint64(m.NodeCount)*uint64(m.RecordSize/4) > uint64(len(file)):
-		return nil, d, fmt.Errorf("%d nodes in %d bytes", m.NodeCount, len(file))
+		return nil, d, damaged(fmt.Errorf("%d nodes in %d bytes", m.NodeCount, len(file)))
 	case m.IPVersion != 4 && m.IPVersion != 6:
-		return nil, d, fmt.Errorf("IP version %d", m.IPVersion)
+		return nil, d, damaged(fmt.Errorf("IP version %d, where the format has 4 and 6", m.IPVersion))
 	}
 	if err := w.all(m.IPVersion == 6); err != nil {
-		return nil, d, err
+		return nil, d, damaged(err)
 	}
 	l := &layer{tables: tables{v4: w.v4.done(), v6: w.v6.done()}, places: w.pool.places, name: name}
 	if l.v4.blank() && l.v6.blank() {
@@ -44,6 +45,9 @@ func read(name string, file []byte) (*layer, description, error) {
 	}
 	return l, d, nil
 }
+
+// damaged is the error of a file that says what the format does not allow.
+func damaged(why error) error { return fmt.Errorf("damaged: %w; fetch it again", why) }
 
 // walk goes through the tree of networks, in the order of their addresses.
 type walk struct {
@@ -136,7 +140,10 @@ func (w *walk) walk6(node uint32, hi, lo uint64, depth uint) error {
 	if node >= w.nodes {
 		id, err := w.place(node)
 		if err != nil {
-			return fmt.Errorf("network of %x:%x: %w", hi, lo, err)
+			var at [16]byte
+			binary.BigEndian.PutUint64(at[:], hi)
+			binary.BigEndian.PutUint64(at[8:], lo)
+			return fmt.Errorf("network of %v: %w", netip.AddrFrom16(at), err)
 		}
 		w.v6.add(hi, lo, id)
 		return nil
