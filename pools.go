@@ -60,8 +60,12 @@ func (e *Engine) Pools() []PoolStatus {
 // conducted is the status of a course.
 func conducted(s *resolve.Snapshot, v *conduct.View, i int) PoolStatus {
 	of, is := v.Of(i), v.Course(i)
+	service := of.Host
+	if service != "" {
+		service += "." // a host to ask for has no final dot, a name of the table has
+	}
 	st := PoolStatus{
-		Pool: of.Pool, Conduct: of.Conduct, Service: of.Host, Stands: is.Stands, Moving: is.Moving, Since: v.Since(i), Why: v.Why(i),
+		Pool: of.Pool, Conduct: of.Conduct, Service: service, Stands: is.Stands, Moving: is.Moving, Since: v.Since(i), Why: v.Why(i),
 	}
 	for slot, state := range is.States {
 		d := s.Health.Detail(int(of.Targets[slot]), nil)

@@ -61,7 +61,7 @@ func TestPools(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	}
-	if page := all.Pools[2]; page.Service != "p1.gslb.example.com" || page.Standing {
+	if page := all.Pools[2]; page.Service != "p1.gslb.example.com." || page.Standing {
 		t.Errorf("%+v", page)
 	}
 	if us := all.Pools[3]; us.Conduct.SlowStartSeconds != 10 { // as api wants it

@@ -74,7 +74,8 @@ type ExplainedEndpoint struct {
 
 // Step is one step of the decision.
 type Step struct {
-	What string   `json:"what"`
-	Why  string   `json:"why"`
-	Kept []string `json:"kept,omitempty"` // the endpoints left after it, in order
+	What  string   `json:"what"`
+	Why   string   `json:"why"`
+	Kept  []string `json:"kept,omitempty"`  // the endpoints left after it, in order
+	Depth int      `json:"depth,omitempty"` // in how many nested services and composed pools it was taken
 }

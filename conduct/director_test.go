@@ -445,7 +445,7 @@ func TestWhy(t *testing.T) {
 		time.Sleep(5*time.Minute + 30*sec)
 		synctest.Wait()
 		why(-1, "pool eu stands since 2000-01-01 00:06:04 UTC, with 2 of 3 endpoints up (min_healthy 2)")
-		why(0, "up since 2000-01-01 00:06:04 UTC, with 51% of its traffic, growing until 2000-01-01 00:07:04 UTC (slow_start)")
+		why(0, "starting slowly since 2000-01-01 00:06:04 UTC, with 51% of its traffic and all of it at 2000-01-01 00:07:04 UTC (slow_start)")
 		for _, says := range []string{"ddu", "udu", "ddu", "udu"} {
 			d.Follow(saying(says))
 		}

@@ -74,7 +74,7 @@ func (v *View) EndpointWhy(i, slot int) string {
 	case is.own == health.Down && is.raw != health.Down:
 		return down
 	case is.slow != 0 && e.Shares != nil:
-		return fmt.Sprintf("up since %s, with %s of its traffic, growing until %s (slow_start)",
+		return fmt.Sprintf("starting slowly since %s, with %s of its traffic and all of it at %s (slow_start)",
 			v.clock(is.slow), percent(e.Shares[slot]), v.clock(is.slow.after(c.Conduct.SlowStart)))
 	}
 	return ""

@@ -83,13 +83,12 @@ func (o *Overriding) word(target int, d Detail, now time.Time) forced {
 		d.Since = o.ends()
 		said = append(said, "drained")
 	}
-	why := o.Reason
-	if o.Source != "" {
-		why = strings.TrimSpace(why + " (" + o.Source + ")")
-	}
-	if why != "" {
-		said = append(said, why)
+	if o.Reason != "" {
+		said = append(said, o.Reason)
 	}
 	d.Reason = strings.Join(said, ": ")
+	if o.Source != "" {
+		d.Reason = strings.TrimSpace(d.Reason + " (" + o.Source + ")")
+	}
 	return f
 }

@@ -20,6 +20,7 @@ pools:
   us: {checks: [c], endpoints: [198.51.100.1, 198.51.100.2]}
   toweb: {endpoints: [www.x.test]}
   away: {endpoints: [cdn.example.com]}
+  both: {pools: [us, eu], steer: weighted}
 zones:
   x.test:
     nameservers: {ns1: 192.0.2.53}
@@ -31,6 +32,7 @@ zones:
       panic: {pools: [us], panic: 0.6, answers: 1, ttl: 11}
       servfail: {pools: [us], all_down: servfail}
       ssd: {pools: [eu], steer: [tags: [ssd], weighted]}
+      nest: {pools: [{service: ssd}, both], steer: failover}
   y.test: {nameservers: {ns1: 192.0.2.54}, soa: {serial: 2}}
 `
 
@@ -53,6 +55,7 @@ func TestExplain(t *testing.T) {
 	ask(states{"198.51.100.1": down("timeout")}, "panic.x.test A edns")
 	ask(states{"198.51.100.1": down("timeout"), "198.51.100.2": down("timeout")}, "servfail.x.test A edns")
 	ask(states{"192.0.2.1": down("timeout")}, "ssd.x.test A edns")
+	ask(nil, "nest.x.test A")
 	ask(nil, "www.x.test MX")
 	ask(nil, "panic.x.test AAAA")
 	ask(nil, "away.x.test AAAA")
@@ -89,7 +92,7 @@ func write(out *strings.Builder, t *resolve.Trace) {
 		out.WriteByte('\n')
 	}
 	for _, s := range t.Steps {
-		fmt.Fprintf(out, "  %s: %s", s.What, s.Why)
+		fmt.Fprintf(out, "  %s%s: %s", strings.Repeat("  ", s.Depth), s.What, s.Why)
 		if s.Kept != nil {
 			fmt.Fprintf(out, " -> %s", strings.Join(s.Kept, " "))
 		}
@@ -130,7 +133,11 @@ func TestExplainFigures(t *testing.T) {
 		}
 	}
 	s = &resolve.Snapshot{Table: s.Table, Health: view.With(figures)}
-	for _, x := range s.Explain(asked(t, []string{"www.x.test", "A"}), 1, 2).Endpoints {
+	trace := s.Explain(asked(t, []string{"www.x.test", "A"}), 1, 2)
+	if last := trace.Steps[len(trace.Steps)-1]; last.What != "ttl" || trace.TTL != 10 {
+		t.Errorf("it ends with %+v, to be kept for %d seconds, while an endpoint is drained", last, trace.TTL)
+	}
+	for _, x := range trace.Endpoints {
 		got := fmt.Sprint(x.ConnectMS, " ", x.Share, " ", x.Authority)
 		if x.Load != nil {
 			got += fmt.Sprint(" ", *x.Load)

@@ -87,9 +87,9 @@ func (s *Snapshot) inside(c *Scratch, outer *table.Plan, to *table.Members, n *t
 	c.depth++
 	if n.Service != "" {
 		c.within = n.Service
-		if c.trace != nil {
-			c.trace.note("nested", "the service %s chooses first", n.Service)
-		}
+	}
+	if c.trace != nil {
+		c.trace.enter(outer, n)
 	}
 	// The outer list takes turns by the same number: both together come to all.
 	c.query.Seq /= uint32(len(outer.Policy.Pools))
@@ -113,6 +113,9 @@ func (s *Snapshot) inside(c *Scratch, outer *table.Plan, to *table.Members, n *t
 		cand = to.Candidates[base+cand.Index]
 		cand.Share = share
 		out = append(out, cand)
+	}
+	if c.trace != nil {
+		c.trace.depth--
 	}
 	c.depth--
 	c.deeper[c.depth] = c.set[:0]

@@ -158,6 +158,9 @@ func (s *Snapshot) ttl(p *table.Plan, c *Scratch) uint32 {
 	if moving || c.short {
 		ttl = min(ttl, p.Policy.TransitionTTL)
 	}
+	if ttl < p.Policy.TTL {
+		c.traceNote("ttl", "something about the answer is in transition, so that transition_ttl is in place of ttl")
+	}
 	return ttl
 }
 

@@ -2,6 +2,7 @@ package resolve
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,8 @@ type Trace struct {
 	ECSScope int      `json:"ecs_scope"`
 	EDE      string   `json:"ede,omitempty"`
 	Message  []byte   `json:"-"` // the answer itself
+
+	depth int // of the step that is taken
 }
 
 // TracedEndpoint is one endpoint of the service, or of its reserve, as it stood.
@@ -58,9 +61,10 @@ type TracedEndpoint struct {
 
 // Step is one step of the decision.
 type Step struct {
-	What string   `json:"what"`           // zone, service, health, a filter, ...
-	Why  string   `json:"why"`            // the rule, in words
-	Kept []string `json:"kept,omitempty"` // the endpoints left after it, in order
+	What  string   `json:"what"`            // zone, service, health, a filter, ...
+	Why   string   `json:"why"`             // the rule, in words
+	Kept  []string `json:"kept,omitempty"`  // the endpoints left after it, in order
+	Depth int      `json:"depth,omitempty"` // in how many nested services and composed pools it was taken
 }
 
 // Explain decides the answer to q like Append and says how. Rotations do not
@@ -89,15 +93,25 @@ func (s *Snapshot) Explain(q *dnswire.Query, seed1, seed2 uint64) *Trace {
 }
 
 func (t *Trace) note(what, why string, args ...any) {
-	t.Steps = append(t.Steps, Step{What: what, Why: fmt.Sprintf(why, args...)})
+	t.Steps = append(t.Steps, Step{What: what, Why: fmt.Sprintf(why, args...), Depth: t.depth})
 }
 
 func (t *Trace) set(what, why string, ms *table.Members, set []steer.Candidate) {
-	step := Step{What: what, Why: why, Kept: []string{}}
+	step := Step{What: what, Why: why, Kept: []string{}, Depth: t.depth}
 	for _, c := range set {
 		step.Kept = append(step.Kept, ms.Endpoints[c.Index].String())
 	}
 	t.Steps = append(t.Steps, step)
+}
+
+// enter is called where a nested service or composed pool begins to choose.
+func (t *Trace) enter(outer *table.Plan, n *table.Nested) {
+	if n.Service != "" {
+		t.note("nested", "the service %s chooses first", n.Service)
+	} else {
+		t.note("nested", "the pool %s chooses first", outer.Policy.Pools[slices.Index(outer.Nested, n)].Name)
+	}
+	t.depth++
 }
 
 // The trace functions below do nothing when there is no trace, which is a

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -62,21 +64,26 @@ func (c *cli) failbackCommand() *cobra.Command {
 	}
 }
 
-// printPools prints each pool on a line, and its endpoints below it.
+// printPools prints each pool on a line, and its endpoints below it. Services for
+// which a pool is the same in every respect share the line.
 func (c *cli) printPools(pools []api.Pool) {
-	for _, p := range pools {
-		stands := cell{"stands", green}
+	for i := 0; i < len(pools); {
+		p := &pools[i]
+		services := []string{}
+		for ; i < len(pools) && alike(p, &pools[i]); i++ {
+			if pools[i].Service != "" {
+				services = append(services, pools[i].Service)
+			}
+		}
+		as := green
 		switch {
 		case !p.Standing:
-			stands = cell{"gives way", red}
+			as = red
 		case p.Moving:
-			stands.style = yellow
+			as = yellow
 		}
-		line := []cell{{p.Name, bold}, {" ", plain}, stands}
-		if p.Service != "" {
-			line = append(line, cell{" for " + p.Service, plain})
-		}
-		c.out.line(append(line, cell{": " + p.Why, plain})...)
+		why := strings.TrimPrefix(p.Why, "pool "+p.Name)
+		c.out.line(cell{p.Name, bold}, cell{why, as}, cell{servedTo(services), dim})
 		rows := [][]cell{}
 		for _, e := range p.Endpoints {
 			judged, share := "", ""
@@ -90,4 +97,24 @@ func (c *cli) printPools(pools []api.Pool) {
 		}
 		c.out.table("  ", false, rows)
 	}
+}
+
+// alike is whether nothing but the service tells two pools apart.
+func alike(a, b *api.Pool) bool {
+	return a.Name == b.Name && a.Standing == b.Standing && a.Moving == b.Moving && a.Why == b.Why && slices.Equal(a.Endpoints, b.Endpoints)
+}
+
+// shownServices is how many services a line names.
+const shownServices = 3
+
+// servedTo are the services that a pool is judged for, not more than can be taken
+// in; nothing when it is the same for all.
+func servedTo(services []string) string {
+	switch n := len(services); {
+	case n == 0:
+		return ""
+	case n > shownServices:
+		return fmt.Sprintf(", for %s and %d more", strings.Join(services[:shownServices], ", "), n-shownServices)
+	}
+	return ", for " + strings.Join(services, ", ")
 }

@@ -24,7 +24,8 @@ func (c *cli) drainCommand() *cobra.Command {
 		Short: "Take an endpoint out little by little",
 		Long: "The endpoint's share of the traffic shrinks evenly to nothing, and then it is out, until\n" +
 			"`rhumb overrides clear`. With --pool that is every endpoint of a pool, in every service\n" +
-			"that uses the pool. Clients keep what they were answered for the TTL.",
+			"that uses the pool; `rhumb overrides clear --pool` takes it back. Clients keep what they\n" +
+			"were answered for the TTL.",
 		Example: "  rhumb drain www.gslb.example.com 192.0.2.10 --over 10m --reason 'new disk'\n" +
 			"  rhumb drain --pool eu --over 1h",
 		Args: takes("[SERVICE]", "[ADDRESS]"),
@@ -63,9 +64,7 @@ func (c *cli) drainCommand() *cobra.Command {
 			case c.json:
 				return c.printJSON(all)
 			}
-			for _, o := range all {
-				c.printDrain(o)
-			}
+			c.printDrains(all, pool)
 			return nil
 		}),
 	}
@@ -120,11 +119,19 @@ func seatsOf(ctx context.Context, n *api.Client, pool string) ([]seat, error) {
 	}
 }
 
-func (c *cli) printDrain(o *api.Override) {
-	how := fmt.Sprintf(" for %s at %s", o.Service, o.OutAt.UTC().Format(time.RFC3339))
-	if o.Share == 0 {
-		how = " for " + o.Service + " now"
+// printDrains says what goes out when, and how that is taken back. pool is empty
+// when it was one endpoint.
+func (c *cli) printDrains(all []*api.Override, pool string) {
+	for _, o := range all {
+		when := " drains, and is out at " + o.OutAt.UTC().Format(time.RFC3339)
+		if o.Share == 0 {
+			when = " is out now"
+		}
+		c.out.line(cell{o.Address, bold}, cell{" of " + o.Service + when, plain})
 	}
-	c.out.line(cell{o.Address, bold}, cell{" is out" + how, plain},
-		cell{fmt.Sprintf(", until `rhumb overrides clear %s %s`", o.Service, o.Address), plain})
+	back := "--pool " + pool
+	if pool == "" {
+		back = all[0].Service + " " + all[0].Address
+	}
+	c.out.line(cell{"to give the traffic back: rhumb overrides clear " + back, dim})
 }

@@ -57,7 +57,7 @@ func (c *cli) explainCommand() *cobra.Command {
 			if c.json {
 				return c.printJSON(e)
 			}
-			c.printExplanation(e, q.Subnet != "", offline)
+			c.printExplanation(e, q.Subnet, offline)
 			return nil
 		}),
 	}

@@ -14,45 +14,63 @@ import (
 const shownEndpoints = 12
 
 // printExplanation prints the road to an answer in the order that it was gone.
-// Subnet says that the query had a client subnet, without which there is no scope.
-func (c *cli) printExplanation(e *api.Explanation, subnet, offline bool) {
-	c.out.line(cell{e.Name + " " + e.Type, bold}, cell{" asked by " + e.Client, plain})
+// subnet is the client subnet that the query had, empty when it had none and there
+// is no scope.
+func (c *cli) printExplanation(e *api.Explanation, subnet string, offline bool) {
+	by := " asked by " + e.Client
+	if subnet != "" {
+		by += " for " + subnet
+	}
+	c.out.line(cell{e.Name + " " + e.Type, bold}, cell{by, plain})
 	if offline {
 		c.out.line(cell{"offline: health is not known, so every endpoint counts as up", yellow})
 	}
 
 	service := "" // at hand: a CNAME may lead from one to another
-	var before []string
+	last := 0
+	for i, s := range e.Steps {
+		if len(s.Kept) > 0 {
+			last = i
+		}
+	}
+	before, follow := map[int][]string{}, false // what there was before a step, by its depth
 	for i, s := range e.Steps {
 		fmt.Fprintln(c.out.w)
-		c.out.line(cell{fmt.Sprintf("%2d  ", i+1), dim}, cell{s.What, bold}, cell{": " + s.Why, plain})
+		c.out.line(cell{fmt.Sprintf("%2d  ", i+1), dim}, cell{indent(s), plain}, cell{s.What, bold}, cell{": " + s.Why, plain})
 		if s.What == "service" {
 			service = s.Why
 			c.printService(e, service, offline)
-			before = candidates(e, service)
+			before[0] = candidates(e, service)
+			follow = before[0] != nil
 		}
 		if s.What == "nested" {
-			before = nil // what a nested service chooses from is no list of ours
+			// Neither what it chooses from nor what it comes to is a list of ours.
+			delete(before, s.Depth)
+			delete(before, s.Depth+1)
 		}
 		if s.What != "zone" && s.What != "service" && (len(s.Kept) > 0 || service != "" && chosen(s)) {
-			c.printKept(e, service, before, s.Kept, i == len(e.Steps)-1 || s.What == "health")
-			if before != nil {
-				before = s.Kept
+			c.printKept(e, service, before[s.Depth], s, i >= last || s.What == "health")
+			if follow {
+				before[s.Depth] = s.Kept
 			}
 		}
 	}
-	c.printAnswer(e, subnet)
+	c.printAnswer(e, subnet != "")
 }
 
 // chosen is whether a step chose among endpoints, also when it kept none.
 func chosen(s api.Step) bool {
 	switch s.What {
 	case "family", "negative", "all_down", "name", "static", "any", "refused", "truncated",
-		"flatten", "cname", "dname", "wildcard", "referral", "chaos", "nested", "place", "conduct":
+		"flatten", "cname", "dname", "wildcard", "referral", "chaos", "nested", "place", "conduct", "ttl":
 		return false
 	}
 	return true
 }
+
+// indent sets what a nested service or composed pool does apart from what comes of
+// it.
+func indent(s api.Step) string { return strings.Repeat("    ", s.Depth) }
 
 func (c *cli) printService(e *api.Explanation, service string, offline bool) {
 	if service == e.Service {
@@ -120,13 +138,13 @@ func candidates(e *api.Explanation, service string) []string {
 
 // printKept prints what a step left, and what it left out of what was there
 // before it; with their states when it was health that decided.
-func (c *cli) printKept(e *api.Explanation, service string, before, kept []string, states bool) {
-	row := []cell{{"    kept     ", dim}}
-	row = append(row, names(kept, green, nil)...)
+func (c *cli) printKept(e *api.Explanation, service string, before []string, s api.Step, states bool) {
+	row := []cell{{indent(s) + "    kept     ", dim}}
+	row = append(row, names(s.Kept, green, nil)...)
 	c.out.line(row...)
 	var out []string
 	for _, x := range before {
-		if !slices.Contains(kept, x) {
+		if !slices.Contains(s.Kept, x) {
 			out = append(out, x)
 		}
 	}
@@ -144,7 +162,7 @@ func (c *cli) printKept(e *api.Explanation, service string, before, kept []strin
 			return ""
 		}
 	}
-	row = []cell{{"    left out ", dim}}
+	row = []cell{{indent(s) + "    left out ", dim}}
 	c.out.line(append(row, names(out, plain, state)...)...)
 }
 

@@ -3,9 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -36,22 +38,7 @@ func (c *cli) overridesCommand() *cobra.Command {
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List them", Args: takes(), RunE: list},
 		c.setCommand(),
-		&cobra.Command{
-			Use:     "clear SERVICE ADDRESS",
-			Short:   "Leave an endpoint to its checks again",
-			Example: "  rhumb overrides clear www.gslb.example.com 192.0.2.10",
-			Args:    takes("SERVICE", "ADDRESS"),
-			RunE: running(func(_ *cobra.Command, args []string) error {
-				_, err := ask(c, func(ctx context.Context, n *api.Client) (struct{}, error) {
-					return struct{}{}, n.ClearOverride(ctx, args[0], args[1])
-				})
-				if err != nil || c.json {
-					return err
-				}
-				c.out.line(cell{args[1], bold}, cell{" of " + args[0] + " is left to its checks again", plain})
-				return nil
-			}),
-		},
+		c.clearCommand(),
 	)
 	return cmd
 }
@@ -86,6 +73,66 @@ func (c *cli) setCommand() *cobra.Command {
 		_ = cmd.MarkFlagRequired(required) // fails only for a flag that is not there
 	}
 	return cmd
+}
+
+func (c *cli) clearCommand() *cobra.Command {
+	var pool string
+	cmd := &cobra.Command{
+		Use:   "clear [SERVICE ADDRESS]",
+		Short: "Leave an endpoint to its checks again",
+		Long: "The endpoint is what its checks say again. With --pool that is every endpoint of a pool,\n" +
+			"in every service that uses the pool, as with `rhumb drain --pool`.",
+		Example: "  rhumb overrides clear www.gslb.example.com 192.0.2.10\n" +
+			"  rhumb overrides clear --pool eu",
+		Args: takes("[SERVICE]", "[ADDRESS]"),
+		RunE: running(func(_ *cobra.Command, args []string) error {
+			if (len(args) == 2) == (pool != "") || len(args) == 1 {
+				return misuse{errors.New("SERVICE and ADDRESS, or --pool, is what is cleared")}
+			}
+			done, err := ask(c, func(ctx context.Context, n *api.Client) ([]seat, error) {
+				if pool == "" {
+					return []seat{{args[0], args[1]}}, n.ClearOverride(ctx, args[0], args[1])
+				}
+				return clearPool(ctx, n, pool)
+			})
+			if err != nil || c.json {
+				return err
+			}
+			for _, s := range done {
+				c.out.line(cell{s.address, bold}, cell{" of " + s.service + " is left to its checks again", plain})
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().StringVar(&pool, "pool", "", "every endpoint of this pool, in every service that uses it")
+	return cmd
+}
+
+// clearPool clears the overrides on a pool's endpoints in the services that use
+// it, and says which there were.
+func clearPool(ctx context.Context, n *api.Client, pool string) (done []seat, err error) {
+	seats, err := seatsOf(ctx, n, pool)
+	if err != nil {
+		return nil, err
+	}
+	set, err := n.Overrides(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range set.Overrides {
+		s := seat{o.Service, o.Address}
+		if !slices.Contains(seats, s) {
+			continue
+		}
+		if err := n.ClearOverride(ctx, s.service, s.address); err != nil {
+			return nil, fmt.Errorf("after %d: %w", len(done), err)
+		}
+		done = append(done, s)
+	}
+	if len(done) == 0 {
+		return nil, fmt.Errorf("no override on an endpoint of the pool %s", pool)
+	}
+	return done, nil
 }
 
 // operator is who calls, as far as this machine knows.

@@ -178,6 +178,7 @@ func (c *cli) faulty(err error) error {
 // worlds puts the configurations in force. Notes are what is to be said of them.
 func (c *cli) worlds(f *simulateFlags) (notes []string, err error) {
 	path, err := config(f.file)
+	f.file = path
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (c *cli) printAsked(r *simulate.Result, f *simulateFlags, notes []string) {
 		c.out.line(cell{"supposed: " + s, yellow})
 	}
 	if f.compare != "" {
-		c.out.line(cell{"before: the configuration; after: " + f.compare, plain})
+		c.out.line(cell{"before: " + f.file + "; after: " + f.compare, plain})
 	}
 	for _, n := range notes {
 		c.out.line(cell{n, dim})
