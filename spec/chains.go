@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -41,23 +43,24 @@ func (d *decoder) grounds(pol *Policy, steps []Step, o *object, fail func(key, f
 		switch step.Filter {
 		case "tags":
 			if !anyTagged(pol.Pools, step.Tags) {
-				fail("steer", "no endpoint of %s has the tags %s", names, strings.Join(step.Tags, ", "))
+				fail("steer", "no endpoint of %s has %s: state tags at the endpoints that are meant", names, tagsOf(step.Tags))
 			}
 		case "geofence":
 			d.fenced(step, holds, names, doubt, fail)
+			d.strange(pol, step, doubt)
 		case "nearest":
 			if !holds(func(e *Endpoint) bool { p := e.place(); return p.Located || p.Country != "" }) {
 				fail("steer", "nearest has nothing to go by: no endpoint of %s has coordinates; state at, or country at least, in the place of the pools", names)
 			}
 		case "latency":
 			if !holds(func(e *Endpoint) bool { return len(e.Checks) > 0 }) {
-				fail("steer", "latency has nothing to go by: checks measure it, and no endpoint of %s has one", names)
+				fail("steer", "latency has nothing to go by: checks measure it, and no endpoint of %s has one; state checks for the pools", names)
 			} else if holds(func(e *Endpoint) bool { return len(e.Checks) == 0 }) {
 				doubt("some endpoints of %s have no check, so that their latency is never known, and latency leaves them out while half of the others are known", names)
 			}
 		case "shed":
 			if !holds(func(e *Endpoint) bool { return e.HardLimit > 0 }) {
-				fail("steer", "shed has nothing to go by: no endpoint of %s has a hard_limit", names)
+				fail("steer", "shed has nothing to go by: no endpoint of %s has a hard_limit; state one for the pools or endpoints that are to shed", names)
 			}
 		case "schedule":
 			if !slices.ContainsFunc(step.Windows, func(w *Window) bool {
@@ -94,9 +97,47 @@ func (d *decoder) fenced(step *Step, holds func(func(*Endpoint) bool) bool, name
 	}
 	switch {
 	case known == 0:
-		fail("steer", "geofence has nothing to go by: no endpoint of %s has a place with %s", names, strings.Join(without, " or "))
+		fail("steer", "geofence has nothing to go by: no endpoint of %s has a place with %s; state it in the place of the pools", names, either(without))
 	case len(without) > 0 && !slices.Equal(step.Fence.Levels, bestLevels):
 		doubt("geofence never matches by %s: no endpoint of %s has a place with it", and(without), names)
+	}
+}
+
+// strange finds regions that no client is ever in: a region is a word of the
+// configuration, and no database knows any. The preset geo, which goes by
+// everything, is asked only where regions are in use.
+func (d *decoder) strange(pol *Policy, step *Step, doubt func(string, ...any)) {
+	if !slices.Contains(step.Fence.Levels, geo.ByRegion) {
+		return
+	}
+	if d.regionWords == nil {
+		d.regionWords = map[string]bool{}
+		for i := range d.spec.Geo.Regions {
+			d.regionWords[d.spec.Geo.Regions[i].Name] = true
+		}
+		for i := range d.spec.Geo.Networks {
+			if r := d.spec.Geo.Networks[i].Place.Region; r != "" {
+				d.regionWords[r] = true
+			}
+		}
+	}
+	if len(d.regionWords) == 0 && slices.Equal(step.Fence.Levels, bestLevels) {
+		return
+	}
+	said := map[string]bool{"": true}
+	for _, p := range pol.Pools {
+		for i := range p.Endpoints {
+			r := p.Endpoints[i].place().Region
+			if said[r] || d.regionWords[r] {
+				continue
+			}
+			said[r] = true
+			hint := ""
+			if n := near(r, maps.Keys(d.regionWords)); n != "" {
+				hint = fmt.Sprintf("; did you mean %q?", n)
+			}
+			doubt("no client is ever in the region %q of the pool %s: neither geo.regions nor geo.networks has it%s", r, p.Name, hint)
+		}
 	}
 }
 
@@ -150,6 +191,8 @@ func (d *decoder) ordered(steps []Step, o *object, sorted bool) {
 	drawn := ""
 	for i, step := range steps {
 		switch {
+		case drawn != "" && step.draws():
+			doubt("%s comes behind %s and puts what that has drawn into another order, so that %s counts for nothing: leave one of them out%s", step.Filter, drawn, drawn, ofPreset(step.Filter))
 		case step.Filter == "limit" && !sorted:
 			if j := slices.IndexFunc(steps[i+1:], Step.orders); j >= 0 {
 				doubt("limit: %d keeps the first endpoints of the list, before %s has a choice: write it behind", step.N, steps[i+1+j].Filter)
@@ -161,10 +204,46 @@ func (d *decoder) ordered(steps []Step, o *object, sorted bool) {
 			d.ordered(c, o, sorted)
 		}
 		sorted = sorted || step.orders()
-		if step.Filter == "weighted" || step.Filter == "shuffle" || step.Filter == "sticky" {
+		switch step.Filter {
+		case "weighted", "sticky", "shuffle":
 			drawn = step.Filter
+		case "limit": // what was drawn has been made use of
+			drawn = ""
 		}
 	}
+}
+
+// draws is whether a filter leaves nothing of the order of what it is given.
+func (s Step) draws() bool {
+	switch s.Filter {
+	case "rotate", "shuffle", "weighted", "sticky":
+		return true
+	}
+	return false
+}
+
+// ofPreset says which preset a filter may have come with.
+func ofPreset(filter string) string {
+	if filter == "rotate" {
+		return " (failover is tier, rotate)"
+	}
+	return ""
+}
+
+// tagsOf are tags with the word for them.
+func tagsOf(tags []string) string {
+	if len(tags) == 1 {
+		return "the tag " + tags[0]
+	}
+	return "all of the tags " + and(tags)
+}
+
+// either is a list for people, of things of which one is enough.
+func either(words []string) string {
+	if n := len(words); n > 1 {
+		return strings.Join(words[:n-1], ", ") + " or " + words[n-1]
+	}
+	return strings.Join(words, "")
 }
 
 // bestLevels are those of the preset geo.

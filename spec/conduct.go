@@ -203,7 +203,7 @@ func (d *decoder) dampingOf(o *object) *Damping {
 		if at == nil {
 			at = o.get("hold")
 		}
-		d.fail(at.val(), o.path.dot(at.name), "max (%s) is shorter than hold (%s): it is the longest that an endpoint is held", m.Max, m.Hold)
+		d.fail(at.val(), o.path.dot(at.name), "max (%s) is shorter than hold (%s): it is the longest that an endpoint is held", short(int64(m.Max)), short(int64(m.Hold)))
 	}
 	return m
 }

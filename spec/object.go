@@ -14,6 +14,9 @@ import (
 
 // decoder turns documents into a Spec and collects all that is wrong on the way.
 type decoder struct {
+	// regionWords are the regions that clients may be in; nil until somebody asks.
+	regionWords map[string]bool
+
 	env  func(string) (string, bool)
 	errs Errors
 	spec *Spec
@@ -262,7 +265,7 @@ func (o *object) duration(name string) time.Duration {
 	case v < time.Duration(f.lo) && f.lo == 1:
 		o.d.fail(e.val(), p, "must be more than 0s")
 	case v < time.Duration(f.lo) || v > time.Duration(f.hi):
-		o.d.fail(e.val(), p, "%s is out of range: %s to %s", s, time.Duration(f.lo), time.Duration(f.hi))
+		o.d.fail(e.val(), p, "%s is out of range: %s to %s", s, short(f.lo), short(f.hi))
 	default:
 		return v
 	}
@@ -347,6 +350,10 @@ var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,17})$`)
 func (d *decoder) integer(r document.Node, p *path, lo, hi int64) (int64, bool) {
 	s, ok := d.plain(r, p, "a whole number")
 	if !ok {
+		return 0, false
+	}
+	if number, as := strings.CutPrefix(s, "AS"); as && decimal.MatchString(number) {
+		d.fail(r, p, "a whole number is expected: write %s for %s", number, s)
 		return 0, false
 	}
 	if !decimal.MatchString(s) {

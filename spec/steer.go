@@ -140,7 +140,7 @@ func (d *decoder) steering(r document.Node, p *path) (string, *steering) {
 	s := findSteering(name)
 	switch {
 	case s == nil && d.named[name] == nil:
-		d.fail(r, p, "%s", unknown("filter", name, d.steeringNames))
+		d.fail(r, p, "%s", unknownFilter(name, d.steeringNames))
 	case s == nil:
 		d.reach(r, p, name)
 		return name, nil
@@ -166,7 +166,7 @@ func (d *decoder) argument(r document.Node, p *path, depth int) (Step, bool) {
 	p = p.dot(e.name)
 	switch {
 	case s == nil && d.named[e.name] == nil:
-		d.fail(e.key, p.up, "%s", unknown("filter", e.name, d.steeringNames))
+		d.fail(e.key, p.up, "%s", unknownFilter(e.name, d.steeringNames))
 	case s == nil || s.arg == "":
 		d.fail(e.key, p.up, "%s takes no argument: write it alone", e.name)
 	case s.name == "limit":

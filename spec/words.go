@@ -1,5 +1,10 @@
 package spec
 
+import (
+	"fmt"
+	"strings"
+)
+
 // steering is one word that may stand in a chain.
 type steering struct {
 	name string
@@ -49,4 +54,47 @@ zones:
       www: {pools: [eu, us], steer: fair}
       api: {pools: [eu, us], steer: [close, sticky]}
 `,
+}
+
+// elsewhere are what other products call things, with what to do here. From
+// Route 53, NS1's filter chains, gdnsd and PowerDNS.
+var elsewhere = map[string]string{
+	"multivalue":          "write random, with answers: 8",
+	"multi-value":         "write random, with answers: 8",
+	"simple":              "write round-robin, or leave steer out",
+	"geolocation":         "write geofence: country, or geo",
+	"geoip":               "write geofence: country, or geo",
+	"geoproximity":        "write nearest",
+	"geotarget_country":   "write geofence: country",
+	"geotarget_regional":  "write geofence: region",
+	"geotarget_latlong":   "write nearest",
+	"geofence_country":    "write geofence: country",
+	"geofence_regional":   "write geofence: region",
+	"netfence_asn":        "write geofence: asn",
+	"netfence_prefix":     "write geofence: region, and the networks under geo.networks",
+	"ip-based":            "write geofence: region, and the networks under geo.networks",
+	"weighted_shuffle":    "write weighted",
+	"weighted_sticky":     "write sticky",
+	"sticky_shuffle":      "write sticky",
+	"priority":            "write failover, or tier",
+	"select_first_n":      "write limit: N",
+	"select_first_region": "write tier",
+	"shed_load":           "write shed",
+	"up":                  "leave it out: what is down is out before the chain begins",
+	"multifo":             "write failover, with answers: 0",
+	"simplefo":            "write failover",
+	"pickclosest":         "write nearest",
+	"pickrandom":          "write random",
+	"pickwrandom":         "write weighted",
+	"pickwhashed":         "write sticky",
+	"primary":             "write failover, and the order of pools",
+	"secondary":           "write failover, and the order of pools",
+}
+
+// unknownFilter is the message for a word of a chain that nobody knows.
+func unknownFilter(name string, known func(yield func(string) bool)) string {
+	if here, ok := elsewhere[strings.ToLower(name)]; ok {
+		return fmt.Sprintf("unknown filter %q: %s", name, here)
+	}
+	return unknown("filter", name, known)
 }
