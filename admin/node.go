@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -92,6 +93,11 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) {
 		}
 		slices.SortFunc(st.Zones, func(x, y api.Zone) int { return strings.Compare(x.Name, y.Name) })
 		st.Zones = st.Zones[:min(len(st.Zones), maxStatusZones)]
+	}
+	for _, d := range a.engine.Geo().Databases {
+		if d.Error != "" {
+			st.Warnings = append(st.Warnings, fmt.Sprintf("geo.databases: %s cannot be used, the one loaded before stays: %s", d.File, d.Error))
+		}
 	}
 	st.Endpoints = total(census(a.engine.Endpoints()))
 	respond(w, http.StatusOK, st)

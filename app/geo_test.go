@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,8 +74,28 @@ func TestDatabaseSwapped(t *testing.T) {
 		t.Errorf("the log does not say why\n%s", n.log)
 	}
 
+	client, err := api.New("http://"+n.AdminAddr().String(), api.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	warned := func() bool {
+		st, err := client.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(st.Warnings, func(w string) bool {
+			return strings.Contains(w, file+" cannot be used, the one loaded before stays: not a whole database")
+		})
+	}
+	if !warned() {
+		t.Error("the status does not warn of it")
+	}
+
 	replace(city)
 	n.at("192.0.2.1", func(l *api.GeoLookup, g *api.Geo) bool { return g.Databases[0].Error == "" && dublin(l, g) })
+	if warned() {
+		t.Error("the status warns of a database that is good again")
+	}
 }
 
 // Whose client subnet is listened to is told by the source address. Who is not
