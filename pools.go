@@ -95,23 +95,17 @@ func others(s *resolve.Snapshot) []PoolStatus {
 			return true
 		}
 		plans[n.Plan] = true
-		targets := map[*spec.Endpoint]int32{}
-		for _, group := range []*[3]table.Members{&p.Members, &p.Spare} {
-			for f := range group {
-				for i, e := range group[f].Endpoints {
-					targets[e] = group[f].Targets[i]
-				}
-			}
-		}
+		seats := seated(p)
 		for at, pool := range p.Policy.Pools {
-			key := id{pool, targets[&pool.Endpoints[0]]}
+			targets := targetsOf(pool, at, seats)
+			key := id{pool, targets[0]}
 			if seen[key] || p.Courses != nil && p.Courses[at] >= 0 {
 				continue
 			}
 			seen[key] = true
 			service := ""
-			for i := range pool.Endpoints {
-				if borrowsHost(&s.Table.Targets[targets[&pool.Endpoints[i]]]) {
+			for _, target := range targets {
+				if borrowsHost(&s.Table.Targets[target]) {
 					service = s.Table.Name(n).String()
 				}
 			}
@@ -122,13 +116,45 @@ func others(s *resolve.Snapshot) []PoolStatus {
 	return all
 }
 
+// seat is an address or host name at a position in a plan's list of pools.
+type seat struct {
+	at   int
+	text string
+}
+
+// seated are the targets of a plan's members. An address may be in several pools
+// of what is nested at one position, and a host name in both address families.
+func seated(p *table.Plan) map[seat][]int32 {
+	all := map[seat][]int32{}
+	for f := range p.Members {
+		ms := &p.Members[f]
+		for i, e := range ms.Endpoints {
+			at := seat{int(ms.Candidates[i].Pool), e.String()}
+			all[at] = append(all[at], ms.Targets[i])
+		}
+	}
+	return all
+}
+
+// targetsOf are the targets of a pool's endpoints, in their order. Those of what
+// is nested are copies of its pools' endpoints, in the order of the members.
+func targetsOf(pool *spec.Pool, at int, seats map[seat][]int32) []int32 {
+	targets, taken := make([]int32, len(pool.Endpoints)), map[string]int{}
+	for i := range pool.Endpoints {
+		text := pool.Endpoints[i].String()
+		targets[i] = seats[seat{at, text}][taken[text]]
+		taken[text]++
+	}
+	return targets
+}
+
 // judged is the status of a pool without conduct: it stands while min_healthy
 // endpoints are up.
-func judged(s *resolve.Snapshot, pool *spec.Pool, targets map[*spec.Endpoint]int32, service string) PoolStatus {
+func judged(s *resolve.Snapshot, pool *spec.Pool, targets []int32, service string) PoolStatus {
 	st := PoolStatus{Pool: pool, Service: service}
 	up := 0
 	for i := range pool.Endpoints {
-		d := s.Health.Detail(int(targets[&pool.Endpoints[i]]), nil)
+		d := s.Health.Detail(int(targets[i]), nil)
 		e := PoolEndpoint{State: d.State, Judged: d.State, Share: 1, Why: d.Reason}
 		switch d.State {
 		case health.Up:

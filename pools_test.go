@@ -89,3 +89,27 @@ func TestConduct(t *testing.T) {
 		stop()
 	})
 }
+
+// TestNestedPools: what is nested has the states of its own endpoints, also where
+// an address is in several pools of it, and behind other targets.
+func TestNestedPools(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &site{}
+		e := newEngine(t, rhumb.Options{Prober: s.prober})
+		commit(t, e, parse(t, config,
+			"sorry: {endpoints: [203.0.113.1]}", `sorry: {endpoints: [203.0.113.1, 192.0.2.1]}
+  first: {checks: [web], endpoints: [198.51.100.1]}
+  both: {pools: [first, eu, sorry]}`,
+			"www: {pools: [eu]", "www: {pools: [first, {service: inner}, both]",
+			"api: {pools: [eu], answers: 0, all_down: sorry}", "inner: {pools: [eu], all_down: sorry}"))
+		stop := run(t, e)
+		s.set("198.51.100.1", true) // the first of all targets
+		s.set("192.0.2.2", true)
+		after(time.Minute)
+		const want = "both+duduu eu+ud first-d inner.example.com+uduu"
+		if got := standing(e); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		stop()
+	})
+}
