@@ -107,13 +107,14 @@ func (g *Geofence) Why(q *Query, given []Candidate) string {
 			where = append(where, l.String()+" "+l.Of(q.Place))
 		}
 	}
+	text := "none is where the client is: " + strings.Join(where, ", ")
 	if len(where) == 0 {
-		where = append(where, "known at no level")
+		text = "nothing is known of where the client is"
 	}
 	if g.Strict {
-		return "none is where the client is: " + strings.Join(where, ", ") + "; none is kept"
+		return text + "; none is kept"
 	}
-	return "none is where the client is: " + strings.Join(where, ", ") + "; all are kept"
+	return text + "; all are kept"
 }
 
 // Needs implements Filter.

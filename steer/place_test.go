@@ -69,6 +69,9 @@ func TestGeofence(t *testing.T) {
 			if !slices.Equal(got, c.want) {
 				t.Errorf("got %v, want %v", got, c.want)
 			}
+			if unknown := c.client == (geo.Place{}); unknown != strings.HasPrefix(why, "nothing is known of where the client is") && len(c.levels) > 1 {
+				t.Errorf("of a client at %+v it says %q", c.client, why)
+			}
 			if all := len(got) == len(c.sites) && len(c.want) == len(sites); all != strings.HasSuffix(why, "all are kept") {
 				t.Errorf("keeps %v and says %q", got, why)
 			}
