@@ -336,7 +336,7 @@ zones:
 	step(slow, func(n *resolve.Snapshot) { n.Conduct = calm }, "192.0.2.1 60, 192.0.2.2 60")
 	// What is nested is explained as well.
 	trace := slow.Explain(asked(t, []string{"out.x.test", "A"}), 1, 2)
-	if why := trace.Endpoints[0].Reason; !strings.Contains(why, "of its traffic, growing until") {
+	if why := trace.Endpoints[0].Reason; !strings.Contains(why, "of its traffic and all of it at") {
 		t.Errorf("the first endpoint is explained by %q", why)
 	}
 	if !slices.ContainsFunc(trace.Steps, func(s resolve.Step) bool { return s.What == "conduct" }) {
