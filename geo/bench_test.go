@@ -85,8 +85,9 @@ var country1 = sync.OnceValue(func() *View {
 })
 
 // BenchmarkLoadCity is what loading costs on one core, and what it leaves behind.
-func BenchmarkLoadCity(b *testing.B) {
-	file := cities()
+func BenchmarkLoadCity(b *testing.B) { benchmarkLoad(b, cities()) }
+
+func benchmarkLoad(b *testing.B, file []byte) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -51,7 +51,7 @@ func load(path string) (*loaded, error) {
 		}
 		return nil, fmt.Errorf("geo: database %s: %w", path, err)
 	}
-	l.size, l.took = int64(len(b)), time.Since(begun)
+	l.size, l.took = before.info.Size(), time.Since(begun)
 	// What was written just before may be written once more and look the same. The
 	// clock of a file server may be ahead of ours.
 	if begun.Sub(before.info.ModTime()).Abs() > clockStep {

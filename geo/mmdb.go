@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/oschwald/maxminddb-golang/v2"
@@ -27,7 +28,7 @@ func read(name string, file []byte) (*layer, description, error) {
 	if m.BuildEpoch > 0 && m.BuildEpoch < 1<<40 {
 		d.built = m.BuildTime().UTC()
 	}
-	w := &walk{reader: r, pool: newPool(), file: file, nodes: uint32(m.NodeCount), size: m.RecordSize, v6: newBuilder6(inside4, 0), byOffset: map[uint32]uint32{}}
+	w := &walk{reader: r, pool: newPool(), file: file, nodes: uint32(m.NodeCount), size: m.RecordSize, known: &known{}}
 	switch {
 	case m.RecordSize != 24 && m.RecordSize != 28 && m.RecordSize != 32:
 		return nil, d, damaged(fmt.Errorf("records of %d bits, where the format has 24, 28 and 32", m.RecordSize))
@@ -39,7 +40,18 @@ func read(name string, file []byte) (*layer, description, error) {
 	if err := w.all(m.IPVersion == 6); err != nil {
 		return nil, d, damaged(err)
 	}
-	l := &layer{tables: tables{v4: w.v4.done(), v6: w.v6.done()}, places: w.pool.places, name: name}
+	size := len(file)
+	collect := func() {
+		if size >= largeFile {
+			runtime.GC()
+		}
+	}
+	// The file, and what it took to read it, go before the lists are made as short as
+	// they can be, and what was too long before anything else takes room.
+	v4, v6, places := w.v4, w.v6, w.pool.places
+	collect()
+	l := &layer{tables: tables{v4: v4.done(), v6: v6.done()}, places: places, name: name}
+	collect()
 	if l.v4.blank() && l.v6.blank() {
 		return nil, d, fmt.Errorf("type %q has nothing that says where an address is: take a country, city or ASN database", d.kind)
 	}
@@ -48,6 +60,10 @@ func read(name string, file []byte) (*layer, description, error) {
 
 // damaged is the error of a file that says what the format does not allow.
 func damaged(why error) error { return fmt.Errorf("damaged: %w; fetch it again", why) }
+
+// largeFile is from what size on a collection is worth its time: it takes some
+// milliseconds, and to read the file a hundred times as many.
+const largeFile = 16 << 20
 
 // walk goes through the tree of networks, in the order of their addresses.
 type walk struct {
@@ -60,9 +76,11 @@ type walk struct {
 	left int
 
 	pool     *pool
-	byOffset map[uint32]uint32 // places by their offset in the data
+	byOffset offsets // places by their offset in the data
 	fields   fields
+	known    *known
 
+	count tally
 	root4 uint32 // where the addresses of IPv4 begin; not to be entered from elsewhere
 	v4    builder4
 	v6    *builder6
@@ -78,10 +96,13 @@ var (
 func (w *walk) all(six bool) error {
 	w.left = 8*int(w.nodes) + 1024
 	if !six {
+		w.v4.grow(w.ranges(0))
+		w.v6 = newBuilder6(inside4, 0)
 		return w.walk4(0, 0, 0)
 	}
 	// The addresses of IPv4 are those of ::/96.
 	w.root4 = w.descend(0, 96, func(uint) bool { return false })
+	w.v4.grow(w.ranges(w.root4))
 	if err := w.walk4(w.root4, 0, 0); err != nil {
 		return err
 	}
@@ -93,7 +114,41 @@ func (w *walk) all(six bool) error {
 			return err
 		}
 	}
+	// What is within a /64 counts here too, and is no range of its own.
+	w.v6 = newBuilder6(inside4, w.ranges(0))
 	return w.walk6(0, 0, 0, 0)
+}
+
+// tally counts neighbours in the tree with different records.
+type tally struct {
+	left int // nodes that may yet be visited
+	last uint32
+	n    int
+}
+
+// ranges is about how many ranges the walk from a node on will make, not less. To
+// count them first takes a twelfth of the time, and half of the memory, that lists
+// take which grow. Of a damaged tree it is any number below that of its nodes.
+func (w *walk) ranges(node uint32) int {
+	w.count = tally{left: int(w.nodes), last: w.nodes}
+	w.visit(node, node == w.root4)
+	return min(w.count.n, int(w.nodes)) + 4
+}
+
+func (w *walk) visit(node uint32, within4 bool) {
+	if node >= w.nodes || node == w.root4 && !within4 {
+		if node != w.count.last {
+			w.count.last = node
+			w.count.n++
+		}
+		return
+	}
+	if w.count.left--; w.count.left < 0 {
+		return
+	}
+	l, r := w.pair(node)
+	w.visit(l, within4)
+	w.visit(r, within4)
 }
 
 // descend is the node that depth steps lead to, or the end of the branch before.
@@ -193,15 +248,58 @@ func (w *walk) place(record uint32) (uint32, error) {
 		return 0, errors.New("a record that points in between tree and data")
 	}
 	offset := record - w.nodes - separator
-	id, ok := w.byOffset[offset]
+	id, ok := w.byOffset.find(offset)
 	if ok {
 		return id, nil
 	}
-	w.fields = fields{}
+	w.fields = fields{known: w.known}
 	if err := w.reader.LookupOffset(uintptr(offset)).Decode(&w.fields); err != nil {
 		return 0, err
 	}
 	id = w.pool.number(w.fields.record(w.pool))
-	w.byOffset[offset] = id
+	w.byOffset.add(offset, id)
 	return id, nil
+}
+
+// offsets is a number for each of many offsets. Each network asks it, in no order:
+// what counts is that a question costs one miss of the processor's cache, where a
+// map costs several.
+type offsets struct {
+	slots []slot // a power of two, or none
+	n     int    // of them taken
+}
+
+type slot struct{ offset, id uint32 } // id is one more than the number; 0: free
+
+// at is the slot of an offset, or the free one where it belongs.
+func (o *offsets) at(offset uint32) *slot {
+	mask := uint32(len(o.slots) - 1)
+	// The upper bits of the product depend on all of the offset.
+	for i := uint32(uint64(offset) * 0x9e3779b97f4a7c15 >> 32); ; i++ {
+		if s := &o.slots[i&mask]; s.id == 0 || s.offset == offset {
+			return s
+		}
+	}
+}
+
+func (o *offsets) find(offset uint32) (id uint32, ok bool) {
+	if len(o.slots) == 0 {
+		return 0, false
+	}
+	s := o.at(offset)
+	return s.id - 1, s.id != 0
+}
+
+// add gives an offset that has none a number.
+func (o *offsets) add(offset, id uint32) {
+	if o.n++; o.n > len(o.slots)/2 {
+		old := o.slots
+		o.slots = make([]slot, max(64, 2*len(old)))
+		for _, s := range old {
+			if s.id != 0 {
+				*o.at(s.offset) = s
+			}
+		}
+	}
+	*o.at(offset) = slot{offset, id + 1}
 }

@@ -150,6 +150,8 @@ func encode(b []byte, v any) []byte {
 		b = append(b, full...)
 	}
 	switch v := v.(type) {
+	case pointer:
+		b = binary.BigEndian.AppendUint32(append(b, 1<<5|3<<3), uint32(v))
 	case string:
 		head(2, len(v))
 		b = append(b, v...)
@@ -190,6 +192,9 @@ func encode(b []byte, v any) []byte {
 }
 
 type object = map[string]any
+
+// pointer is the offset of a value that stands elsewhere.
+type pointer uint32
 
 func names(en string) object { return object{"de": en + " (de)", "en": en, "fr": en + " (fr)"} }
 
@@ -294,6 +299,46 @@ func TestVendors(t *testing.T) {
 		}
 		if about.kind != c.name || !about.built.Equal(time.Unix(1_780_000_000, 0)) {
 			t.Errorf("%s: it is %+v", c.name, about)
+		}
+	}
+}
+
+// TestShared reads maps that several records point to, as vendors write them: what
+// was read before is not read again, and means what its key says.
+func TestShared(t *testing.T) {
+	w := writer{kind: "City", size: 24}
+	net := func(i int) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(i), 0}), 24) }
+	shared := func(i int, v object) pointer {
+		w.add(net(i), v)
+		return pointer(w.offset[string(encode(nil, v))])
+	}
+	ireland := shared(0, object{"iso_code": "IE", "code": "AS", "names": names("Ireland")})
+	germany := shared(1, object{"iso_code": "DE", "names": names("Germany")})
+	silent := shared(2, object{"geoname_id": 7})
+	for i, c := range []struct {
+		record object
+		want   Place
+	}{
+		{object{"country": ireland}, Place{Continent: "EU", Country: "IE"}},
+		{object{"country": ireland, "city": ireland}, Place{Continent: "EU", Country: "IE", City: "Ireland"}},
+		{object{"continent": ireland}, Place{Continent: "AS"}},
+		{object{"country": germany, "registered_country": ireland}, Place{Continent: "EU", Country: "DE"}},
+		{object{"country": silent, "registered_country": ireland}, Place{Continent: "EU", Country: "IE"}},
+		{object{"country": germany, "subdivisions": []any{ireland, germany}}, Place{Continent: "EU", Country: "DE", Subdivision: "IE"}},
+		{object{"country": silent, "country_code": "FR"}, Place{Continent: "EU", Country: "FR"}},
+	} {
+		for at := range 2 { // the second time from what is known
+			p := net(16 + 2*i + at)
+			c.record["time"] = i*2 + at // no record is the other one
+			w.add(p, c.record)
+			l, _, err := read("x", w.file())
+			if err != nil {
+				t.Fatal(err)
+			}
+			id, _ := l.find(p.Addr())
+			if have := l.places.place(id); have != c.want {
+				t.Errorf("%v: %+v, want %+v", c.record, have, c.want)
+			}
 		}
 	}
 }

@@ -107,6 +107,11 @@ func unequal(a, b uint32) uint32 {
 // builder4 makes ranges4 of ranges that come in order.
 type builder4 struct{ ranges4 }
 
+// grow makes room for so many ranges.
+func (b *builder4) grow(n int) {
+	b.starts, b.values = make([]uint32, 0, n), make([]uint32, 0, n)
+}
+
 // add says that the addresses from start on have value.
 func (b *builder4) add(start, value uint32) {
 	if n := len(b.values); n > 0 && b.values[n-1] == value {
