@@ -32,7 +32,8 @@ type room struct {
 // rooms is the import table. A room that is not there has no work yet.
 var rooms = []room{
 	{"dnswire", "names, queries, EDNS: parse a query, append an answer, without allocating", nil},
-	{"geo", "address to place: databases, operator networks, the countries of the world", []string{"geo/packed"}},
+	{"watch", "tells when files may have become others; reads none of them", nil},
+	{"geo", "address to place: databases, operator networks, the countries of the world", []string{"geo/packed", "watch"}},
 	{"geo/packed", "a country database in few bytes, the form in which one is built in", nil},
 	{"geo/makedata", "makes the country database that is built in", []string{"geo/packed"}},
 	{"probe", "one file per check type; a probe runs once and returns a result", nil},
@@ -44,7 +45,7 @@ var rooms = []room{
 	{"spec/document", "reads YAML into a tree with places; knows no DNS", nil},
 	{"spec/opengslb", "reads OpenGSLB's dialect into a spec", []string{"dnswire", "spec"}},
 	{"spec/corednsgslb", "reads CoreDNS-GSLB's dialect into a spec", []string{"dnswire", "spec"}},
-	{"source", "who may state intent; each emits a whole spec", []string{"dnswire", "spec", "gossip", "store"}},
+	{"source", "who may state intent; each emits a whole spec", []string{"dnswire", "spec", "gossip", "store", "watch"}},
 	{"health", "schedule of probes, rise and fall, overrides; an immutable view", []string{"dnswire", "probe", "spec"}},
 	{"hosts", "addresses of host names, resolved in the background; an immutable view", []string{"dnswire"}},
 	{"conduct", "how pools and endpoints change without harm: delays, slow start, damping; an immutable view", []string{"health", "spec"}},

@@ -23,6 +23,7 @@ type Atlas struct {
 	mu       sync.Mutex
 	set      setting
 	failures map[string]failure // by path; of files that cannot be used as they are
+	littered bool               // much memory was left behind
 }
 
 // Options are what an Atlas works with.
@@ -140,17 +141,29 @@ func (a *Atlas) Apply(c *Change) {
 			delete(a.failures, path)
 		}
 	}
-	a.view.Store(c.view)
-	a.meters.show(&a.set, c.view, a.failures)
-	a.mu.Unlock()
+	var fresh []*loaded
 	for _, l := range c.set.loaded {
 		if before.of(l.path) != l {
-			a.say(l)
+			fresh = append(fresh, l)
 		}
+	}
+	a.view.Store(c.view)
+	a.meters.show(&a.set, c.view, a.failures)
+	a.litter(fresh)
+	a.mu.Unlock()
+	for _, l := range fresh {
+		a.say(l)
 	}
 	select {
 	case a.again <- struct{}{}:
 	default:
+	}
+}
+
+// litter notes what reading files has left behind. It is called under a.mu.
+func (a *Atlas) litter(fresh []*loaded) {
+	for _, l := range fresh {
+		a.littered = a.littered || l.size >= largeFile
 	}
 }
 
@@ -254,6 +267,7 @@ func (a *Atlas) renew(ctx context.Context) {
 	}
 	a.view.Store(v)
 	a.meters.show(&a.set, v, a.failures)
+	a.litter(fresh)
 	a.mu.Unlock()
 	for _, l := range fresh {
 		a.say(l)

@@ -12,10 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/fsnotify/fsnotify"
-
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/watch"
 )
 
 // File states what a configuration file says.
@@ -95,7 +94,7 @@ const clockStep = 10 * time.Millisecond
 // file put beside them counts as well: to read once more for nothing is better
 // than to miss a change.
 func changedSince(paths []string, then time.Time) bool {
-	for _, p := range slices.Concat(paths, directories(paths)) {
+	for _, p := range slices.Concat(paths, watch.Directories(paths)) {
 		if st, err := os.Stat(p); err == nil && !st.ModTime().Before(then.Add(-clockStep)) {
 			return true
 		}
@@ -103,161 +102,28 @@ func changedSince(paths []string, then time.Time) bool {
 	return false
 }
 
-// The pauses of Watch. A writer that works in place makes several events, and
-// what it has written in between is not yet a configuration, so a change is
-// believed after a quiet settleTime; but not later than settleMost, since
-// something else may write into the same directory without end. Behind an event
-// nobody listens for deafTime: meanwhile the system makes one of many that are
-// equal, and a large file is written in ten thousand steps. Poll finds changes on
-// file systems that report none, such as NFS.
-const (
-	settleTime = 200 * time.Millisecond
-	deafTime   = 50 * time.Millisecond
-	settleMost = 2 * time.Second
-	pollTime   = 15 * time.Second
-)
+// settleMost is when a change is looked into at the latest.
+const settleMost = 2 * time.Second
 
-// Watch calls changed whenever the files of the last Load have become others:
-// written in place, replaced by a rename, or reached through a symbolic link
-// that was turned to another directory, as Kubernetes does with a ConfigMap. It
-// watches the directories, since a watch on a file ends with the file. It
-// returns nil when ctx ends.
+// Watch calls changed whenever the files of the last Load have become others, as
+// package watch sees it. It returns nil when ctx ends.
 func (f *File) Watch(ctx context.Context, changed func()) error {
-	var events chan fsnotify.Event
-	var problems chan error
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		f.log.Warn("files are polled, because the system will not report changes", "error", err, "every", pollTime)
-	} else {
-		defer func() { _ = w.Close() }()
-		events, problems = w.Events, w.Errors
-	}
-	poll := time.NewTicker(pollTime)
-	defer poll.Stop()
-	settle := time.NewTimer(0) // what changed between Load and now
-	defer settle.Stop()
-	deaf := time.NewTimer(deafTime)
-	defer deaf.Stop()
-	listened := events
-	var since time.Time // of the first event that has not been looked into; zero: none
-	stir := func() {
-		if since.IsZero() {
-			since = time.Now()
-		}
-		settle.Reset(max(min(settleTime, time.Until(since.Add(settleMost))), 0))
-	}
-	refused := map[string]bool{}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-f.again:
-			stir()
-		case <-listened:
-			stir()
-			listened = nil
-			deaf.Reset(deafTime)
-		case <-deaf.C:
-			listened = events
-		case err := <-problems:
-			f.log.Warn("file watch", "error", err)
-			stir()
-		case <-poll.C:
-			stir()
-		case <-settle.C:
-			since = time.Time{}
-			// First the watches, then the look: what changes after the look is an event.
-			if w != nil {
-				f.follow(w, refused)
-			}
+	return watch.Run(ctx, watch.Options{
+		Logger: f.log, What: "files of the configuration", Again: f.again, Latest: settleMost,
+		Paths: func() []string {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.watched
+		},
+		Look: func(context.Context) {
 			f.mu.Lock()
 			differs := fingerprint(f.watched) != f.seen
 			f.mu.Unlock()
 			if differs {
 				changed()
 			}
-		}
-	}
-}
-
-// follow makes the watcher watch the directories that matter now. Refused are
-// those that could not be watched, which is said once.
-func (f *File) follow(w *fsnotify.Watcher, refused map[string]bool) {
-	f.mu.Lock()
-	want := directories(f.watched)
-	f.mu.Unlock()
-	have := w.WatchList()
-	for _, d := range have {
-		if !slices.Contains(want, d) {
-			_ = w.Remove(d)
-		}
-	}
-	for _, d := range want {
-		if slices.Contains(have, d) {
-			continue
-		}
-		err := w.Add(d)
-		if err != nil && !refused[d] {
-			f.log.Warn("directory is polled, because it cannot be watched", "directory", d, "error", err, "every", pollTime)
-		}
-		refused[d] = err != nil
-	}
-}
-
-// directories are those in which a change can make one of the paths another
-// file: the one it is in, and the one of every symbolic link on the way to it.
-// In place of a directory that does not exist stands the one in which it, or
-// what leads to it, would appear.
-func directories(paths []string) []string {
-	var dirs []string
-	add := func(d string) {
-		for {
-			if st, err := os.Stat(d); err == nil && st.IsDir() || d == filepath.Dir(d) {
-				break
-			}
-			d = filepath.Dir(d)
-		}
-		if !slices.Contains(dirs, d) {
-			dirs = append(dirs, d)
-		}
-	}
-	for _, p := range paths {
-		// The kernel gives up after 40 links too.
-		for range 40 {
-			if st, err := os.Stat(p); err == nil && st.IsDir() {
-				add(p)
-			} else {
-				add(filepath.Dir(p))
-			}
-			link, to, found := firstLink(p)
-			if !found {
-				break
-			}
-			add(filepath.Dir(link))
-			p = to
-		}
-	}
-	return dirs
-}
-
-// firstLink is the symbolic link on the way to a path that comes first, and the
-// path with that link followed.
-func firstLink(path string) (link, to string, found bool) {
-	for i := 1; i <= len(path); i++ {
-		if i < len(path) && !os.IsPathSeparator(path[i]) {
-			continue
-		}
-		link = path[:i]
-		target, err := os.Readlink(link)
-		if err != nil {
-			continue
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(link), target)
-		}
-		return link, filepath.Join(target, path[i:]), true
-	}
-	return "", "", false
+		},
+	})
 }
 
 // fingerprint changes when a file among paths does, or the list of files of a

@@ -12,11 +12,12 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/watch"
 )
 
 // patience is for how long a test waits for an event that must come. Polling
 // must not be what finds it.
-const patience = pollTime * 2 / 3
+const patience = watch.PollTime * 2 / 3
 
 // minimal is a configuration whose pool has the given endpoint.
 func minimal(endpoint string) string {
@@ -52,8 +53,8 @@ type loaded struct {
 	err  error
 }
 
-// watch starts to watch f, which has been loaded.
-func watch(t *testing.T, f *File) *watcher {
+// watching starts to watch f, which has been loaded.
+func watching(t *testing.T, f *File) *watcher {
 	t.Helper()
 	w := &watcher{File: f, t: t, loaded: make(chan loaded, 16)}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -144,7 +145,7 @@ func TestWatchInPlace(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rhumb.yaml")
 	write(t, path, minimal("192.0.2.1"))
-	w := watch(t, load(t, path))
+	w := watching(t, load(t, path))
 	write(t, path, minimal("192.0.2.22"))
 	w.want("192.0.2.22")
 	// A mistake, and its end.
@@ -161,7 +162,7 @@ func TestWatchRenameOver(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "rhumb.yaml")
 	write(t, path, minimal("192.0.2.1"))
-	w := watch(t, load(t, path))
+	w := watching(t, load(t, path))
 	for _, e := range []string{"192.0.2.2", "192.0.2.3"} { // the second is on a file that was never watched
 		next := filepath.Join(dir, ".rhumb.yaml.new")
 		write(t, next, minimal(e))
@@ -187,7 +188,7 @@ func TestWatchConfigMap(t *testing.T) {
 	turn("..2026_01")
 	path := filepath.Join(dir, "rhumb.yaml")
 	do(t, os.Symlink(filepath.Join("..data", "rhumb.yaml"), path))
-	w := watch(t, load(t, path))
+	w := watching(t, load(t, path))
 	version("..2026_02", "192.0.2.2")
 	turn("..2026_02")
 	do(t, os.RemoveAll(filepath.Join(dir, "..2026_01")))
@@ -209,7 +210,7 @@ func TestWatchLinkOnTheWay(t *testing.T) {
 	do(t, os.Symlink(filepath.Join("releases", "v1"), current))
 	path := filepath.Join(etc, "rhumb.yaml")
 	do(t, os.Symlink(filepath.Join(current, "conf", "rhumb.yaml"), path))
-	w := watch(t, load(t, path))
+	w := watching(t, load(t, path))
 	do(t, os.Symlink(filepath.Join("releases", "v2"), current+".new"))
 	do(t, os.Rename(current+".new", current))
 	w.want("192.0.2.2")
@@ -222,7 +223,7 @@ func TestWatchInclude(t *testing.T) {
 	do(t, os.Mkdir(conf, 0o700))
 	path := filepath.Join(dir, "rhumb.yaml")
 	write(t, path, "include: [conf.d/*.yaml]\n"+minimal("192.0.2.1"))
-	w := watch(t, load(t, path))
+	w := watching(t, load(t, path))
 	more := func(pool, endpoint string) string { return "pools: {" + pool + ": {endpoints: [" + endpoint + "]}}\n" }
 
 	write(t, filepath.Join(conf, "a.yaml"), more("a", "192.0.2.2"))
@@ -246,7 +247,7 @@ func TestWatchRemovedFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "rhumb.yaml")
 	write(t, path, minimal("192.0.2.1"))
-	w := watch(t, load(t, path))
+	w := watching(t, load(t, path))
 	do(t, os.Remove(path))
 	if l := w.next(); l.err == nil || !strings.Contains(l.err.Error(), path) {
 		t.Errorf("a removed file: %v", l.err)
@@ -266,7 +267,7 @@ func TestWatchMissingAtLoad(t *testing.T) {
 			if _, err := f.Load(); err == nil {
 				t.Fatal("loaded what is not there")
 			}
-			w := watch(t, f)
+			w := watching(t, f)
 			settled(t, t.TempDir())
 			if c.below != "" {
 				do(t, os.MkdirAll(dir, 0o700))
@@ -288,7 +289,7 @@ func TestWatchMissingInclude(t *testing.T) {
 	if _, err := f.Load(); err == nil {
 		t.Fatal("a missing include is no error")
 	}
-	w := watch(t, f)
+	w := watching(t, f)
 	settled(t, t.TempDir())
 	do(t, os.Mkdir(filepath.Join(dir, "more"), 0o700))
 	settled(t, t.TempDir())
@@ -302,7 +303,7 @@ func TestWatchBetweenLoadAndWatch(t *testing.T) {
 	write(t, path, minimal("192.0.2.1"))
 	f := load(t, path)
 	write(t, path, minimal("192.0.2.22"))
-	w := watch(t, f)
+	w := watching(t, f)
 	w.want("192.0.2.22")
 }
 
@@ -337,7 +338,7 @@ func TestWatchIsQuietWithoutChange(t *testing.T) {
 	dir := t.TempDir()
 	path, other := filepath.Join(dir, "rhumb.yaml"), filepath.Join(dir, "other")
 	write(t, path, minimal("192.0.2.1"))
-	w := watch(t, load(t, path))
+	w := watching(t, load(t, path))
 	// Events about other files, and about ours with nothing changed, come to
 	// nothing. The change after them is one change: it comes alone, so what comes
 	// before it would have come first.
@@ -366,7 +367,7 @@ func settled(t *testing.T, dir string) {
 	t.Helper()
 	path := filepath.Join(dir, "beside.yaml")
 	write(t, path, minimal("192.0.2.1"))
-	w := watch(t, load(t, path))
+	w := watching(t, load(t, path))
 	for _, e := range []string{"192.0.2.22", "192.0.2.222"} {
 		write(t, path, minimal(e))
 		w.want(e)
@@ -380,12 +381,12 @@ func TestWatchBesideABusyFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "rhumb.yaml")
 	write(t, path, minimal("192.0.2.1"))
-	w := watch(t, load(t, path))
+	w := watching(t, load(t, path))
 	settled(t, dir)
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		busy := time.NewTicker(settleTime / 20)
+		busy := time.NewTicker(watch.SettleTime / 20)
 		defer busy.Stop()
 		for {
 			select {
@@ -399,42 +400,9 @@ func TestWatchBesideABusyFile(t *testing.T) {
 	begun := time.Now()
 	write(t, path, minimal("192.0.2.22"))
 	w.want("192.0.2.22")
-	if took := time.Since(begun); took > pollTime/2 {
+	if took := time.Since(begun); took > watch.PollTime/2 {
 		t.Errorf("seen after %v", took)
 	}
 	close(stop)
 	<-stopped
-}
-
-func TestDirectories(t *testing.T) {
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	do(t, err)
-	in := func(p string) string { return filepath.Join(dir, filepath.FromSlash(p)) }
-	for _, d := range []string{"a/b", "c/d", "e"} {
-		do(t, os.MkdirAll(in(d), 0o700))
-	}
-	write(t, in("a/b/file"), "")
-	do(t, os.Symlink(filepath.Join("..", "..", "a", "b", "file"), in("c/d/link")))
-	do(t, os.Symlink(in("c"), in("e/away")))
-	do(t, os.Symlink("loop", in("e/loop")))
-	for _, c := range []struct {
-		path string
-		want []string
-	}{
-		{"a/b/file", []string{"a/b"}},
-		{"a/b", []string{"a/b"}},
-		{"a/none", []string{"a"}},
-		{"a/none/none/file", []string{"a"}},
-		{"c/d/link", []string{"c/d", "a/b"}},
-		{"e/away/d/link", []string{"e/away/d", "e", "c/d", "a/b"}},
-		{"e/loop", []string{"e"}},
-	} {
-		var want []string
-		for _, w := range c.want {
-			want = append(want, in(w))
-		}
-		if got := directories([]string{in(c.path)}); !slices.Equal(got, want) {
-			t.Errorf("%s: %v, want %v", c.path, got, want)
-		}
-	}
 }
