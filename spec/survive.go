@@ -173,24 +173,13 @@ func (f *Fence) keeps(client *geo.Place, set []spot) []spot {
 func (n *Nearest) keeps(client *geo.Place, set []spot) []spot {
 	least := math.Inf(1)
 	for i := range set {
-		least = min(least, apart(client, &set[i].place))
+		least = min(least, geo.Distance(client, &set[i].place))
 	}
 	if math.IsInf(least, 1) {
 		return set
 	}
 	most := least + max(n.Tolerance/100*least, n.Within)
-	return filter(set, func(s *spot) bool { return apart(client, &s.place) <= most })
-}
-
-// apart is the distance between two places in km, by the haversine formula.
-func apart(a, b *geo.Place) float64 {
-	if !a.Located || !b.Located {
-		return math.Inf(1)
-	}
-	const rad = math.Pi / 180
-	x, y := math.Sin((b.Lat-a.Lat)*rad/2), math.Sin((b.Lon-a.Lon)*rad/2)
-	h := x*x + math.Cos(a.Lat*rad)*math.Cos(b.Lat*rad)*y*y
-	return 2 * 6371 * math.Asin(math.Sqrt(min(1, h)))
+	return filter(set, func(s *spot) bool { return geo.Distance(client, &s.place) <= most })
 }
 
 // whereabouts is a client's place in words.
