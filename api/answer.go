@@ -48,7 +48,11 @@ type Explanation struct {
 	Referral []string `json:"referral,omitempty"` // the name servers to ask instead
 	TTL      uint32   `json:"ttl"`                // seconds
 	ECSScope int      `json:"ecs_scope"`
-	EDE      string   `json:"ede,omitempty"` // extended error: code and text
+	// Network is the network around the client in which everybody is decided for
+	// alike, but for chance; "any": so is everybody, whatever the address. Absent
+	// where there is nothing of the node's to decide.
+	Network string `json:"network,omitempty"`
+	EDE     string `json:"ede,omitempty"` // extended error: code and text
 }
 
 // ExplainedEndpoint is one endpoint of the service as it stood.

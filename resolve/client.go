@@ -146,7 +146,8 @@ const maxNeighbours = 15
 // prefix of which every subnet gets what this one got.
 func (c *Scratch) neighbours(p *table.Plan, ms *table.Members, got []steer.Candidate) {
 	cl := c.whom()
-	if !cl.told || len(c.kept) < 2 || c.link.Needs&steer.Subnets == 0 {
+	// Without an option nobody but an explanation asks for the scope.
+	if !cl.told && c.trace == nil || len(c.kept) < 2 || c.link.Needs&steer.Subnets == 0 {
 		return
 	}
 	bits := cl.subnetBits()

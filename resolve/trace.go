@@ -32,11 +32,18 @@ type Trace struct {
 	Referral []string `json:"referral,omitempty"` // the name servers to ask instead
 	TTL      uint32   `json:"ttl"`                // seconds; the lowest of the answers, or of the negative answer
 	ECSScope int      `json:"ecs_scope"`
-	EDE      string   `json:"ede,omitempty"`
-	Message  []byte   `json:"-"` // the answer itself
+	// Network is the network around the client in which everybody is decided for
+	// alike, but for chance; AnyClient: so is everybody. Empty where there is nothing
+	// of ours to decide.
+	Network string `json:"network,omitempty"`
+	EDE     string `json:"ede,omitempty"`
+	Message []byte `json:"-"` // the answer itself
 
 	depth int // of the step that is taken
 }
+
+// AnyClient is the network of a decision that does not depend on the client.
+const AnyClient = "any"
 
 // TracedEndpoint is one endpoint of the service, or of its reserve, as it stood.
 type TracedEndpoint struct {
@@ -89,7 +96,24 @@ func (s *Snapshot) Explain(q *dnswire.Query, seed1, seed2 uint64) *Trace {
 		}
 	}
 	t.ECSScope = int(c.opt.Scope)
+	if t.Zone != "" {
+		t.Network = c.network()
+	}
 	return t
+}
+
+// network is what Trace calls so.
+func (c *Scratch) network() string {
+	cl := c.whom()
+	// A network of no bits would be one of all addresses of one family.
+	if cl.scope == 0 {
+		return AnyClient
+	}
+	p, err := cl.addr().Prefix(int(cl.scope))
+	if err != nil {
+		return "" // no address has so many bits
+	}
+	return p.String()
 }
 
 func (t *Trace) note(what, why string, args ...any) {

@@ -207,6 +207,10 @@ func (c *cli) printAnswer(e *api.Explanation, subnet bool) {
 	default:
 		what = ", no records"
 	}
+	scope := ""
+	if subnet {
+		scope = fmt.Sprintf(": ECS scope /%d", e.ECSScope)
+	}
 	c.out.line(cell{"answer: ", bold}, cell{e.RCode, as}, cell{what, plain})
 	for _, a := range e.Answers {
 		c.out.line(cell{"    " + a, green})
@@ -215,11 +219,11 @@ func (c *cli) printAnswer(e *api.Explanation, subnet bool) {
 		c.out.line(cell{"    " + ns, green})
 	}
 	switch {
-	case !subnet:
-	case e.ECSScope > 0:
-		c.out.line(cell{fmt.Sprintf("    for the client's subnet alone: ECS scope /%d", e.ECSScope), plain})
-	case e.Zone != "":
-		c.out.line(cell{"    the same for every client subnet: ECS scope /0", dim})
+	case e.Network == "":
+	case e.Network == "any":
+		c.out.line(cell{"    the same for every client" + scope, dim})
+	default:
+		c.out.line(cell{"    the same for every client of " + e.Network + scope, plain})
 	}
 	if e.EDE != "" {
 		c.out.line(cell{"    extended error " + extended(e.EDE), yellow})
