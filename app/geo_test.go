@@ -98,6 +98,101 @@ func TestDatabaseSwapped(t *testing.T) {
 	}
 }
 
+// Whatever happens to the file of a database while the node serves, the view
+// before answers, and log, status and metrics say what is wrong.
+func TestDatabaseDamaged(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "places.mmdb")
+	b, err := os.ReadFile(filepath.Join("..", "geo", "testdata", "city.mmdb"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := string(b)
+	renamed := func(text string) {
+		write(t, file+".new", text)
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	renamed(whole)
+	config := filepath.Join(dir, "rhumb.yaml")
+	write(t, config, header+`
+geo: {databases: [places.mmdb]}
+pools:
+  dublin: {place: {country: IE, city: Dublin}, endpoints: [192.0.2.10]}
+  us: {place: {country: US}, endpoints: [198.51.100.10]}
+zones:
+  x.test: {nameservers: {ns1: 192.0.2.53}, services: {www: {pools: [us, dublin], steer: [geofence: city, failover]}}}
+`)
+	n := start(t, config)
+	answer := func() string {
+		t.Helper()
+		m := new(dns.Msg)
+		m.SetQuestion("www.x.test.", dns.TypeA)
+		m.SetEdns0(1232, false)
+		m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_SUBNET{
+			Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: netip.MustParseAddr("192.0.2.0").AsSlice(),
+		})
+		r, _, err := (&dns.Client{Timeout: patience}).Exchange(m, n.DNSAddrs()[0].String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return addresses(r)
+	}
+	for _, c := range []struct {
+		name string
+		harm func()
+		want string
+	}{
+		{"half of it renamed into place", func() { renamed(whole[:len(whole)/2]) }, "not a whole database"},
+		{"half of it written in place", func() { write(t, file, whole[:len(whole)/2]) }, "not a whole database"},
+		{"cut off", func() {
+			if err := os.Truncate(file, int64(len(whole)/3)); err != nil {
+				t.Fatal(err)
+			}
+		}, "not a whole database"},
+		{"emptied", func() { write(t, file, "") }, "is empty"},
+		{"a page of a proxy", func() { renamed("<html>403</html>") }, "not a whole database"},
+		{"gone", func() {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+		}, "places.mmdb"},
+	} {
+		c.harm()
+		n.at("192.0.2.1", func(l *api.GeoLookup, g *api.Geo) bool {
+			if l.Place.City != "Dublin" {
+				t.Fatalf("%s: the view is %+v", c.name, l)
+			}
+			return strings.Contains(g.Databases[0].Error, c.want)
+		})
+		if got := answer(); got != "192.0.2.10" {
+			t.Errorf("%s: the answer is %s", c.name, got)
+		}
+		if text := n.metrics(t); !failing(text, "1") {
+			t.Errorf("%s: no metric says so", c.name)
+		}
+		if !strings.Contains(n.log.String(), "geo database cannot be used, the one loaded before stays") {
+			t.Errorf("%s: the log does not say so\n%s", c.name, n.log)
+		}
+		renamed(whole)
+		n.at("192.0.2.1", func(_ *api.GeoLookup, g *api.Geo) bool { return g.Databases[0].Error == "" })
+		if !failing(n.metrics(t), "0") {
+			t.Errorf("%s: it is whole again, and the metric does not say so", c.name)
+		}
+	}
+}
+
+// failing is whether the metric of damaged databases has a value.
+func failing(metrics, value string) bool {
+	for line := range strings.Lines(metrics) {
+		if strings.HasPrefix(line, "rhumb_geo_database_failing{") {
+			return strings.HasSuffix(line, " "+value+"\n")
+		}
+	}
+	return false
+}
+
 // Whose client subnet is listened to is told by the source address. Who is not
 // trusted is answered by it, and gets no option back (RFC 7871 section 7.3: the
 // answer is for all of its clients).

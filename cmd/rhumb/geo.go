@@ -132,7 +132,7 @@ func (c *cli) printGeo(g *api.Geo) {
 	c.out.table("  ", true, rows)
 	for _, d := range g.Databases {
 		if d.Error != "" {
-			c.out.line(cell{d.File, bold}, cell{": " + d.Error + "; what was read before stays", red})
+			c.out.line(cell{d.Error + "; what was read before stays", red})
 		}
 	}
 }
