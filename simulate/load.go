@@ -20,22 +20,28 @@ type Load struct {
 // A k, M or G right behind the number are thousands, millions and thousands of
 // millions.
 func ParseLoad(text string) (Load, error) {
+	v, unit, err := amount(text)
+	if err != nil || !(v > 0) || v > maxWeight {
+		return Load{}, fmt.Errorf("%q is no load: an amount above 0 is expected, such as 20000, 20k or 20000/s", text)
+	}
+	return Load{v, unit}, nil
+}
+
+// amount reads a number with a unit behind it, of which a k, M or G is taken.
+func amount(text string) (v float64, unit string, err error) {
 	at := strings.IndexFunc(text, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
-	number, unit := text, ""
+	number := text
 	if at >= 0 {
 		number, unit = text[:at], text[at:]
 	}
-	v, err := strconv.ParseFloat(number, 64)
+	v, err = strconv.ParseFloat(number, 64)
 	if unit != "" {
 		times := map[byte]float64{'k': 1e3, 'M': 1e6, 'G': 1e9}[unit[0]]
 		if times > 0 {
 			v, unit = v*times, unit[1:]
 		}
 	}
-	if err != nil || !(v > 0) || v > maxWeight {
-		return Load{}, fmt.Errorf("%q is no load: an amount above 0 is expected, such as 20000, 20k or 20000/s", text)
-	}
-	return Load{v, strings.TrimSpace(unit)}, nil
+	return v, strings.TrimSpace(unit), err
 }
 
 // weigh says what load an endpoint has, and whether it is too much.

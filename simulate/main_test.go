@@ -31,7 +31,7 @@ func load(t testing.TB, text string) *spec.Spec {
 // world is a configuration with suppositions, each with its act before it.
 func world(t testing.TB, text string, suppositions ...simulate.Supposition) *simulate.World {
 	t.Helper()
-	w, err := simulate.NewWorld(load(t, text), suppositions, nil)
+	w, err := simulate.NewWorld(load(t, text), suppositions, simulate.Facts{})
 	if err != nil {
 		t.Fatal(err)
 	}

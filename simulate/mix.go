@@ -67,6 +67,8 @@ type Left struct {
 	NoService  float64 `json:"no_service"` // names of our zones that are no services
 	NotWanted  float64 `json:"not_wanted"` // services and types that were not asked for
 	NoQuery    float64 `json:"no_query"`   // frames that hold no query
+	Answers    float64 `json:"answers"`
+	Parts      float64 `json:"tcp_parts"`  // segments of TCP with a part of a query
 	Incomplete bool    `json:"incomplete"` // the file ends within a frame
 	Countries  int     `json:"-"`          // of a population: countries of which no network is known
 	Users      float64 `json:"-"`          // and their users

@@ -209,6 +209,23 @@ func packet(source string, message []byte) []byte {
 	return append(append(b, 0, 0), message...)
 }
 
+// tcpPacket is a segment of TCP to port 53.
+func tcpPacket(source string, payload []byte) []byte {
+	a := netip.MustParseAddr(source).As4()
+	b := binary.BigEndian.AppendUint16([]byte{0x45, 0}, uint16(40+len(payload)))
+	b = append(b, 0, 0, 0, 0, 64, 6, 0, 0)
+	b = append(append(b, a[:]...), 192, 0, 2, 53, 0x30, 0x39, 0, 53)
+	b = append(b, make([]byte, 8)...)
+	b = append(b, 5<<4, 0x18, 1, 0, 0, 0, 0, 0)
+	return append(b, payload...)
+}
+
+// marked is a query with the mark of an answer.
+func marked(query []byte) []byte {
+	query[2] |= 0x80
+	return query
+}
+
 func question(t testing.TB, of string, typ dnswire.Type, subnet string) []byte {
 	p, _ := netip.ParsePrefix(subnet)
 	return dnswire.AppendQuery(nil, name(t, of), typ, p)
@@ -217,9 +234,12 @@ func question(t testing.TB, of string, typ dnswire.Type, subnet string) []byte {
 // TestRecorded simulates what was recorded, and counts what is left out.
 func TestRecorded(t *testing.T) {
 	var packets [][]byte
-	for range 3 {
+	for range 2 {
 		packets = append(packets, packet("192.0.2.1", question(t, "WWW.a.test", dnswire.TypeA, "")))
 	}
+	over := question(t, "www.a.test", dnswire.TypeA, "")
+	over = append(binary.BigEndian.AppendUint16(nil, uint16(len(over))), over...)
+	packets = append(packets, tcpPacket("192.0.2.1", over))
 	packets = append(packets,
 		packet("192.0.2.1", question(t, "no.a.test", dnswire.TypeA, "203.0.113.0/24")),
 		packet("192.0.2.1", question(t, "www.a.test", dnswire.TypeHTTPS, "")),
@@ -228,6 +248,9 @@ func TestRecorded(t *testing.T) {
 		packet("192.0.2.2", question(t, "nothing.a.test", dnswire.TypeA, "")),
 		packet("192.0.2.2", question(t, "www.b.test", dnswire.TypeA, "")),
 		packet("192.0.2.2", []byte("no query")),
+		packet("192.0.2.1", marked(question(t, "www.a.test", dnswire.TypeA, ""))),
+		tcpPacket("192.0.2.1", over[:2]),
+		tcpPacket("192.0.2.1", over[2:]),
 		[]byte{0},
 	)
 	before, after := world(t, two), world(t, two, suppose(t, simulate.Down, "pool=us"))
@@ -240,7 +263,7 @@ func TestRecorded(t *testing.T) {
 		t.Errorf("the clients are %+v", m.Clients)
 	}
 	r := run(t, simulate.Options{Before: before, After: after, Mix: m})
-	want := simulate.Left{NotOurs: 1, NoService: 2, NotWanted: 2, NoQuery: 2}
+	want := simulate.Left{NotOurs: 1, NoService: 2, NotWanted: 2, NoQuery: 2, Answers: 1, Parts: 2}
 	if r.Mix.Left != want || r.Services != 2 {
 		t.Errorf("left out: %+v, of %d services", r.Mix.Left, r.Services)
 	}
@@ -255,7 +278,7 @@ func TestRecorded(t *testing.T) {
 		t.Errorf("AAAA of www alone: %+v", r)
 	}
 	_, err = simulate.Clients("q.pcap", bytes.NewReader(recording(packets[6:]...)), 1, before)
-	if want := "q.pcap: no query for a service is in it: 1 for names that are not ours, 2 for names that are no services, 2 frames that hold no query"; err == nil || err.Error() != want {
+	if want := "q.pcap: no query for a service is in it: 1 for names that are not ours, 2 for names that are no services, 2 frames that hold no query, 2 segments of TCP with a part of a query, which are not put together, 1 answers: record queries"; err == nil || err.Error() != want {
 		t.Errorf("the error is %v, not %s", err, want)
 	}
 	_, err = simulate.Clients("q.gz", strings.NewReader("\x1f\x8b and so on, more than enough"), 1, before)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rhumb-dns/rhumb/api"
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -69,15 +70,21 @@ func ParseTypes(texts []string) ([]dnswire.Type, error) {
 // steered are the types that are answered from endpoints.
 var steered = []dnswire.Type{dnswire.TypeA, dnswire.TypeAAAA, dnswire.TypeHTTPS, dnswire.TypeSVCB, dnswire.TypeSRV}
 
-// LiveStates are the states of endpoints as a node has them, by address or host
-// name. One that is judged in several ways counts by its worst state.
-func LiveStates(all *api.Servers) map[string]string {
+// Live is what a node knows of endpoints now. One that is judged in several ways
+// counts by its worst state, and by its longest latency.
+func Live(all *api.Servers) Facts {
 	worst := []string{"up", "unknown", "down"}
-	states := map[string]string{}
+	f := Facts{States: map[string]string{}, Latency: map[string]time.Duration{}, Load: map[string]float64{}}
 	for _, s := range all.Servers {
-		if slices.Index(worst, s.State) >= slices.Index(worst, states[s.Address]) {
-			states[s.Address] = s.State
+		if slices.Index(worst, s.State) >= slices.Index(worst, f.States[s.Address]) {
+			f.States[s.Address] = s.State
+		}
+		if d := time.Duration(s.ConnectMS * float64(time.Millisecond)); d > f.Latency[s.Address] {
+			f.Latency[s.Address] = d
+		}
+		if s.Load != nil {
+			f.Load[s.Address] = *s.Load
 		}
 	}
-	return states
+	return f
 }

@@ -35,6 +35,11 @@ func Recorded(name string, r io.Reader, worlds ...*World) (*Mix, error) {
 	times := map[asked]int{}
 	var q dnswire.Query
 	counts, err := capture.Read(r, func(source netip.Addr, message []byte) error {
+		const answer = 0x80 // QR (RFC 1035 section 4.1.1)
+		if len(message) > 2 && message[2]&answer != 0 {
+			m.Left.Answers++
+			return nil
+		}
 		q.Transport = dnswire.UDP
 		q.Parse(message)
 		if q.Status != dnswire.StatusOK || q.Class != dnswire.ClassIN || !source.IsValid() {
@@ -83,12 +88,25 @@ func Recorded(name string, r io.Reader, worlds ...*World) (*Mix, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	m.Left.NoQuery += float64(counts.Other)
+	m.Left.Answers += float64(counts.Answers)
+	m.Left.Parts = float64(counts.Parts)
 	m.Left.Incomplete = counts.Cut
 	if len(m.Clients) == 0 {
-		return nil, fmt.Errorf("%s: no query for a service is in it: %.0f for names that are not ours, %.0f for names that are no services, %.0f frames that hold no query",
-			name, m.Left.NotOurs, m.Left.NoService, m.Left.NoQuery)
+		return nil, fmt.Errorf("%s: no query for a service is in it: %s", name, m.Left.instead())
 	}
 	return m, nil
+}
+
+// instead is what a recording has in place of queries for services.
+func (l *Left) instead() string {
+	text := fmt.Sprintf("%.0f for names that are not ours, %.0f for names that are no services, %.0f frames that hold no query", l.NotOurs, l.NoService, l.NoQuery)
+	if l.Parts > 0 {
+		text += fmt.Sprintf(", %.0f segments of TCP with a part of a query, which are not put together", l.Parts)
+	}
+	if l.Answers > 0 {
+		text += fmt.Sprintf(", %.0f answers: record queries", l.Answers)
+	}
+	return text
 }
 
 // subnetIn is the network that a client subnet option names; not valid: none.

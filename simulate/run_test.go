@@ -391,7 +391,7 @@ zones:
 
 // TestLive holds that a node's word on endpoints is taken, the worst of several.
 func TestLive(t *testing.T) {
-	states := simulate.LiveStates(&api.Servers{Servers: []api.Server{
+	facts := simulate.Live(&api.Servers{Servers: []api.Server{
 		{Address: "192.0.2.10", State: "up"},
 		{Address: "192.0.2.11", State: "down"},
 		{Address: "192.0.2.11", State: "up"},
@@ -399,14 +399,14 @@ func TestLive(t *testing.T) {
 		{Address: "198.51.100.10", State: "up"},
 	}})
 	want := map[string]string{"192.0.2.10": "up", "192.0.2.11": "down", "198.51.100.10": "unknown"}
-	if !reflect.DeepEqual(states, want) {
-		t.Fatalf("%v", states)
+	if !reflect.DeepEqual(facts.States, want) {
+		t.Fatalf("%v", facts)
 	}
-	before, err := simulate.NewWorld(load(t, two), nil, states)
+	before, err := simulate.NewWorld(load(t, two), nil, facts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	after, err := simulate.NewWorld(load(t, two), []simulate.Supposition{suppose(t, simulate.Drain, "endpoint=192.0.2.10")}, states)
+	after, err := simulate.NewWorld(load(t, two), []simulate.Supposition{suppose(t, simulate.Drain, "endpoint=192.0.2.10")}, facts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -416,6 +416,83 @@ func TestLive(t *testing.T) {
 	}
 	if e := r.Pools[0].Endpoints; e[0].State != "drained" || e[1].State != "down" || r.Pools[1].Endpoints[0].State != "unknown" {
 		t.Errorf("%+v", r.Pools)
+	}
+}
+
+// TestMeasured holds that latency and load are known when somebody says what they
+// are: a supposition, or a node.
+func TestMeasured(t *testing.T) {
+	const text = `
+checks:
+  tcp: {type: tcp, port: 80}
+pools:
+  eu: {checks: [tcp], endpoints: [{address: 192.0.2.10, soft_limit: 100, hard_limit: 200}]}
+  us: {checks: [tcp], endpoints: [{address: 198.51.100.10, soft_limit: 100, hard_limit: 200}]}
+zones:
+  a.test:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      fast: {pools: [eu, us], steer: [latency, weighted]}
+      shed: {pools: [eu, us], steer: [shed, weighted]}
+`
+	for _, c := range []struct {
+		service      string
+		suppositions []simulate.Supposition
+		facts        simulate.Facts
+		eu           float64
+	}{
+		{service: "fast.a.test", eu: 0.5},
+		{"fast.a.test", []simulate.Supposition{
+			suppose(t, simulate.Latency, "pool=eu=40ms"), suppose(t, simulate.Latency, "endpoint=198.51.100.10=10ms"),
+		}, simulate.Facts{}, 0},
+		{
+			"fast.a.test",
+			[]simulate.Supposition{suppose(t, simulate.Latency, "pool=us=40ms")},
+			simulate.Live(&api.Servers{Servers: []api.Server{{Address: "192.0.2.10", State: "up", ConnectMS: 9.5}}}), 1,
+		},
+		{"shed.a.test", []simulate.Supposition{suppose(t, simulate.Loaded, "pool=eu=150")}, simulate.Facts{}, 1.0 / 3},
+		{"shed.a.test", []simulate.Supposition{suppose(t, simulate.Loaded, "endpoint=192.0.2.10=0.2k")}, simulate.Facts{}, 0},
+		{
+			"shed.a.test",
+			[]simulate.Supposition{suppose(t, simulate.Loaded, "service=shed.a.test=1")},
+			simulate.Live(&api.Servers{Servers: []api.Server{{Address: "192.0.2.10", Load: new(float64)}}}), 0.5,
+		},
+	} {
+		w, err := simulate.NewWorld(load(t, text), c.suppositions, c.facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := run(t, simulate.Options{Before: w, Services: []dnswire.Name{name(t, c.service)}})
+		if s := share(t, r, "eu", ""); !near(s.Before, c.eu) {
+			t.Errorf("%s with %v: eu has %v", c.service, c.suppositions, s.Before)
+		}
+	}
+}
+
+// TestServiceDown takes the pools of a service away, from one that it is nested in as
+// well. The pool for when all are down is none of them.
+func TestServiceDown(t *testing.T) {
+	const text = `
+pools:
+  eu: {endpoints: [192.0.2.10]}
+  us: {endpoints: [198.51.100.10]}
+  spare: {endpoints: [203.0.113.10]}
+  both: {pools: [eu, us], steer: weighted}
+zones:
+  a.test:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      eu: {pools: [eu], all_down: spare}
+      us: {pools: [us]}
+      "@": {pools: [{service: eu}, us], steer: failover, all_down: servfail}
+      of-both: {pools: [both], all_down: servfail}
+`
+	for service, want := range map[string]string{"eu.a.test": "spare", "us.a.test.": "eu", "A.test": "spare", "of-both.a.test": "spare"} {
+		w := world(t, text, suppose(t, simulate.Down, "service="+service))
+		r := run(t, simulate.Options{Before: w, Services: []dnswire.Name{name(t, "a.test")}})
+		if share(t, r, want, "").Before != 1 {
+			t.Errorf("without %s: %+v", service, r.Pools)
+		}
 	}
 }
 
@@ -464,9 +541,16 @@ func TestSuppositions(t *testing.T) {
 		text string
 		want string
 	}{
-		{simulate.Down, "eu", `"eu": pool=eu, region=eu-west or endpoint=192.0.2.10 is expected`},
-		{simulate.Down, "service=www", `"service=www": pool=eu, region=eu-west or endpoint=192.0.2.10 is expected`},
-		{simulate.Drain, "pool=", `"pool=": pool=eu, region=eu-west or endpoint=192.0.2.10 is expected`},
+		{simulate.Down, "eu", `"eu": pool=eu, region=eu-west, service=www.example.com or endpoint=192.0.2.10 is expected`},
+		{simulate.Down, "zone=a.test", `"zone=a.test": pool=eu, region=eu-west, service=www.example.com or endpoint=192.0.2.10 is expected`},
+		{simulate.Down, "service=www", "service www is down: there is no service www: there are api.a.test, no.a.test, two.a.test, www.a.test"},
+		{simulate.Latency, "pool=eu", `"pool=eu": pool=eu=40ms or endpoint=192.0.2.10=40ms is expected`},
+		{simulate.Latency, "pool=eu=0s", `"pool=eu=0s": a latency is a time from 1us to 1m0s, such as 40ms`},
+		{simulate.Latency, "pool=eu=40", `"pool=eu=40": a latency is a time from 1us to 1m0s, such as 40ms`},
+		{simulate.Loaded, "pool=eu=-1", `"pool=eu=-1": a load is a number from 0 to 4000000 in the unit of the limits, such as 0.9 or 12k`},
+		{simulate.Loaded, "pool=eu=much", `"pool=eu=much": a load is a number from 0 to 4000000 in the unit of the limits, such as 0.9 or 12k`},
+		{simulate.Loaded, "pool=asia=1.5", "pool asia has a load of 1.5: there is no pool asia: there are eu, us"},
+		{simulate.Drain, "pool=", `"pool=": pool=eu, region=eu-west, service=www.example.com or endpoint=192.0.2.10 is expected`},
 		{simulate.Weight, "pool=eu", `"pool=eu": pool=eu=50 or endpoint=192.0.2.10=50 is expected`},
 		{simulate.Weight, "pool=eu=-1", `"pool=eu=-1": a weight is a number from 0 to 65535`},
 		{simulate.Weight, "pool=eu=65536", `"pool=eu=65536": a weight is a number from 0 to 65535`},
@@ -476,7 +560,7 @@ func TestSuppositions(t *testing.T) {
 	} {
 		s, err := simulate.ParseSupposition(c.act, c.text)
 		if err == nil {
-			_, err = simulate.NewWorld(load(t, two), []simulate.Supposition{s}, nil)
+			_, err = simulate.NewWorld(load(t, two), []simulate.Supposition{s}, simulate.Facts{})
 		}
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s: the error is %v, not %s", c.text, err, c.want)

@@ -1,12 +1,9 @@
 package simulate
 
 import (
-	"fmt"
 	"maps"
+	"math"
 	"net/netip"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rhumb-dns/rhumb"
@@ -19,75 +16,6 @@ import (
 	"github.com/rhumb-dns/rhumb/table"
 )
 
-// Act is what a supposition does.
-type Act uint8
-
-// The acts.
-const (
-	Down   Act = iota // the endpoints have failed
-	Drain             // an operator has taken them out, and nobody is left on them
-	Weight            // they have another weight
-)
-
-// Supposition is something that is not so, or not yet.
-type Supposition struct {
-	Act    Act
-	Of     string // "pool", "endpoint" or "region"
-	Name   string // of the pool or region; the endpoint's address or host name
-	Weight uint32 // for Weight
-}
-
-// maxWeightOfEndpoint is the highest weight that a configuration may state.
-const maxWeightOfEndpoint = 65535
-
-// ParseSupposition reads what an act is about: "pool=eu", "region=eu-west" or
-// "endpoint=192.0.2.10", and for Weight behind it the weight, "pool=eu=50".
-func ParseSupposition(act Act, text string) (Supposition, error) {
-	s := Supposition{Act: act}
-	example := "pool=eu, region=eu-west or endpoint=192.0.2.10"
-	if act == Weight {
-		example = "pool=eu=50 or endpoint=192.0.2.10=50"
-		at := strings.LastIndexByte(text, '=')
-		if at < 0 || strings.Count(text, "=") < 2 {
-			return s, fmt.Errorf("%q: %s is expected", text, example)
-		}
-		w, err := strconv.ParseUint(text[at+1:], 10, 32)
-		if err != nil || w > maxWeightOfEndpoint {
-			return s, fmt.Errorf("%q: a weight is a number from 0 to %d", text, maxWeightOfEndpoint)
-		}
-		text, s.Weight = text[:at], uint32(w)
-	}
-	var ok bool
-	s.Of, s.Name, ok = strings.Cut(text, "=")
-	if !ok || s.Name == "" || !slices.Contains([]string{"pool", "region", "endpoint"}, s.Of) {
-		return s, fmt.Errorf("%q: %s is expected", text, example)
-	}
-	if s.Of == "endpoint" {
-		s.Name = canonical(s.Name)
-	}
-	return s, nil
-}
-
-// canonical is an endpoint as spec.Endpoint.String has it.
-func canonical(endpoint string) string {
-	if a, err := netip.ParseAddr(endpoint); err == nil {
-		return a.String()
-	}
-	return strings.ToLower(strings.TrimSuffix(endpoint, "."))
-}
-
-// String is the supposition in words.
-func (s Supposition) String() string {
-	what := s.Of + " " + s.Name
-	switch s.Act {
-	case Down:
-		return what + " is down"
-	case Drain:
-		return what + " is drained"
-	}
-	return fmt.Sprintf("%s has weight %d", what, s.Weight)
-}
-
 // World is a configuration with what is supposed about it, ready to be asked.
 type World struct {
 	Snapshot *resolve.Snapshot
@@ -98,15 +26,27 @@ type World struct {
 	// States are the states of endpoints that are not simply up: down, drained or
 	// unknown, by address or host name.
 	States map[string]string
+
+	latency map[string]time.Duration
+	load    map[string]float64
 }
 
-// NewWorld puts a configuration in force, without probes: every endpoint is up
-// but those of which states, by address or host name, or a supposition says
-// otherwise. It changes the pools of s. An error of a supposition says what the
-// configuration has instead.
-func NewWorld(s *spec.Spec, suppositions []Supposition, states map[string]string) (*World, error) {
-	w := &World{States: map[string]string{}, Pools: s.Pools}
-	for name, state := range states {
+// Facts are what is known of endpoints, by address or host name.
+type Facts struct {
+	States  map[string]string        // up, down or unknown; not stated: up
+	Latency map[string]time.Duration // what the filter latency goes by
+	Load    map[string]float64       // what the filter shed goes by, in the unit of the limits
+}
+
+// NewWorld puts a configuration in force, without probes: every endpoint is up, and
+// its latency and load are not known, but for those of which the facts or a
+// supposition say otherwise. It changes the pools of s. An error of a supposition
+// says what the configuration has instead.
+func NewWorld(s *spec.Spec, suppositions []Supposition, facts Facts) (*World, error) {
+	w := &World{States: map[string]string{}, Pools: s.Pools, latency: map[string]time.Duration{}, load: map[string]float64{}}
+	maps.Copy(w.latency, facts.Latency)
+	maps.Copy(w.load, facts.Load)
+	for name, state := range facts.States {
 		if state != health.Up.String() {
 			w.States[name] = state
 		}
@@ -166,83 +106,24 @@ func resolved(names []dnswire.Name) *hosts.View {
 	return hosts.Fixed(details...)
 }
 
-// suppose notes a supposition.
-func (w *World) suppose(s *spec.Spec, sup Supposition) error {
-	found := false
-	names := map[string]bool{}
-	for _, p := range s.Pools {
-		for _, e := range endpointsOf(p) {
-			is := e.String()
-			switch sup.Of {
-			case "pool":
-				is = p.Name
-			case "region":
-				if is = ""; e.Place != nil {
-					is = e.Place.Region
-				}
-			}
-			if is != "" {
-				names[is] = true
-			}
-			if is != sup.Name {
-				continue
-			}
-			found = true
-			switch sup.Act {
-			case Down:
-				w.States[e.String()] = health.Down.String()
-			case Drain:
-				w.States[e.String()] = drained
-			case Weight:
-				e.Weight = sup.Weight
-			}
-		}
-	}
-	if found {
-		return nil
-	}
-	return fmt.Errorf("%s: there is no %s %s: %s", sup, sup.Of, sup.Name, choice(names))
-}
-
-// endpointsOf are the endpoints of a pool; of a composed one those of the pools
-// that it is made of, since its own are copies.
-func endpointsOf(p *spec.Pool) (all []*spec.Endpoint) {
-	plain := []*spec.Pool{p}
-	if p.Nested != nil {
-		plain = plainPools(nil, p.Nested)
-	}
-	for _, p := range plain {
-		for i := range p.Endpoints {
-			all = append(all, &p.Endpoints[i])
-		}
-	}
-	return all
-}
-
 const drained = "drained"
-
-// shownNames is how many names a message lists.
-const shownNames = 12
-
-func choice(names map[string]bool) string {
-	all := slices.Sorted(maps.Keys(names))
-	switch n := len(all); {
-	case n == 0:
-		return "the configuration has none"
-	case n > shownNames:
-		return "there are " + strings.Join(all[:shownNames], ", ") + fmt.Sprintf(" and %d more", n-shownNames)
-	}
-	return "there are " + strings.Join(all, ", ")
-}
 
 // health is the view of the table's targets that the states make.
 func (w *World) health(t *table.Table) *health.View {
 	states := map[int]health.Detail{}
 	out := map[int]bool{}
+	figures := health.Figures{Latency: make([]uint32, len(t.Targets)), Load: make([]uint32, len(t.Targets))}
 	for i := range t.Targets {
 		name := t.Targets[i].Host
 		if name == "" {
 			name = t.Targets[i].Addr.String()
+		}
+		figures.Load[i] = health.NoLoad
+		if load, known := w.load[name]; known {
+			figures.Load[i] = health.LoadUnits(load)
+		}
+		if w.States[name] != health.Down.String() {
+			figures.Latency[i] = uint32(min(w.latency[name].Microseconds(), math.MaxUint32))
 		}
 		switch w.States[name] {
 		case health.Down.String():
@@ -254,7 +135,7 @@ func (w *World) health(t *table.Table) *health.View {
 		}
 	}
 	if len(out) == 0 {
-		return health.Fixed(len(t.Targets), states)
+		return health.Fixed(len(t.Targets), states).With(figures)
 	}
 	// An operator's word is on an endpoint of a service, so it is given for each.
 	words := map[dnswire.Name]map[int]health.State{}
@@ -275,7 +156,8 @@ func (w *World) health(t *table.Table) *health.View {
 		}
 		return true
 	})
-	return health.Fixed(len(t.Targets), states).With(health.Figures{Words: words})
+	figures.Words = words
+	return health.Fixed(len(t.Targets), states).With(figures)
 }
 
 // serves is whether a name is a service.

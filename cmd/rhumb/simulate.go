@@ -23,7 +23,7 @@ type simulateFlags struct {
 	seed                uint64
 	services, types     []string
 	down, drain, weight []string
-	load                string
+	latency, load       []string
 	failIf              []string
 	live                bool
 	suppositions        []simulate.Supposition
@@ -52,18 +52,19 @@ func (c *cli) simulateCommand() *cobra.Command {
 	flags := cmd.Flags()
 	configFlag(cmd, &f.file)
 	flags.StringVar(&f.compare, "compare", "", "another configuration, which takes the place of this one; what is supposed is supposed of it")
-	flags.StringArrayVar(&f.down, "down", nil, "suppose that this has failed: pool=NAME, region=NAME or endpoint=ADDRESS")
+	flags.StringArrayVar(&f.down, "down", nil, "suppose that this has failed: pool=NAME, region=NAME, service=NAME or endpoint=ADDRESS")
 	flags.StringArrayVar(&f.drain, "drain", nil, "suppose that an operator has taken this out of service; as --down")
 	flags.StringArrayVar(&f.weight, "weight", nil, "suppose another weight: endpoint=ADDRESS=WEIGHT or pool=NAME=WEIGHT")
+	flags.StringArrayVar(&f.latency, "latency", nil, "suppose a latency, for the filter of that name: endpoint=ADDRESS=40ms; as --down")
 	flags.StringVar(&f.clients, "clients", "", "file that says who asks: prefixes with weights, or queries as pcap, pcapng or dnstap (default the internet's users by country)")
 	flags.StringArrayVar(&f.services, "service", nil, "ask for this service; more than one may be stated (default all)")
 	flags.StringArrayVar(&f.types, "type", nil, "ask for this type: A, AAAA, both, or another one (default those that a service has endpoints of)")
 	flags.IntVar(&f.queries, "queries", simulate.DefaultQueries, "how many queries are simulated")
 	flags.IntVar(&f.networks, "networks", simulate.DefaultNetworks, "how many networks stand for the internet's users")
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of all random numbers: the same gives the same result")
-	flags.StringVar(&f.load, "load", "", "load of all endpoints together in the unit of their limits, such as 20000 or 20k/s")
+	flags.StringArrayVar(&f.load, "load", nil, "load of all endpoints together in the unit of their limits, such as 20000 or 20k/s; or suppose what is reported of some, for the filter shed: endpoint=ADDRESS=90")
 	flags.StringArrayVar(&f.failIf, "fail-if", nil, "exit with status 3 when this holds, such as 'max_share > 0.6'")
-	flags.BoolVar(&f.live, "live", false, "take the health of endpoints from the running node that --api names")
+	flags.BoolVar(&f.live, "live", false, "take health, latency and load of endpoints from the running node that --api names")
 	_ = cmd.MarkFlagFilename("compare", "yaml", "yml") // the flags are there
 	_ = cmd.MarkFlagFilename("clients")
 	return cmd
@@ -128,11 +129,19 @@ func (c *cli) readSimulation(f *simulateFlags) error {
 	if f.networks < 1 || f.networks > maxNetworks {
 		return misuse{fmt.Errorf("--networks %d: a number from 1 to %d", f.networks, maxNetworks)}
 	}
+	var total, loads []string
+	for _, text := range f.load {
+		if strings.Contains(text, "=") {
+			loads = append(loads, text)
+		} else {
+			total = append(total, text)
+		}
+	}
 	for _, a := range []struct {
 		flag  string
 		act   simulate.Act
 		texts []string
-	}{{"--down", simulate.Down, f.down}, {"--drain", simulate.Drain, f.drain}, {"--weight", simulate.Weight, f.weight}} {
+	}{{"--down", simulate.Down, f.down}, {"--drain", simulate.Drain, f.drain}, {"--weight", simulate.Weight, f.weight}, {"--latency", simulate.Latency, f.latency}, {"--load", simulate.Loaded, loads}} {
 		for _, text := range a.texts {
 			s, err := simulate.ParseSupposition(a.act, text)
 			if err != nil {
@@ -148,8 +157,11 @@ func (c *cli) readSimulation(f *simulateFlags) error {
 	if o.Types, err = simulate.ParseTypes(f.types); err != nil {
 		return misuse{fmt.Errorf("--type: %w", err)}
 	}
-	if f.load != "" {
-		if o.Load, err = simulate.ParseLoad(f.load); err != nil {
+	if len(total) > 1 {
+		return misuse{fmt.Errorf("--load %s and %s: what all have together is stated once", total[0], total[1])}
+	}
+	for _, text := range total {
+		if o.Load, err = simulate.ParseLoad(text); err != nil {
 			return misuse{fmt.Errorf("--load: %w", err)}
 		}
 	}
@@ -182,13 +194,13 @@ func (c *cli) worlds(f *simulateFlags) (notes []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var states map[string]string
+	var facts simulate.Facts
 	if f.live {
-		if states, notes, err = c.liveStates(); err != nil {
+		if facts, notes, err = c.facts(); err != nil {
 			return nil, err
 		}
 	}
-	if f.options.Before, err = world(path, nil, states); err != nil {
+	if f.options.Before, err = world(path, nil, facts); err != nil {
 		return nil, err
 	}
 	if f.compare == "" && len(f.suppositions) == 0 {
@@ -197,33 +209,33 @@ func (c *cli) worlds(f *simulateFlags) (notes []string, err error) {
 	if f.compare != "" {
 		path = f.compare
 	}
-	f.options.After, err = world(path, f.suppositions, states)
+	f.options.After, err = world(path, f.suppositions, facts)
 	return notes, err
 }
 
-func world(path string, suppositions []simulate.Supposition, states map[string]string) (*simulate.World, error) {
+func world(path string, suppositions []simulate.Supposition, facts simulate.Facts) (*simulate.World, error) {
 	s, _, err := spec.Load(path, spec.Options{})
 	if err != nil {
 		return nil, err
 	}
-	w, err := simulate.NewWorld(s, suppositions, states)
+	w, err := simulate.NewWorld(s, suppositions, facts)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return w, nil
 }
 
-// liveStates are the states of endpoints as a node knows them.
-func (c *cli) liveStates() (states map[string]string, notes []string, err error) {
+// facts are what a node knows of endpoints.
+func (c *cli) facts() (facts simulate.Facts, notes []string, err error) {
 	all, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Servers, error) {
 		return n.Servers(ctx, api.ServersQuery{})
 	})
 	if err != nil {
-		return nil, nil, err
+		return facts, nil, err
 	}
-	states = simulate.LiveStates(all)
+	facts = simulate.Live(all)
 	up, words := 0, 0
-	for _, s := range states {
+	for _, s := range facts.States {
 		if s == "up" {
 			up++
 		}
@@ -231,11 +243,14 @@ func (c *cli) liveStates() (states map[string]string, notes []string, err error)
 	for _, s := range all.Servers {
 		words += len(s.Overrides)
 	}
-	notes = append(notes, fmt.Sprintf("health as the node has it now: %d of %s up", up, count(len(states), "endpoint")))
+	notes = append(notes, fmt.Sprintf("health as the node has it now: %d of %s up", up, count(len(facts.States), "endpoint")))
+	if n, m := len(facts.Latency), len(facts.Load); n+m > 0 {
+		notes = append(notes, fmt.Sprintf("measured by the node: the latency of %d, the load of %d", n, m))
+	}
 	if words > 0 {
 		notes = append(notes, fmt.Sprintf("not considered: %s of an operator", count(words, "override")))
 	}
-	return states, notes, nil
+	return facts, notes, nil
 }
 
 // mix is who asks.

@@ -66,6 +66,8 @@ func (c *cli) printAsked(r *simulate.Result, f *simulateFlags, notes []string) {
 		{l.NoService, "for names that are no services"},
 		{l.NotWanted, "for other types and services"},
 		{l.NoQuery, "frames that hold no query"},
+		{l.Answers, "answers"},
+		{l.Parts, "segments of TCP with a part of a query"},
 	} {
 		if s.n > 0 {
 			c.out.line(cell{"left out: " + grouped(s.n) + " " + s.why, dim})

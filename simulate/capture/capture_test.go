@@ -29,6 +29,21 @@ func udp4(payload string) []byte {
 	return append(b, datagramOf(payload)...)
 }
 
+// tcp4 is a segment of TCP to a port, whose header says that it is so long.
+func tcp4(port uint16, header int, payload string) []byte {
+	b := binary.BigEndian.AppendUint16([]byte{0x45, 0}, uint16(40+len(payload)))
+	b = append(b, 0, 0, 0x40, 0, 64, protoTCP, 0, 0, 192, 0, 2, 1, 192, 0, 2, 53)
+	b = binary.BigEndian.AppendUint16(append(b, 0x30, 0x39), port)
+	b = append(b, make([]byte, 8)...)
+	b = append(b, byte(header/4)<<4, 0x18, 1, 0, 0, 0, 0, 0)
+	return append(b, payload...)
+}
+
+// framed is a message as it goes over TCP.
+func framed(message string) string {
+	return string(binary.BigEndian.AppendUint16(nil, uint16(len(message)))) + message
+}
+
 func datagramOf(payload string) []byte {
 	b := []byte{0x30, 0x39, 0, 53}
 	b = binary.BigEndian.AppendUint16(b, uint16(8+len(payload)))
@@ -167,10 +182,15 @@ func files() map[string]struct {
 		"options":        {pcapOf(le, magicMicro, linkRaw, withOptions(v4)), four},
 		"extensions":     {pcapOf(le, magicMicro, linkRaw, ip6(behind(datagramOf("hello")))), six},
 		"empty":          {pcapOf(le, magicMicro, linkRaw), ""},
-		"pcapng":         {pcapngOf(le, []uint32{linkRaw, linkRaw}, v4, v6, v4), four + six + four},
-		"pcapng big":     {pcapngOf(be, []uint32{linkRaw}, v4, v6, v4), four + six + four},
-		"two sections":   {append(pcapngOf(be, []uint32{linkRaw}, v4), pcapngOf(le, []uint32{linkEthernet}, ether(etherIPv6, v6))...), four + six},
-		"dnstap":         {dnstapOf(contentType, tapped(authQuery, "192.0.2.1", "hello"), tapped(clientQuery, "2001:db8::1", "hello")), four + six},
+		"tcp":            {pcapOf(le, magicMicro, linkRaw, tcp4(53, 20, framed("hello, world!"))), "192.0.2.1 hello, world!\n"},
+		"tcp, several": {
+			pcapOf(le, magicMicro, linkRaw, tcp4(5353, 20, framed("hello, world!")+framed("and once more"))),
+			"192.0.2.1 hello, world!\n192.0.2.1 and once more\n",
+		},
+		"pcapng":       {pcapngOf(le, []uint32{linkRaw, linkRaw}, v4, v6, v4), four + six + four},
+		"pcapng big":   {pcapngOf(be, []uint32{linkRaw}, v4, v6, v4), four + six + four},
+		"two sections": {append(pcapngOf(be, []uint32{linkRaw}, v4), pcapngOf(le, []uint32{linkEthernet}, ether(etherIPv6, v6))...), four + six},
+		"dnstap":       {dnstapOf(contentType, tapped(authQuery, "192.0.2.1", "hello"), tapped(clientQuery, "2001:db8::1", "hello")), four + six},
 	}
 }
 
@@ -220,8 +240,13 @@ func TestOther(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"nothing":        {},
 		"arp":            {0x15},
-		"tcp":            change(v4, 9, 6),
-		"tcp over ipv6":  change(v6, 6, 6),
+		"icmp":           change(v4, 9, 1),
+		"icmp over ipv6": change(v6, 6, 58),
+		"tcp, short":     change(v4, 9, 6),
+		"tcp, no offset": tcp4(53, 16, framed("hello, world!")),
+		"tcp, too long":  tcp4(53, 60, framed("hello, world!")),
+		"tcp, nothing":   tcp4(53, 20, ""),
+		"tcp, an answer": tcp4(4711, 20, framed("hello, world!")[:9]),
 		"more fragments": change(v4, 6, 0x20),
 		"last fragment":  change(v4, 7, 1),
 		"ipv6 fragment":  ip6(protoFragment, append([]byte{protoUDP, 0, 0, 1, 0, 0, 0, 1}, datagramOf("hello")...)),
@@ -237,7 +262,6 @@ func TestOther(t *testing.T) {
 		}
 	}
 	for name, b := range map[string][]byte{
-		"answer":     tapped(2, "192.0.2.1", "hello"),
 		"resolver":   tapped(3, "192.0.2.1", "hello"),
 		"no message": {0x78, 1},
 		"malformed":  {0xff},
@@ -252,6 +276,25 @@ func TestOther(t *testing.T) {
 	have, counts, err := got(t, pcapngOf(binary.LittleEndian, []uint32{147, linkRaw}, v4, v6))
 	if have != "2001:db8::1 hello\n" || counts.Other != 1 || err != nil {
 		t.Errorf("unknown interface: %q, %+v, %v", have, counts, err)
+	}
+}
+
+// TestCounted holds what is left out and counts for itself.
+func TestCounted(t *testing.T) {
+	long := framed("a message that is longer than one segment")
+	for name, c := range map[string]struct {
+		file []byte
+		want Counts
+	}{
+		"parts":      {pcapOf(binary.LittleEndian, magicMicro, linkRaw, tcp4(53, 20, long[:20]), tcp4(53, 20, long[20:]), tcp4(53, 20, long)), Counts{Messages: 1, Parts: 2}},
+		"length":     {pcapOf(binary.LittleEndian, magicMicro, linkRaw, tcp4(53, 20, long[:2]), tcp4(53, 20, long[2:])), Counts{Parts: 2}},
+		"one over":   {pcapOf(binary.LittleEndian, magicMicro, linkRaw, tcp4(53, 20, long+"x")), Counts{Parts: 1}},
+		"too little": {pcapOf(binary.LittleEndian, magicMicro, linkRaw, tcp4(53, 20, framed("hello"))), Counts{Parts: 1}},
+		"answers":    {dnstapOf(contentType, tapped(authResponse, "192.0.2.1", "hello"), tapped(clientResponse, "192.0.2.1", "hello")), Counts{Answers: 2}},
+	} {
+		if _, counts, err := got(t, c.file); counts != c.want || err != nil {
+			t.Errorf("%s: %+v, %v", name, counts, err)
+		}
 	}
 }
 

@@ -38,8 +38,12 @@ func (in *input) dnstap() error {
 		if err != nil {
 			return err
 		}
-		source, message, ok := dnstapQuery(b)
-		if !ok {
+		kind, source, message := dnstapQuery(b)
+		switch {
+		case kind == authResponse || kind == clientResponse:
+			in.counts.Answers++
+			continue
+		case kind != authQuery && kind != clientQuery || message == nil || !source.IsValid():
 			in.counts.Other++
 			continue
 		}
@@ -90,23 +94,26 @@ const (
 	numQuery        = 10
 
 	// A name server says AUTH_QUERY of what it is asked, a proxy before it
-	// CLIENT_QUERY. The other messages are answers, or what a resolver asks.
-	authQuery   = 1
-	clientQuery = 5
+	// CLIENT_QUERY, and of their answers the same with RESPONSE. The other messages
+	// are what a resolver asks.
+	authQuery      = 1
+	authResponse   = 2
+	clientQuery    = 5
+	clientResponse = 6
 )
 
-// dnstapQuery is the query in a Dnstap message.
-func dnstapQuery(b []byte) (source netip.Addr, message []byte, ok bool) {
+// dnstapQuery is the type of a Dnstap message, and its query. What is malformed is
+// of type 0.
+func dnstapQuery(b []byte) (kind uint64, source netip.Addr, message []byte) {
 	var inner []byte
 	if !fields(b, func(num protowire.Number, _ uint64, v []byte) {
 		if num == numMessage {
 			inner = v
 		}
 	}) || inner == nil {
-		return source, nil, false
+		return 0, source, nil
 	}
-	kind := uint64(0)
-	ok = fields(inner, func(num protowire.Number, n uint64, v []byte) {
+	if !fields(inner, func(num protowire.Number, n uint64, v []byte) {
 		switch num {
 		case numType:
 			kind = n
@@ -115,9 +122,10 @@ func dnstapQuery(b []byte) (source netip.Addr, message []byte, ok bool) {
 		case numQuery:
 			message = v
 		}
-	})
-	ok = ok && (kind == authQuery || kind == clientQuery) && message != nil && source.IsValid()
-	return source, message, ok
+	}) {
+		return 0, source, nil
+	}
+	return kind, source, message
 }
 
 // fields calls each with every field of a protobuf message: a number, or bytes.

@@ -44,29 +44,36 @@ const (
 // maxTags is how many VLAN tags a frame may have.
 const maxTags = 4
 
-// datagram is the source and the payload of a UDP datagram that is whole.
-func datagram(link uint32, b []byte) (source netip.Addr, payload []byte, ok bool) {
+// segment is what a packet of IP carries.
+type segment struct {
+	source netip.Addr
+	proto  byte   // protoUDP or protoTCP
+	body   []byte // the header of that, and what is behind it
+}
+
+// segmentOf is what a whole packet carries, of a frame of a link.
+func segmentOf(link uint32, b []byte) (s segment, ok bool) {
 	var ether uint16
 	switch link {
 	case linkEthernet:
 		if len(b) < 14 {
-			return source, nil, false
+			return s, false
 		}
 		ether, b = binary.BigEndian.Uint16(b[12:]), b[14:]
 	case linkCooked:
 		if len(b) < 16 {
-			return source, nil, false
+			return s, false
 		}
 		ether, b = binary.BigEndian.Uint16(b[14:]), b[16:]
 	case linkCooked2:
 		if len(b) < 20 {
-			return source, nil, false
+			return s, false
 		}
 		ether, b = binary.BigEndian.Uint16(b), b[20:]
 	case linkNull, linkLoop:
 		// The number of IPv6 differs from system to system; the packet says it as well.
 		if len(b) < 4 {
-			return source, nil, false
+			return s, false
 		}
 		return ip(b[4:])
 	default:
@@ -77,12 +84,12 @@ func datagram(link uint32, b []byte) (source netip.Addr, payload []byte, ok bool
 			break
 		}
 		if len(b) < 4 {
-			return source, nil, false
+			return s, false
 		}
 		ether, b = binary.BigEndian.Uint16(b[2:]), b[4:]
 	}
 	if ether != etherIPv4 && ether != etherIPv6 {
-		return source, nil, false
+		return s, false
 	}
 	return ip(b)
 }
@@ -90,72 +97,71 @@ func datagram(link uint32, b []byte) (source netip.Addr, payload []byte, ok bool
 // The protocols within IP.
 const (
 	protoHopByHop    = 0
+	protoTCP         = 6
 	protoUDP         = 17
 	protoRouting     = 43
 	protoFragment    = 44
 	protoDestination = 60
 )
 
-// ip reads a packet of IPv4 or IPv6. A fragment is no whole datagram.
-func ip(b []byte) (source netip.Addr, payload []byte, ok bool) {
+// ip reads a packet of IPv4 or IPv6. A fragment is no whole one.
+func ip(b []byte) (s segment, ok bool) {
 	if len(b) == 0 {
-		return source, nil, false
+		return s, false
 	}
 	switch b[0] >> 4 {
 	case 4:
 		const moreOrOffset = 0x3fff
 		if len(b) < 20 {
-			return source, nil, false
+			return s, false
 		}
 		head, total := int(b[0]&15)*4, int(binary.BigEndian.Uint16(b[2:]))
-		if head < 20 || total < head || total > len(b) || binary.BigEndian.Uint16(b[6:])&moreOrOffset != 0 || b[9] != protoUDP {
-			return source, nil, false
+		if head < 20 || total < head || total > len(b) || binary.BigEndian.Uint16(b[6:])&moreOrOffset != 0 {
+			return s, false
 		}
-		source = netip.AddrFrom4([4]byte(b[12:16]))
-		payload, ok = udp(b[head:total])
+		s = segment{netip.AddrFrom4([4]byte(b[12:16])), b[9], b[head:total]}
 	case 6:
 		if len(b) < 40 {
-			return source, nil, false
+			return s, false
 		}
 		total := 40 + int(binary.BigEndian.Uint16(b[4:]))
 		if total > len(b) {
-			return source, nil, false
+			return s, false
 		}
-		source = netip.AddrFrom16([16]byte(b[8:24]))
-		payload, ok = extensions(b[6], b[40:total])
+		s.source = netip.AddrFrom16([16]byte(b[8:24]))
+		s.proto, s.body = extensions(b[6], b[40:total])
 	}
-	return source, payload, ok
+	return s, s.proto == protoUDP || s.proto == protoTCP
 }
 
 // maxExtensions is how many extension headers are looked behind.
 const maxExtensions = 8
 
-// extensions reads what lies behind the header of IPv6.
-func extensions(next byte, b []byte) (payload []byte, ok bool) {
+// extensions looks behind the headers of IPv6 that come first. Of what is malformed
+// or a fragment the protocol is that of such a header.
+func extensions(next byte, b []byte) (proto byte, body []byte) {
 	for range maxExtensions {
 		switch next {
-		case protoUDP:
-			return udp(b)
 		case protoHopByHop, protoRouting, protoDestination:
 			if len(b) < 8 {
-				return nil, false
+				return next, nil
 			}
 			size := 8 + 8*int(b[1])
 			if size > len(b) {
-				return nil, false
+				return next, nil
 			}
 			next, b = b[0], b[size:]
 		case protoFragment:
 			const moreOrOffset = 0xfff9
 			if len(b) < 8 || binary.BigEndian.Uint16(b[2:])&moreOrOffset != 0 {
-				return nil, false
+				return next, nil
 			}
 			next, b = b[0], b[8:]
 		default:
-			return nil, false
+			return next, b
 		}
 	}
-	return nil, false
+	return next, nil
 }
 
 // udp is the payload of a datagram.
@@ -168,4 +174,70 @@ func udp(b []byte) ([]byte, bool) {
 		return nil, false
 	}
 	return b[8:size], true
+}
+
+// portDNS is where messages over TCP go in plain text.
+const portDNS = 53
+
+// tcp is the port that a segment goes to, and its payload.
+func tcp(b []byte) (port uint16, payload []byte, ok bool) {
+	if len(b) < 20 {
+		return 0, nil, false
+	}
+	head := int(b[12]>>4) * 4
+	if head < 20 || head > len(b) {
+		return 0, nil, false
+	}
+	return binary.BigEndian.Uint16(b[2:]), b[head:], true
+}
+
+// whole is whether a payload is nothing but messages with their lengths in front
+// (RFC 1035 section 4.2.2), one at least.
+func whole(b []byte) bool {
+	const header = 12 // of a message
+	for rest := b; ; {
+		if len(rest) < 2+header {
+			return false
+		}
+		size := int(binary.BigEndian.Uint16(rest))
+		if size < header || 2+size > len(rest) {
+			return false
+		}
+		if rest = rest[2+size:]; len(rest) == 0 {
+			return true
+		}
+	}
+}
+
+// packet hands on what a packet of a link has.
+func (in *input) packet(link uint32, b []byte) error {
+	s, ok := segmentOf(link, b)
+	if !ok {
+		in.counts.Other++
+		return nil
+	}
+	if s.proto == protoUDP {
+		payload, ok := udp(s.body)
+		if !ok {
+			in.counts.Other++
+			return nil
+		}
+		return in.message(s.source, payload)
+	}
+	port, payload, ok := tcp(s.body)
+	switch {
+	case ok && whole(payload):
+		for len(payload) > 0 {
+			size := 2 + int(binary.BigEndian.Uint16(payload))
+			if err := in.message(s.source, payload[2:size]); err != nil {
+				return err
+			}
+			payload = payload[size:]
+		}
+	case ok && port == portDNS && len(payload) > 0:
+		in.counts.Parts++
+	default:
+		in.counts.Other++
+	}
+	return nil
 }

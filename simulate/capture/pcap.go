@@ -174,12 +174,3 @@ func (in *input) framed(s *section, at, size uint32, b []byte) error {
 	}
 	return in.packet(s.links[at], b[:size])
 }
-
-func (in *input) packet(link uint32, b []byte) error {
-	source, payload, ok := datagram(link, b)
-	if !ok {
-		in.counts.Other++
-		return nil
-	}
-	return in.message(source, payload)
-}

@@ -56,9 +56,13 @@ func Detect(b []byte) Format {
 
 // Counts are the frames of a file by what became of them.
 type Counts struct {
-	Messages int  // given to the caller
-	Other    int  // something else than a query could be
-	Cut      bool // the file ends within a frame
+	Messages int // given to the caller
+	Other    int // something else than a query could be
+	Answers  int // dnstap messages of answers
+	// Parts are segments of TCP to port 53 that do not have whole messages: those
+	// that are divided among segments are not put together.
+	Parts int
+	Cut   bool // the file ends within a frame
 }
 
 // ErrFormat is the error of a file that is of no known format.
