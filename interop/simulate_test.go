@@ -246,7 +246,7 @@ func simulation(t *testing.T, file, clients string, flags []string) *simulated {
 		all = append(all, one)
 	}
 	sim := &simulated{}
-	if sim.world, err = simulate.NewWorld(s, all, nil); err != nil {
+	if sim.world, err = simulate.NewWorld(s, all, simulate.Facts{}); err != nil {
 		t.Fatal(err)
 	}
 	if sim.mix, err = simulate.Prefixes(clients, strings.NewReader(read(t, clients)), 1); err != nil {
