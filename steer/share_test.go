@@ -1,6 +1,7 @@
 package steer
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -248,6 +249,64 @@ func TestStickyMoves(t *testing.T) {
 			if got := f.Apply(q, more)[0].Index; got != order[0] && got != lost {
 				t.Fatalf("more weight for %d moves a client from %d to %d", lost, order[0], got)
 			}
+		}
+	}
+}
+
+// TestExponential compares with the logarithm, at the ends of cells as well.
+func TestExponential(t *testing.T) {
+	worst, part := 0.0, 0.0
+	look := func(x uint64) {
+		want := -math.Log(float64(x>>11|1) / (1 << 53))
+		diff := math.Abs(exponential(x) - want)
+		worst, part = max(worst, diff), max(part, diff/want)
+	}
+	r := rand.New(rand.NewPCG(8, 8))
+	for k := range 200_000 {
+		x := r.Uint64() >> (k % 64)
+		look(x)
+		look(^x)
+	}
+	for k := range uint64(64) {
+		for cell := range uint64(64) {
+			x := (64 + cell) << 57 >> k
+			look(x)
+			look(x - 1)
+		}
+	}
+	look(0)
+	look(math.MaxUint64)
+	if worst > 0x1p-23 || part > 0x1p-16 {
+		t.Errorf("wrong by 2^%.2f, and by 2^%.2f of the logarithm", math.Log2(worst), math.Log2(part))
+	}
+	if exponential(math.MaxUint64) <= 0 || exponential(0) > 37 {
+		t.Error(exponential(math.MaxUint64), exponential(0))
+	}
+}
+
+// TestDices holds that what three candidates throw for a client has nothing to do
+// with each other, whatever the numbers of clients are like.
+func TestDices(t *testing.T) {
+	const networks = 60_000
+	chances := map[string]float64{}
+	for _, order := range []string{"abc", "acb", "bac", "bca", "cab", "cba"} {
+		chances[order] = 1.0 / 6
+	}
+	for name, number := range map[string]func(k int) uint64{
+		"mixed":   network,
+		"counted": func(k int) uint64 { return uint64(k) },
+		"upper":   func(k int) uint64 { return uint64(k) << 44 },
+	} {
+		for round := range 6 {
+			f := &Sticky{}
+			for i := range 3 {
+				f.IDs = append(f.IDs, Identity(fmt.Sprintf("10.%d.0.%d", round, i)))
+			}
+			counts := map[string]int{}
+			for k := range networks {
+				counts[key(f.Apply(&Query{Subnet: number(k)}, weights(1, 1, 1)))]++
+			}
+			chiSquare(t, name, counts, chances, networks)
 		}
 	}
 }
