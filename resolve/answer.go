@@ -44,11 +44,11 @@ func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
 		c.fail(dnswire.Refused)
 		c.explain(dnswire.EDENotSupported, "no transfers and no meta types")
 	default:
-		if s.listens(q) {
+		if q.ECS.Present && s.listens(q) {
 			c.opt.ECS, c.rich = &q.ECS, true
 		}
 		s.lookup(&m, q, c)
-		if c.opt.ECS != nil && c.client.told {
+		if c.opt.ECS != nil && c.client.known && c.client.told {
 			c.opt.Scope = c.client.scope
 		}
 	}
@@ -58,7 +58,7 @@ func (s *Snapshot) answer(dst []byte, q *dnswire.Query, c *Scratch) []byte {
 
 // begin forgets the answer before.
 func (c *Scratch) begin(q *dnswire.Query) {
-	c.asked, c.client.known, c.client.told = q, false, false
+	c.asked, c.client.known = q, false
 	c.Outcome = Outcome{Zone: -1}
 	c.counters, c.targets = c.counters[:0], c.targets[:0]
 	c.expanded, c.proofs, c.given, c.renames = c.expanded[:0], c.proofs[:0], c.given[:0], c.renames[:0]

@@ -21,9 +21,10 @@ type client struct {
 	scope  uint8  // how many bits of it have mattered so far
 }
 
-// listens is whether the client subnet option of a query counts, and is answered.
+// listens is whether the client subnet option of a query, which has one, counts
+// and is answered.
 func (s *Snapshot) listens(q *dnswire.Query) bool {
-	if !s.Table.ECS || !q.ECS.Present {
+	if !s.Table.ECS {
 		return false
 	}
 	trusted := s.Table.ECSTrusted

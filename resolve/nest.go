@@ -1,9 +1,6 @@
 package resolve
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/steer"
@@ -27,19 +24,7 @@ func (s *Snapshot) candidates(c *Scratch, p *table.Plan, ms *table.Members, at s
 	switch at {
 	case live:
 		set, unknown = s.up(c, p, ms)
-		if ms.Hosts != nil {
-			set = s.known(c, ms, set)
-		}
-		set = s.nest(c, p, ms, set, live)
-		if len(set) > 0 && p.Policy.Panic > 0 && s.panics(p, c) {
-			set, _ = s.candidates(c, p, ms, regardless)
-			c.traceSet("panic", "health is ignored", ms, set)
-			return set, unknown
-		}
-		if len(set) > 0 {
-			c.traceSet("health", "endpoints that are up", ms, set)
-		}
-		return s.minHealthy(c, p, ms, set, health.Up), unknown
+		return s.stand(c, p, ms, set), unknown
 	case doubtful:
 		set = s.nest(c, p, ms, s.withState(c, p, ms, health.Unknown), doubtful)
 		c.traceSet("health", "nothing that is known to be up is left; endpoints of which nothing is known", ms, set)
@@ -49,6 +34,24 @@ func (s *Snapshot) candidates(c *Scratch, p *table.Plan, ms *table.Members, at s
 	}
 	c.set = s.known(c, ms, append(c.set[:0], ms.Candidates...))
 	return s.nest(c, p, ms, c.set, all), 0
+}
+
+// stand is what of those that are up are candidates, where more than the health of
+// each decides: see Plan.Plain.
+func (s *Snapshot) stand(c *Scratch, p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
+	if ms.Hosts != nil {
+		set = s.known(c, ms, set)
+	}
+	set = s.nest(c, p, ms, set, live)
+	if len(set) > 0 && p.Policy.Panic > 0 && s.panics(p, c) {
+		set, _ = s.candidates(c, p, ms, regardless)
+		c.traceSet("panic", "health is ignored", ms, set)
+		return set
+	}
+	if len(set) > 0 {
+		c.traceSet("health", "endpoints that are up", ms, set)
+	}
+	return s.minHealthy(c, p, ms, set, health.Up)
 }
 
 // nest replaces the candidates that are nested by those that they come to.
@@ -62,14 +65,32 @@ func (s *Snapshot) nest(c *Scratch, p *table.Plan, ms *table.Members, set []stee
 			kept = append(kept, cand)
 		}
 	}
+	plain := len(kept)
 	for _, n := range p.Nested {
 		if n != nil {
 			kept = s.inside(c, p, ms, n, kept, at)
 		}
 	}
-	// In the order of the pools, as the others are.
-	slices.SortStableFunc(kept, func(a, b steer.Candidate) int { return cmp.Compare(a.Pool, b.Pool) })
-	return kept
+	return c.inOrder(kept, plain)
+}
+
+// inOrder merges what is nested, which is in the order of the pools from plain on,
+// with the others, which are before.
+func (c *Scratch) inOrder(set []steer.Candidate, plain int) []steer.Candidate {
+	if plain == 0 || plain == len(set) || set[plain-1].Pool <= set[plain].Pool {
+		return set
+	}
+	c.inner = append(c.inner[:0], set[plain:]...)
+	for i, j := plain-1, len(c.inner)-1; j >= 0; {
+		if i >= 0 && set[i].Pool > c.inner[j].Pool {
+			set[i+j+1] = set[i]
+			i--
+		} else {
+			set[i+j+1] = c.inner[j]
+			j--
+		}
+	}
+	return set
 }
 
 // inside appends the endpoints that a nested service, or a composed pool, would

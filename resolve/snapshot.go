@@ -65,6 +65,7 @@ type Scratch struct {
 	nested   [256]byte
 	depth    int                 // of nesting
 	deeper   [][]steer.Candidate // set, by depth
+	inner    []steer.Candidate   // of what is nested, while it is put in order
 	client   client
 	node     *table.Node // of the service at hand
 	place    geo.Place   // of the client; query points to it

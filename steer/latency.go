@@ -98,12 +98,16 @@ func (l *Latency) Apply(q *Query, set []Candidate) []Candidate {
 	} else {
 		most = min(most, l.reach(s.lowest))
 	}
-	kept := set[:0]
-	for _, c := range set {
-		if us := q.latency(&c); us >= least && us <= most {
-			kept = append(kept, c)
+	// Something is kept, so that what it is written over is behind.
+	k := 0
+	for i := range set {
+		us := q.latency(&set[i])
+		set[k] = set[i]
+		if us >= least && us <= most {
+			k++
 		}
 	}
+	kept := set[:k]
 	if least > 0 && !l.Drawn {
 		slices.SortStableFunc(kept, func(a, b Candidate) int { return cmp.Compare(q.latency(&a), q.latency(&b)) })
 	}

@@ -1,5 +1,7 @@
 package steer
 
+import "math/bits"
+
 // Weighted puts the candidates in random order, each next one drawn with a
 // chance of weight / sum of the weights not yet drawn. Weight is Weight * Share;
 // candidates without any are dropped. Shares that leave nothing of the weights
@@ -9,12 +11,9 @@ type Weighted struct{}
 // Apply implements Filter.
 func (Weighted) Apply(q *Query, set []Candidate) []Candidate {
 	var sum uint64
-	least := ^uint32(0)
 	parts := uint16(0) // not 0 when some have a part of their share
 	for i := range set {
-		w := set[i].Weight
-		sum += uint64(w)
-		least = min(least, w)
+		sum += uint64(set[i].Weight)
 		parts |= set[i].Share ^ Whole
 	}
 	want := len(set)
@@ -26,7 +25,8 @@ func (Weighted) Apply(q *Query, set []Candidate) []Candidate {
 			return drawn
 		}
 	}
-	if least == 0 {
+	// One without weight is never the first that is drawn.
+	if want != 1 || sum == 0 {
 		kept := set[:0]
 		for _, c := range set {
 			if c.Weight > 0 {
@@ -49,12 +49,13 @@ func (Weighted) Apply(q *Query, set []Candidate) []Candidate {
 			}
 			at -= w
 		}
-		for ; j < len(set)-1; j++ {
-			w := uint64(set[j].Weight)
-			if at < w {
-				break
-			}
-			at -= w
+		// Among the few left it is found without a branch, which nobody could foretell.
+		few := set[j:min(j+8, len(set))]
+		var upTo uint64
+		for k := range few[:len(few)-1] {
+			upTo += uint64(few[k].Weight)
+			_, below := bits.Sub64(at, upTo, 0)
+			j += 1 - int(below)
 		}
 		set[i], set[j] = set[j], set[i]
 		sum -= uint64(set[i].Weight)

@@ -77,6 +77,12 @@ type Plan struct {
 	Courses []int32
 }
 
+// Plain says that nothing but the health of each endpoint decides who is a
+// candidate.
+func (p *Plan) Plain() bool {
+	return p.Nested == nil && p.Courses == nil && p.MinHealthy == nil && p.Policy.Panic == 0
+}
+
 // Members are the endpoints of one family.
 type Members struct {
 	Family Family
