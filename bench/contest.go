@@ -24,6 +24,7 @@ type contest struct {
 	full        order // what saturates
 	fixed       order // a modest fixed rate; Mode "" for none
 	tls         bool
+	world       bool // clients are all over the world, and servers know where
 	keep        bool // servers run on from round to round: they take long to start
 	who         []contestant
 }
@@ -48,6 +49,13 @@ func contests(s *settings) []contest {
 		return append(all, more...)
 	}
 	plain := func(kind string, names int) shape { return shape{Kind: kind, Names: names} }
+	place := func(name, title, kind string) contest {
+		return contest{
+			name: name, title: title, shape: plain(kind, small), full: udp, fixed: slow, world: true,
+			notes: []string{"The same country database and the same decisions for each country: 8 places, the client's country or else its continent, the nearest of several. Each server is asked for 1,000 clients first, and is measured only when it answers as rhumb does. PowerDNS needs a backend of its own for it and is left out."},
+			who:   steered("rhumb, geofence and nearest", steerPlace, rhumbStatic("rhumb, static data"), contestant{"Knot DNS, geoip module", startKnot, steerPlace}),
+		}
+	}
 	return []contest{
 		{name: "plain", title: "Plain A", shape: plain("plain", small), full: udp, fixed: slow, who: static},
 		{name: "edns", title: "A with EDNS", shape: plain("edns", small), full: udp, fixed: slow, who: static},
@@ -61,12 +69,8 @@ func contests(s *settings) []contest {
 			name: "failover", title: "Failover from a pool of 4 to another", shape: plain("plain", small), full: udp, fixed: slow,
 			who: steered("rhumb, failover", steerFailover, rhumbStatic("rhumb, plain A")),
 		},
-		{
-			name: "place", title: "By the client's network (a client subnet in the query)", shape: plain("ecs", small), full: udp, fixed: slow,
-			notes: []string{fmt.Sprintf("%d networks in 2 places for the others. rhumb has no geo filter yet: its row is a failover service that is asked with a client subnet (\"ECS to service\").", networks)},
-			who: steered("rhumb, ECS to service", steerPlace, rhumbStatic("rhumb, static data"),
-				contestant{"Knot DNS, geoip module", startKnot, steerPlace}, contestant{"PowerDNS, Lua", startPower, steerPlace}),
-		},
+		place("place", "By where the client is, as a client subnet says (random /24 of all of IPv4)", "world"),
+		place("sources", "By where the client is, as its source address says (65,536 networks)", "sources"),
 		{name: "nxdomain", title: "NXDOMAIN", shape: plain("nxdomain", small), full: udp, fixed: slow, who: static},
 		{name: "many", title: fmt.Sprintf("Plain A among %d names", s.many), shape: plain("plain", s.many), full: udp, fixed: slow, keep: true, who: static},
 		{
@@ -117,6 +121,9 @@ func runContest(ctx context.Context, s *settings, c *contest) ([]line, error) {
 				continue
 			}
 			s.progress("%s: round %d of %d, %s", c.name, round+1, s.rounds, c.who[i].name)
+			if lines[0].missing {
+				return lines, nil
+			}
 			ours, err := s.visit(ctx, c, &lines[0], running, 0)
 			if err != nil {
 				return lines, err
@@ -153,13 +160,27 @@ func (s *settings) visit(ctx context.Context, c *contest, l *line, running map[i
 	p := running[i]
 	if p == nil {
 		var err error
-		p, err = l.c.start(ctx, s, wants{names: c.shape.Names, steer: l.c.steer, tls: c.tls, cores: s.serverCores})
+		w := wants{names: c.shape.Names, steer: l.c.steer, tls: c.tls, cores: s.serverCores}
+		if c.world {
+			if w.world, err = worldOf(s); err != nil {
+				return nil, err
+			}
+		}
+		p, err = l.c.start(ctx, s, w)
 		if err != nil {
 			return nil, err
 		}
 		if p == nil {
 			l.missing = true
 			return nil, nil
+		}
+		if l.c.steer == steerPlace {
+			if err := w.world.agrees(p, w.names); err != nil {
+				p.end()
+				s.missing(l.c.name, "It does not answer as the others: "+err.Error())
+				l.missing = true
+				return nil, nil
+			}
 		}
 	}
 	if c.keep {

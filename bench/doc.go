@@ -3,9 +3,11 @@
 //
 //	resolve   nanoseconds and allocations of an answer, in this process
 //	client    the client itself, against an echo
-//	plain, edns, ecs, weighted, failover, place, nxdomain, many, tcp, dot
+//	plain, edns, ecs, weighted, failover, place, sources, nxdomain, many, tcp, dot
 //	          whole servers: queries a second, CPU a query at their limit and
 //	          at a modest fixed rate, latency, memory
+//	steering  each preset beside static data
+//	cities    loading a city database of five million networks
 //	cores     two cores beside one
 //	million   load time and memory of a million names
 //	reload    a change among a million names: time, CPU, memory, latency

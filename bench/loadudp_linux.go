@@ -36,22 +36,29 @@ type client struct {
 	buf      []byte // of incoming messages, room bytes each
 	queries  []byte // of outgoing ones, one behind the other
 	segments bool
+	sources  *sources // nil: all leave from one address
 }
 
 const room = 1536
 
-func dial(to netip.AddrPort, size int, single bool) (*client, error) {
+func dial(to netip.AddrPort, size int, single, many bool) (*client, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != nil {
+	var from *sources
+	if many {
+		from, err = openSources(fd, to)
+	} else {
+		err = unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+	}
+	if err != nil {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("connect %v: %w", to, err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20)
 	c := &client{
-		fd: fd,
+		fd: fd, sources: from,
 		in: make([]unix.Mmsghdr, batch), inVec: make([]unix.Iovec, batch), buf: make([]byte, batch*room),
 		out: make([]unix.Mmsghdr, batch), outVec: make([]unix.Iovec, batch), queries: make([]byte, batch*size),
 	}
@@ -79,11 +86,18 @@ func (c *client) send(n, size int) error {
 	for sent := 0; sent < n; {
 		var k int
 		var e unix.Errno
-		if c.segments {
+		switch {
+		case c.sources != nil:
+			k = 1
+			if c.segments {
+				k = min(segments, n-sent)
+			}
+			e = c.sources.send(c.fd, c.queries[sent*size:][:k*size])
+		case c.segments:
 			k = min(segments, n-sent)
 			_, _, e = unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd),
 				uintptr(unsafe.Pointer(&c.queries[sent*size])), uintptr(k*size), 0, 0, 0)
-		} else {
+		default:
 			var r uintptr
 			r, _, e = unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(c.fd),
 				uintptr(unsafe.Pointer(&c.out[sent])), uintptr(n-sent), 0, 0, 0)
@@ -134,7 +148,7 @@ func (q *asking) now() time.Duration { return time.Since(q.start) + 1 }
 // loadUDP keeps a window on the way, or asks at an even rate, until the time is
 // over.
 func loadUDP(o order, a *asker, mark func()) (tally, error) {
-	c, err := dial(o.To, a.size(), o.Single)
+	c, err := dial(o.To, a.size(), o.Single, o.Shape.Kind == "sources")
 	if err != nil {
 		return tally{}, err
 	}

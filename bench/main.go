@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -35,6 +36,9 @@ type settings struct {
 	serverCores []int
 	clientCore  int
 
+	world     *world // made when it is first wanted
+	listeners []netip.AddrPort
+
 	said map[string]bool // what is missing
 	wide int             // of the progress on the terminal
 }
@@ -49,6 +53,8 @@ func main() {
 			exit(loadCommand(os.Args[2:]))
 		case "flood":
 			exit(floodCommand(os.Args[2:]))
+		case "atlas":
+			exit(atlasCommand(os.Args[2]))
 		}
 	}
 	s := &settings{said: map[string]bool{}}
@@ -98,6 +104,8 @@ func parts(s *settings) []part {
 		all = append(all, part{c.name, quick, func(ctx context.Context, s *settings) ([]table, error) { return benchContest(ctx, s, &c) }})
 	}
 	return append(all,
+		part{"steering", false, benchPresets},
+		part{"cities", true, benchCities},
 		part{"cores", false, benchCores},
 		part{"million", true, benchMillion},
 		part{"reload", true, benchReload},

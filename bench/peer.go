@@ -61,8 +61,11 @@ type wants struct {
 	names int
 	// steer is "" for static data, or one of the words of steered.
 	steer string
-	tls   bool
-	cores []int
+	world *world // where clients are, for steerPlace
+	// measured is where the endpoints of the sites listen, when they have checks.
+	measured []netip.AddrPort
+	tls      bool
+	cores    []int
 }
 
 // starter starts a server. Without an error it may return nil: the server is not

@@ -35,7 +35,10 @@ func startRhumb(ctx context.Context, s *settings, w wants) (*peer, error) {
 		}
 		text += fmt.Sprintf("zones: {%s: {file: %q}}\n", zoneName, zone)
 	} else {
-		text += rhumbServices(w.steer, w.names)
+		if w.world != nil && w.world.path != "" {
+			text += fmt.Sprintf("geo: {databases: [%q]}\n", w.world.path)
+		}
+		text += rhumbServices(w.steer, w.names, w.measured...)
 	}
 	path, err := p.write("rhumb.yaml", text)
 	if err != nil {
@@ -77,6 +80,9 @@ func startGdnsd(ctx context.Context, s *settings, w wants) (*peer, error) {
 		return nil, err
 	}
 	plugins, record := gdnsdPlugins(w.steer)
+	if w.steer == steerPlace {
+		plugins, record = w.world.gdnsd(), "DYNA geoip!g"
+	}
 	if record != "" {
 		_, err = p.steeredZone(w.names, record)
 	} else {
@@ -171,7 +177,15 @@ func startKnot(ctx context.Context, s *settings, w wants) (*peer, error) {
 		return nil, err
 	}
 	module, use := "", ""
-	if geo, mode := knotGeo(w.steer, w.names); geo != "" {
+	geo, mode := knotGeo(w.steer, w.names)
+	if w.steer == steerPlace {
+		// Who is in no country gets what the zone has.
+		if zone, err = p.steeredZone(w.names, "A "+endpoint(0, 0)); err != nil {
+			return nil, err
+		}
+		geo, mode = w.world.knot(w.names), fmt.Sprintf("geodb\n    geodb-file: %q\n    geodb-key: country/iso_code", w.world.path)
+	}
+	if geo != "" {
 		if found, _ := filepath.Glob("/usr/lib/*/knot/modules-*/geoip.so"); len(found) == 0 {
 			s.missing("Knot DNS's geoip module", "apt-get install knot-module-geoip")
 			return nil, nil
@@ -246,7 +260,7 @@ cache-ttl=60
 max-cache-entries=2000000
 max-packet-cache-entries=2000000
 enable-lua-records=%s
-edns-subnet-processing=%s
+edns-subnet-processing=no
 expand-alias=no
 disable-axfr=yes
 guardian=no
@@ -255,7 +269,7 @@ loglevel=3
 security-poll-suffix=
 socket-dir=%s
 webserver=no
-`, named, p.addr.Addr(), p.addr.Port(), len(w.cores), yes(len(w.cores) > 1), lua, yes(w.steer == steerPlace), p.dir))
+`, named, p.addr.Addr(), p.addr.Port(), len(w.cores), yes(len(w.cores) > 1), lua, p.dir))
 	if err != nil {
 		return nil, err
 	}

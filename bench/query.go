@@ -24,7 +24,8 @@ func serviceName(i int) string { return fmt.Sprintf("n%0*d.%s.", digits, i, zone
 // shape is what kind of queries a client asks. Its words are those of the
 // command line.
 type shape struct {
-	// Kind is "plain" (no EDNS), "edns", "ecs" (a random /24 of 10.0.0.0/8) or
+	// Kind is "plain" (no EDNS), "edns", "ecs" (a random /24 of 10.0.0.0/8), "world"
+	// (one of all of IPv4), "sources" (plain, from random networks of 127.0.0.0/8) or
 	// "nxdomain" (plain, names that the zone does not have).
 	Kind string
 	// Names is how many names there are to draw from.
@@ -58,18 +59,18 @@ func newAsker(s shape, seed uint64) (*asker, error) {
 		return nil, err
 	}
 	switch s.Kind {
-	case "plain", "nxdomain":
+	case "plain", "sources", "nxdomain":
 		a.template = dnswire.AppendQuery(nil, name, dnswire.TypeA, netip.Prefix{})
 		// Without the OPT record, which is the last 11 bytes.
 		a.template = a.template[:len(a.template)-11]
 		binary.BigEndian.PutUint16(a.template[10:], 0)
 	case "edns":
 		a.template = dnswire.AppendQuery(nil, name, dnswire.TypeA, netip.Prefix{})
-	case "ecs":
+	case "ecs", "world":
 		a.template = dnswire.AppendQuery(nil, name, dnswire.TypeA, netip.MustParsePrefix("10.0.0.0/24"))
 		a.ecsAt = len(a.template) - 2
 	default:
-		return nil, fmt.Errorf("queries: %q: want plain, edns, ecs or nxdomain", s.Kind)
+		return nil, fmt.Errorf("queries: %q: want plain, edns, ecs, world, sources or nxdomain", s.Kind)
 	}
 	return a, nil
 }
@@ -91,6 +92,9 @@ func (a *asker) put(b []byte) uint16 {
 	}
 	if a.ecsAt > 0 {
 		binary.BigEndian.PutUint16(b[a.ecsAt:], uint16(r>>32))
+		if a.Kind == "world" {
+			b[a.ecsAt-1] = byte(r >> 48)
+		}
 	}
 	return a.ids
 }
@@ -127,7 +131,7 @@ func (a *asker) options() int {
 	switch a.Kind {
 	case "edns":
 		return 11
-	case "ecs":
+	case "ecs", "world":
 		return 11 + 4 + 4 + 3
 	}
 	return 0

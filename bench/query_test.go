@@ -12,7 +12,7 @@ import (
 // What the client asks is a query, by a library that is not ours, and it takes
 // the right answers and no others.
 func TestAsker(t *testing.T) {
-	for _, kind := range []string{"plain", "edns", "ecs", "nxdomain"} {
+	for _, kind := range []string{"plain", "edns", "ecs", "world", "sources", "nxdomain"} {
 		a, err := newAsker(shape{Kind: kind, Names: 1000}, 1)
 		if err != nil {
 			t.Fatal(err)
@@ -27,8 +27,8 @@ func TestAsker(t *testing.T) {
 			if q.Id != id || len(q.Question) != 1 || q.Question[0].Qtype != dns.TypeA {
 				t.Fatalf("%s: %v", kind, &q)
 			}
-			opt := q.IsEdns0()
-			if (opt != nil) != (kind == "edns" || kind == "ecs") || opt != nil && (len(opt.Option) == 1) != (kind == "ecs") {
+			opt, subnet := q.IsEdns0(), kind == "ecs" || kind == "world"
+			if (opt != nil) != (kind == "edns" || subnet) || opt != nil && (len(opt.Option) == 1) != subnet {
 				t.Fatalf("%s: EDNS: %v", kind, opt)
 			}
 			checkAnswers(t, a, kind, &q, b)

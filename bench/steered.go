@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -10,18 +11,13 @@ const (
 	steerOne      = "one"      // a service of one endpoint, where data could be static
 	steerWeighted = "weighted" // one of eight, by weight
 	steerFailover = "failover" // two pools of four: one of the first
-	steerPlace    = "place"    // by the client's network
+	steerPlace    = "place"    // by where the client is: see world
 )
 
 // weights are those of the eight endpoints.
 var weights = [8]int{50, 60, 70, 80, 90, 100, 110, 120}
 
-// networks are how many networks of 10.0.0.0/8 there are in the case by the
-// client's network; the even ones have one answer and the odd ones the other.
-const networks = 64
-
-func network(i int) string { return fmt.Sprintf("10.%d.0.0/14", i*4) }
-
+// endpoint is an address of pool number pool: its second octet says which.
 func endpoint(pool, i int) string { return fmt.Sprintf("10.%d.0.%d", pool+1, i+1) }
 
 // joined is f of the first n numbers with sep between them.
@@ -33,11 +29,9 @@ func joined(n int, sep string, f func(i int) string) string {
 	return strings.Join(all, sep)
 }
 
-// rhumbServices is rhumb's configuration. Until it has a geo filter the nearest
-// that it has to the case by networks is a service that takes the client's
-// subnet, steers by other things and returns its scope. When it has one,
-// steerPlace is geo.networks here, of the same networks as the others have.
-func rhumbServices(steer string, names int) string {
+// rhumbServices is rhumb's configuration: one of the words above, or a preset of
+// presets.
+func rhumbServices(steer string, names int, measured ...netip.AddrPort) string {
 	var b strings.Builder
 	list := func(pool, n int) string {
 		return joined(n, ", ", func(i int) string {
@@ -54,9 +48,15 @@ func rhumbServices(steer string, names int) string {
 		}
 	case steerWeighted:
 		fmt.Fprintf(&b, "pools:\n  p: {endpoints: [%s]}\n", list(0, 8))
-	default:
-		pools, word = "[p, q]", "failover"
+	case steerFailover:
+		pools = "[p, q]"
 		fmt.Fprintf(&b, "pools:\n  p: {endpoints: [%s]}\n  q: {endpoints: [%s]}\n", list(0, 4), list(1, 4))
+	default:
+		pools, word = "["+siteNames()+"]", strings.TrimPrefix(steer, presetOf)
+		if steer == steerPlace {
+			word = placeSteer
+		}
+		b.WriteString(sitePools(measured))
 	}
 	fmt.Fprintf(&b, "zones:\n  %s:\n    nameservers: {ns1: 127.0.0.1}\n    services:\n", zoneName)
 	for i := range names {
@@ -101,19 +101,6 @@ func gdnsdPlugins(steer string) (plugins, record string) {
     dcmap => { one => %%weighted!p, two => %%weighted!q }
   } } }
 `, list(0, 4, true), list(1, 4, true)), "DYNA metafo!f"
-	case steerPlace:
-		return fmt.Sprintf(`  geoip => {
-    maps => { m => {
-      datacenters => [ one, two ]
-      nets => {
-%s
-      }
-    } }
-    resources => { g => { map => m, dcmap => { one => %s, two => %s } } }
-  }
-`, joined(networks, "\n", func(i int) string {
-			return fmt.Sprintf("        %s => [ %s ]", network(i), [2]string{"one, two", "two, one"}[i%2])
-		}), endpoint(0, 0), endpoint(1, 0)), "DYNA geoip!g"
 	}
 	return "", ""
 }
@@ -126,11 +113,6 @@ func knotGeo(steer string, names int) (text, mode string) {
 		mode = "weighted"
 		each = joined(len(weights), "", func(i int) string {
 			return fmt.Sprintf("  - weight: %d\n    A: %s\n", weights[i], endpoint(0, i))
-		})
-	case steerPlace:
-		mode = "subnet"
-		each = joined(networks, "", func(i int) string {
-			return fmt.Sprintf("  - net: %s\n    A: %s\n", network(i), endpoint(i%2, 0))
 		})
 	default:
 		return "", ""
@@ -149,10 +131,6 @@ func powerRecord(steer string) string {
 		return fmt.Sprintf(`LUA A "pickwrandom({%s})"`, joined(len(weights), ", ", func(i int) string {
 			return fmt.Sprintf("{%d, '%s'}", weights[i], endpoint(0, i))
 		}))
-	case steerPlace:
-		return fmt.Sprintf(`LUA A ";if(netmask({%s})) then return '%s' else return '%s' end"`, joined(networks/2, ", ", func(i int) string {
-			return "'" + network(2*i) + "'"
-		}), endpoint(0, 0), endpoint(1, 0))
 	}
 	return ""
 }
