@@ -263,7 +263,7 @@ func (k *settler) classesOf(p *table.Plan) *classes {
 		})
 	}
 	filters := p.Placed()
-	name := nameOf(p, filters)
+	name := nameOf(p)
 	if c := k.known[name]; c != nil {
 		return c
 	}
@@ -289,17 +289,27 @@ func (k *settler) classesOf(p *table.Plan) *classes {
 	return c
 }
 
-// nameOf is the filters and the places of the endpoints, in whatever order: by
-// other numbers of the same places the same clients are told apart. What is
-// nested has no places that the plan itself has not.
-func nameOf(p *table.Plan, filters []steer.Placed) string {
-	var parts []string
-	for i := range p.Sites {
-		parts = append(parts, fmt.Sprintf("%#v", p.Sites[i]))
+// nameOf is the filters that go by places, each behind the places of the endpoints
+// that it compares with, in whatever order: by other numbers of the same places the
+// same clients are told apart. What is nested compares with its own alone.
+func nameOf(p *table.Plan) string {
+	var parts, filters []string
+	for _, f := range p.Chain {
+		if f.Needs()&steer.Places != 0 {
+			filters = append(filters, f.String())
+		}
 	}
-	slices.Sort(parts)
-	for _, f := range filters {
-		parts = append(parts, f.String())
+	if filters != nil {
+		for i := range p.Sites {
+			parts = append(parts, fmt.Sprintf("%#v", p.Sites[i]))
+		}
+		slices.Sort(parts)
+	}
+	parts = append(parts, filters...)
+	for _, n := range p.Nested {
+		if n != nil {
+			parts = append(parts, "{"+nameOf(n.Plan)+"}")
+		}
 	}
 	return strings.Join(parts, ";")
 }
