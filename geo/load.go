@@ -40,9 +40,10 @@ func load(path string) (*loaded, error) {
 		l.size, l.took = int64(len(countries)), time.Since(begun)
 		return l, err
 	}
-	b, before, err := content(path)
+	file, before, err := content(path)
 	if err == nil {
-		l.layer, l.about, err = read(path, b)
+		l.layer, l.about, err = file.read(path)
+		file.done()
 	}
 	if err != nil {
 		var at *os.PathError
@@ -67,8 +68,22 @@ var (
 	errTooLong = fmt.Errorf("is longer than %d bytes", int64(maxFile))
 )
 
+// room is a file in memory while it is read. Nothing of it may be used once it is
+// done.
+type room struct {
+	content []byte
+	forget  func(n int) // gives the memory of the first n octets back; nil: cannot
+	free    func()      // gives back all of it; nil: nobody has to
+}
+
+func (r *room) done() {
+	if r.free != nil {
+		r.free()
+	}
+}
+
 // content is what a file has, and the stamp it had before and after.
-func content(path string) ([]byte, stamp, error) {
+func content(path string) (*room, stamp, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, stamp{}, err
@@ -85,8 +100,9 @@ func content(path string) ([]byte, stamp, error) {
 	case st.Size() > maxFile:
 		return nil, stamp{}, errTooLong
 	}
-	b := make([]byte, st.Size())
-	if _, err := io.ReadFull(f, b); err != nil {
+	file := allocate(int(st.Size()))
+	if _, err := io.ReadFull(f, file.content); err != nil {
+		file.done()
 		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 			err = errMoved
 		}
@@ -94,9 +110,10 @@ func content(path string) ([]byte, stamp, error) {
 	}
 	before := stamp{st}
 	if after, err := f.Stat(); err != nil || !before.same(stamp{after}) {
+		file.done()
 		return nil, stamp{}, errMoved
 	}
-	return b, before, nil
+	return file, before, nil
 }
 
 // stamp tells a file from what comes in its place.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/oschwald/maxminddb-golang/v2"
@@ -19,39 +21,42 @@ type description struct {
 
 // read makes a layer of a file in MaxMind's format. What is damaged is an error.
 func read(name string, file []byte) (*layer, description, error) {
-	r, err := maxminddb.OpenBytes(file)
+	return (&room{content: file}).read(name)
+}
+
+func (file *room) read(name string) (*layer, description, error) {
+	r, err := maxminddb.OpenBytes(file.content)
 	if err != nil {
 		return nil, description{}, fmt.Errorf("not a whole database in MaxMind's format: %w; fetch it again", err)
 	}
 	m := r.Metadata
-	d := description{kind: m.DatabaseType}
+	d := description{kind: strings.Clone(m.DatabaseType)}
 	if m.BuildEpoch > 0 && m.BuildEpoch < 1<<40 {
 		d.built = m.BuildTime().UTC()
 	}
-	w := &walk{reader: r, pool: newPool(), file: file, nodes: uint32(m.NodeCount), size: m.RecordSize, known: &known{}}
+	w := &walk{reader: r, file: file.content, nodes: uint32(m.NodeCount), size: m.RecordSize}
 	switch {
 	case m.RecordSize != 24 && m.RecordSize != 28 && m.RecordSize != 32:
 		return nil, d, damaged(fmt.Errorf("records of %d bits, where the format has 24, 28 and 32", m.RecordSize))
-	case m.NodeCount == 0 || uint64(m.NodeCount) > 1<<31 || uint64(m.NodeCount)*uint64(m.RecordSize/4) > uint64(len(file)):
-		return nil, d, damaged(fmt.Errorf("%d nodes in %d bytes", m.NodeCount, len(file)))
+	case m.NodeCount == 0 || uint64(m.NodeCount) > 1<<31 || uint64(m.NodeCount)*uint64(m.RecordSize/4) > uint64(len(w.file)):
+		return nil, d, damaged(fmt.Errorf("%d nodes in %d bytes", m.NodeCount, len(w.file)))
 	case m.IPVersion != 4 && m.IPVersion != 6:
 		return nil, d, damaged(fmt.Errorf("IP version %d, where the format has 4 and 6", m.IPVersion))
 	}
 	if err := w.all(m.IPVersion == 6); err != nil {
 		return nil, d, damaged(err)
 	}
-	size := len(file)
-	collect := func() {
-		if size >= largeFile {
-			runtime.GC()
-		}
+	// The tree is as large as what is made of it, and the data are yet to be read.
+	if file.forget != nil {
+		file.forget(int(w.nodes) * int(w.size/4))
 	}
-	// The file, and what it took to read it, go before the lists are made as short as
-	// they can be, and what was too long before anything else takes room.
-	v4, v6, places := w.v4, w.v6, w.pool.places
-	collect()
-	l := &layer{tables: tables{v4: v4.done(), v6: v6.done()}, places: places, name: name}
-	collect()
+	l := &layer{name: name}
+	if err := w.into(l); err != nil {
+		return nil, d, damaged(err)
+	}
+	if len(w.file) >= largeFile {
+		runtime.GC() // what came and went on the way, before anything else takes room
+	}
 	if l.v4.blank() && l.v6.blank() {
 		return nil, d, fmt.Errorf("type %q has nothing that says where an address is: take a country, city or ASN database", d.kind)
 	}
@@ -65,7 +70,8 @@ func damaged(why error) error { return fmt.Errorf("damaged: %w; fetch it again",
 // milliseconds, and to read the file a hundred times as many.
 const largeFile = 16 << 20
 
-// walk goes through the tree of networks, in the order of their addresses.
+// walk goes through the tree of networks, in the order of their addresses, and
+// then through the data that they lead to.
 type walk struct {
 	reader *maxminddb.Reader
 	file   []byte
@@ -75,10 +81,10 @@ type walk struct {
 	// branches meet again and again, and that takes longer than the world stands.
 	left int
 
-	pool     *pool
-	byOffset offsets // places by their offset in the data
-	fields   fields
-	known    *known
+	// data are the offsets in the data, in the order in which the tree has them. The
+	// values of v4 and v6 are their positions there, and 1 more; 0 is nothing.
+	data     []uint32
+	byOffset offsets // position in data
 
 	count tally
 	root4 uint32 // where the addresses of IPv4 begin; not to be entered from elsewhere
@@ -167,11 +173,11 @@ func (w *walk) descend(node uint32, depth uint, right func(depth uint) bool) uin
 
 func (w *walk) walk4(node, addr uint32, depth uint) error {
 	if node >= w.nodes {
-		id, err := w.place(node)
+		v, err := w.value(node)
 		if err != nil {
 			return fmt.Errorf("network of %d.%d.%d.%d: %w", addr>>24, addr>>16&255, addr>>8&255, addr&255, err)
 		}
-		w.v4.add(addr, id)
+		w.v4.add(addr, v)
 		return nil
 	}
 	if depth == 32 {
@@ -193,14 +199,14 @@ func (w *walk) walk6(node uint32, hi, lo uint64, depth uint) error {
 		return nil
 	}
 	if node >= w.nodes {
-		id, err := w.place(node)
+		v, err := w.value(node)
 		if err != nil {
 			var at [16]byte
 			binary.BigEndian.PutUint64(at[:], hi)
 			binary.BigEndian.PutUint64(at[8:], lo)
 			return fmt.Errorf("network of %v: %w", netip.AddrFrom16(at), err)
 		}
-		w.v6.add(hi, lo, id)
+		w.v6.add(hi, lo, v)
 		return nil
 	}
 	if depth == 128 {
@@ -239,8 +245,9 @@ func (w *walk) pair(node uint32) (left, right uint32) {
 // separator is the number of octets between the tree and the data.
 const separator = 16
 
-// place is the place that a record beyond the nodes stands for.
-func (w *walk) place(record uint32) (uint32, error) {
+// value is what a record beyond the nodes stands for: its position in data, and
+// one more.
+func (w *walk) value(record uint32) (uint32, error) {
 	if record == w.nodes {
 		return 0, nil
 	}
@@ -248,17 +255,53 @@ func (w *walk) place(record uint32) (uint32, error) {
 		return 0, errors.New("a record that points in between tree and data")
 	}
 	offset := record - w.nodes - separator
-	id, ok := w.byOffset.find(offset)
-	if ok {
-		return id, nil
+	n, ok := w.byOffset.find(offset)
+	if !ok {
+		n = uint32(len(w.data))
+		w.data = append(w.data, offset)
+		w.byOffset.add(offset, n)
 	}
-	w.fields = fields{known: w.known}
-	if err := w.reader.LookupOffset(uintptr(offset)).Decode(&w.fields); err != nil {
-		return 0, err
+	return n + 1, nil
+}
+
+// into makes places of what the tree leads to, and the tables of l.
+func (w *walk) into(l *layer) error {
+	w.byOffset = offsets{}
+	p, k := newPool(), &known{}
+	ids := make([]uint32, len(w.data)+1)
+	same := true
+	for n, offset := range w.data {
+		f := fields{known: k}
+		if err := w.reader.LookupOffset(uintptr(offset)).Decode(&f); err != nil {
+			return fmt.Errorf("network of %s: %w", w.where(uint32(n)+1), err)
+		}
+		ids[n+1] = p.number(f.record(p))
+		same = same && ids[n+1] == uint32(n)+1
 	}
-	id = w.pool.number(w.fields.record(w.pool))
-	w.byOffset.add(offset, id)
-	return id, nil
+	l.places = p.places
+	if !same {
+		w.v4.number(ids)
+	}
+	l.v4 = w.v4.done()
+	if l.v6 = w.v6.done(); !same {
+		l.v6 = l.v6.classes(ids, inside4)
+	}
+	return nil
+}
+
+// where is the first address with a value.
+func (w *walk) where(value uint32) netip.Addr {
+	if i := slices.Index(w.v4.values, value); i >= 0 {
+		return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, w.v4.starts[i])))
+	}
+	var found netip.Addr
+	v6 := w.v6.done()
+	v6.each(func(hi, lo uint64, v uint32) {
+		if v == value && !found.IsValid() {
+			found = netip.AddrFrom16([16]byte(binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, hi), lo)))
+		}
+	})
+	return found
 }
 
 // offsets is a number for each of many offsets. Each network asks it, in no order:

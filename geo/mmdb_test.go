@@ -364,11 +364,15 @@ func TestTrees(t *testing.T) {
 		for _, n := range nets {
 			w.add(n.Prefix, object{"asn": n.Place.ASN})
 		}
-		l, _, err := read("x", w.file())
+		path := filepath.Join(t.TempDir(), "x.mmdb")
+		if err := os.WriteFile(path, w.file(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l, err := load(path)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
-		v := finished(l, &Config{})
+		v := finished(l.layer, &Config{})
 		for _, a := range samples(r, o) {
 			id, bits := v.find(a)
 			hold(t, o.truth(), a, v.Place(id).ASN, bits)

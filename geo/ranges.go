@@ -120,6 +120,15 @@ func (b *builder4) add(start, value uint32) {
 	b.starts, b.values = append(b.starts, start), append(b.values, value)
 }
 
+// number puts ids[v] in the place of each value v.
+func (b *builder4) number(ids []uint32) {
+	starts, values := b.starts, b.values
+	b.starts, b.values = starts[:0], values[:0]
+	for i, v := range values {
+		b.add(starts[i], ids[v]) // not beyond what has been read
+	}
+}
+
 // set is add for an address that may be the last one again: the value said last
 // counts.
 func (b *builder4) set(start, value uint32) {

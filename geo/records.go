@@ -1,6 +1,7 @@
 package geo
 
 import (
+	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
@@ -40,12 +41,11 @@ func (p *places) place(id uint32) Place {
 // pool gives numbers to places and words, the same to equal ones.
 type pool struct {
 	places
-	byRecord map[record]uint32
-	byWord   map[string]uint32
+	byRecord, byWord numbers
 }
 
 func newPool() *pool {
-	p := &pool{byRecord: map[record]uint32{}, byWord: map[string]uint32{}}
+	p := &pool{byRecord: numbersFor(0), byWord: numbersFor(0)}
 	p.word("")
 	p.number(nothing)
 	return p
@@ -54,35 +54,40 @@ func newPool() *pool {
 // poolOf is a pool that begins with given places, each with its number. It
 // appends to copies of the lists.
 func poolOf(from *places) *pool {
-	p := &pool{byRecord: make(map[record]uint32, len(from.records)), byWord: make(map[string]uint32, len(from.words))}
+	p := &pool{byRecord: numbersFor(len(from.records)), byWord: numbersFor(len(from.words))}
 	p.words = slices.Clip(from.words)
-	for i, w := range from.words {
-		p.byWord[w] = uint32(i)
+	for i := range from.words {
+		p.byWord.add(p.hashOfWord(uint32(i)), uint32(i), p.hashOfWord)
 	}
 	p.records = slices.Clip(from.records)
-	for i, r := range from.records {
-		p.byRecord[r] = uint32(i)
+	for i := range from.records {
+		p.byRecord.add(p.hashOfRecord(uint32(i)), uint32(i), p.hashOfRecord)
 	}
 	return p
 }
 
+func (p *pool) hashOfRecord(n uint32) uint64 { return maphash.Comparable(seed, p.records[n]) }
+func (p *pool) hashOfWord(n uint32) uint64   { return maphash.String(seed, p.words[n]) }
+
 func (p *pool) number(r record) uint32 {
-	id, ok := p.byRecord[r]
+	hash := maphash.Comparable(seed, r)
+	id, ok := p.byRecord.find(hash, func(n uint32) bool { return p.records[n] == r })
 	if !ok {
 		id = uint32(len(p.records))
 		p.records = append(p.records, r)
-		p.byRecord[r] = id
+		p.byRecord.add(hash, id, p.hashOfRecord)
 	}
 	return id
 }
 
 func (p *pool) word(s string) uint32 {
-	id, ok := p.byWord[s]
+	hash := maphash.String(seed, s)
+	id, ok := p.byWord.find(hash, func(n uint32) bool { return p.words[n] == s })
 	if !ok {
 		id = uint32(len(p.words))
 		s = strings.Clone(s) // which may be a bit of something large
 		p.words = append(p.words, s)
-		p.byWord[s] = id
+		p.byWord.add(hash, id, p.hashOfWord)
 	}
 	return id
 }
