@@ -3,12 +3,14 @@ package resolve_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/resolve"
 )
 
@@ -206,4 +208,53 @@ func addresses(n int) string {
 		out[i] = fmt.Sprintf("10.0.0.%d", i+1)
 	}
 	return strings.Join(out, ", ")
+}
+
+// TestSharesOfPools holds what clients see to the weights of pools and of nested
+// services, however many of their endpoints are up.
+func TestSharesOfPools(t *testing.T) {
+	const answers = 60_000
+	s := compile(t, `
+checks: {c: {type: tcp, port: 1}}
+pools:
+  eu: {checks: [c], endpoints: [192.0.2.1, 192.0.2.2, {address: 192.0.2.3, weight: 300}]}
+  us: {checks: [c], endpoints: [192.0.2.4]}
+  asia: {checks: [c], endpoints: [192.0.2.5, 192.0.2.6]}
+zones:
+  x.test:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      west: {pools: [us, asia], steer: failover}
+      www: {pools: [{pool: eu, weight: 70}, {service: west, weight: 30}], steer: weighted}
+`)
+	for _, c := range []struct {
+		down []int
+		want map[int]float64
+	}{
+		{nil, map[int]float64{1: 0.14, 2: 0.14, 3: 0.42, 4: 0.3}},
+		{[]int{3}, map[int]float64{1: 0.35, 2: 0.35, 4: 0.3}},
+		{[]int{1, 3, 4}, map[int]float64{2: 0.7, 5: 0.15, 6: 0.15}},
+		{[]int{1, 2, 3}, map[int]float64{4: 1}},
+	} {
+		states := map[int]health.Detail{}
+		for i, target := range s.Table.Targets {
+			states[i] = health.Detail{State: health.Up}
+			if n := target.Addr.As4()[3]; slices.Contains(c.down, int(n)) {
+				states[i] = health.Detail{State: health.Down}
+			}
+		}
+		s.Health = health.Fixed(len(s.Table.Targets), states)
+		scratch := resolve.NewScratch(1, 2)
+		counts := map[int]int{}
+		q := parsed(query(t, "www.x.test", dns.TypeA), dnswire.UDP)
+		for range answers {
+			m := sound(t, q, s.Append(nil, q, scratch))
+			counts[int(m.Answer[0].(*dns.A).A.To4()[3])]++
+		}
+		for i := 1; i <= 6; i++ {
+			if share := float64(counts[i]) / answers; math.Abs(share-c.want[i]) > 0.01 {
+				t.Errorf("down %v: %d has share %.3f, not %.3f", c.down, i, share, c.want[i])
+			}
+		}
+	}
 }

@@ -136,52 +136,120 @@ func (p *Pool) appendMean(b []byte) []byte {
 	return append(append(b, p.Nested.Key...), ')')
 }
 
-// members decodes a list of pools. It is not whole when one of them is wrong
-// itself, which is said elsewhere.
-func (d *decoder) members(items []document.Node, p *path) (pools []*Pool, whole bool) {
+// members finds what a list of pools names: pools by their names, and maps with the
+// name of a pool or service, and its weight. The weights are nil when none is
+// stated. It is not whole when some are left out that are wrong themselves.
+func (d *decoder) members(items []document.Node, p *path) (pools []*Pool, weights []uint32, whole bool) {
 	first := map[string]document.Node{}
 	whole = true
 	for i, it := range items {
-		what, name := "pool", ""
-		var pool *Pool
-		if it.Kind() == document.Mapping {
-			what = "service"
-			if pool = d.nestedService(it, p.at(i)); pool == nil {
-				whole = false
-				continue
-			}
-			name = pool.Name
-		} else {
-			var ok bool
-			if name, ok = d.text(it, p.at(i)); !ok {
-				continue
-			}
+		m, ok := d.member(it, p.at(i))
+		if m.wrong {
+			whole = false
 		}
-		if at, twice := first[what+" "+name]; twice {
-			d.fail(it, p.at(i), "%s %q is stated twice; first at %s", what, name, where(at))
+		if !ok {
 			continue
 		}
-		first[what+" "+name] = it
-		if pool == nil {
-			known := false
-			c := d.nests.composed[name]
+		what := "pool"
+		if m.pool != nil {
+			what = "service"
+		}
+		if at, twice := first[what+" "+m.name]; twice {
+			d.fail(it, p.at(i), "%s %q is stated twice; first at %s", what, m.name, where(at))
+			continue
+		}
+		first[what+" "+m.name] = it
+		if m.pool == nil {
+			c := d.nests.composed[m.name]
 			if c != nil && !d.settled(c, it, p.at(i)) {
 				whole = false
 				continue
 			}
-			if pool, known = d.pools[name]; !known {
-				d.fail(it, p.at(i), "%s", unknown(what, name, maps.Keys(d.pools)))
+			known := false
+			if m.pool, known = d.pools[m.name]; !known {
+				d.fail(it, p.at(i), "%s", unknown(what, m.name, maps.Keys(d.pools)))
 				continue
 			}
-			d.used["pool "+name] = true
-			if pool == nil {
+			d.used["pool "+m.name] = true
+			if m.pool == nil {
 				whole = whole && c == nil
 				continue
 			}
 		}
-		pools = append(pools, pool)
+		if m.weighs && weights == nil {
+			weights = make([]uint32, len(pools), len(items))
+			for i := range weights {
+				weights[i] = defaultWeight
+			}
+		}
+		pools = append(pools, m.pool)
+		if weights != nil {
+			weights = append(weights, m.weight)
+		}
 	}
-	return pools, whole
+	return pools, weights, whole
+}
+
+// defaultWeight is that of endpoints, and of pools in a list in which another
+// states one.
+const defaultWeight = 100
+
+// member is an item of a list of pools.
+type member struct {
+	name   string
+	pool   *Pool // of a service; nil: the pool called name
+	weight uint32
+	weighs bool // the weight is stated
+	wrong  bool // what it names is
+}
+
+// member decodes one item; it is not ok when nothing can be said of it.
+func (d *decoder) member(it document.Node, p *path) (m member, ok bool) {
+	m.weight = defaultWeight
+	if it.Kind() != document.Mapping {
+		m.name, ok = d.text(it, p)
+		return m, ok
+	}
+	o := d.object(&memberSection, p, it, it)
+	if m.weighs = o.get("weight") != nil; m.weighs {
+		m.weight = uint32(o.integer("weight"))
+	}
+	service, pool := o.get("service"), o.get("pool")
+	switch {
+	case service != nil && pool != nil:
+		d.fail(pool.key, p.dot("pool"), "service is stated as well: an item is one of them")
+	case service != nil:
+		if m.pool = d.nestedService(service.val(), p.dot("service")); m.pool != nil {
+			m.name = m.pool.Name
+			return m, true
+		}
+	case pool != nil:
+		m.name, ok = d.text(pool.val(), p.dot("pool"))
+		return m, ok
+	}
+	m.wrong = true
+	return m, false
+}
+
+// weights refuses those of pools that change nothing.
+func (d *decoder) weights(pol *Policy, o *object) {
+	if pol.Weights == nil || pol.Steer == nil {
+		return
+	}
+	e := o.get("pools")
+	switch {
+	case !anyStep(pol.Steer, "weighted"):
+		d.fail(e.key, o.path.dot("pools"), "weights of pools are for the filter weighted, which this chain has not: write steer: weighted, or put weighted in the chain")
+	case !slices.ContainsFunc(pol.Weights, func(w uint32) bool { return w > 0 }):
+		d.fail(e.key, o.path.dot("pools"), "every pool has the weight 0, which takes no traffic")
+	}
+}
+
+// anyStep is whether a chain has a filter, in one of its chains of first as well.
+func anyStep(steps []Step, filter string) bool {
+	return slices.ContainsFunc(steps, func(s Step) bool {
+		return s.Filter == filter || slices.ContainsFunc(s.Chains, func(chain []Step) bool { return anyStep(chain, filter) })
+	})
 }
 
 // settled makes a composed pool that a list names. It is false when that leads in

@@ -24,12 +24,6 @@ type nestling struct {
 // nestedService is the pool that stands for a service that a list names, nil when
 // there is none or it is wrong.
 func (d *decoder) nestedService(r document.Node, p *path) *Pool {
-	o := d.object(&memberSection, p, r, r)
-	e := o.get("service")
-	if e == nil {
-		return nil
-	}
-	r, p = e.val(), p.dot("service")
 	s, ok := d.text(r, p)
 	if !ok {
 		return nil

@@ -84,6 +84,9 @@ func outline(s *Spec) string {
 			}
 			p("  %d:%d %s %s preset %q steer %+v ttl %d answers %d down %d %s panic %g", sv.File, sv.Line, sv.Label,
 				poolNames(pol.Pools), pol.Preset, pol.Steer, pol.TTL, pol.Answers, pol.AllDown.Rule, other, pol.Panic)
+			if pol.Weights != nil {
+				p("    weights %v", pol.Weights)
+			}
 			for _, pool := range pol.Pools {
 				if c := pol.ConductOf(pool); c != nil && pol.Conduct != nil {
 					p("    %s %v", pool.Name, c)

@@ -116,6 +116,10 @@ func (p *Policy) mean() string {
 	for _, pool := range p.Pools {
 		b = pool.appendMean(strconv.AppendQuote(b, pool.Name))
 	}
+	for _, w := range p.Weights {
+		b = append(b, ' ')
+		b = strconv.AppendUint(b, uint64(w), 10)
+	}
 	// What two chains are written as is the same when they mean the same.
 	b = strconv.AppendQuote(b, chainText(p.Steer))
 	b = strconv.AppendQuote(b, p.Preset)
@@ -164,10 +168,11 @@ func (d *decoder) choice(pol *Policy, o *object) (whole bool) {
 		if items != nil && len(items) == 0 {
 			d.fail(e.val(), p.dot("pools"), "the list is empty: state at least one pool")
 		}
-		pol.Pools, whole = d.members(items, p.dot("pools"))
+		pol.Pools, pol.Weights, whole = d.members(items, p.dot("pools"))
 		whole = whole && d.nestable(pol, e, p)
 	}
 	d.steer(pol, o)
+	d.weights(pol, o)
 	if e := o.get("all_down"); e != nil {
 		pol.AllDown = d.allDown(e.val(), p.dot("all_down"))
 	}

@@ -294,8 +294,8 @@ var soaSection = section{
 }
 
 var memberSection = section{
-	title: "a service among pools",
-	intro: "An item of `pools` of a service is the name of a pool, or a map with the name of another service, which stands there as one pool of the endpoints that it would answer with. See [Nesting](steering.md#nesting).",
+	title: "an item of pools",
+	intro: "An item of `pools` of a service is the name of a pool, or a map with the name of a pool or of another service, which stands there as one pool of the endpoints that it would answer with. See [Nesting](steering.md#nesting).",
 	example: `pools:
   dublin: {endpoints: [192.0.2.10]}
   frankfurt: {endpoints: [192.0.2.20]}
@@ -306,9 +306,12 @@ zones:
     services:
       eu-web: {pools: [dublin, frankfurt], steer: weighted}
       www: {pools: [{service: eu-web}, us], steer: failover}
+      split: {pools: [{service: eu-web, weight: 70}, {pool: us, weight: 30}], steer: weighted}
 `,
 	fields: []field{
-		{name: "service", typ: "name", need: true, doc: "The service's name below the zone, `\"@\"` for the zone's own, or where there is no such service its whole name; with a final dot always a whole name. It may be stated later, in another file or in another zone."},
+		{name: "pool", typ: "name", prose: "`service`", doc: "The name of a pool, for one that states a weight. An item is either a pool or a service."},
+		{name: "weight", typ: "integer", def: "100", lo: 0, hi: maxWeight, doc: "For `weighted`: how much of the traffic the pool or service has as a whole, however many of its endpoints are up; in it the weights of the endpoints count. Without a weight in the whole list, endpoints count by their own weights alone. See [Weights of pools](steering.md#weights-of-pools)."},
+		{name: "service", typ: "name", need: true, unless: "pool", doc: "The service's name below the zone, `\"@\"` for the zone's own, or where there is no such service its whole name; with a final dot always a whole name. It may be stated later, in another file or in another zone."},
 	},
 }
 

@@ -276,10 +276,13 @@ type SOA struct {
 
 // Policy is how a service picks its endpoints, and what it answers of them.
 type Policy struct {
-	Pools  []*Pool
-	Steer  []Step // presets and policies expanded
-	Preset string // the word the chain was written as, if it was one word
-	TTL    uint32
+	Pools []*Pool
+	// Weights are those of Pools for the filter weighted; nil: none is stated, and the
+	// weights of the endpoints alone count.
+	Weights []uint32
+	Steer   []Step // presets and policies expanded
+	Preset  string // the word the chain was written as, if it was one word
+	TTL     uint32
 
 	// Conduct is what the service states in place of its pools; ask ConductOf. Nil:
 	// nothing.

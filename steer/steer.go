@@ -54,6 +54,7 @@ type Query struct {
 
 	saved  []Candidate // of First
 	scores []score     // of Sticky
+	parts  []part      // of Balanced
 }
 
 // NoLoad is the load of an endpoint of which none is known.

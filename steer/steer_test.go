@@ -250,6 +250,7 @@ func everyFilter(n, sites int) []Filter {
 		Rotate{},
 		Shuffle{},
 		Weighted{},
+		&Balanced{Weights: []uint32{3, 5}, Names: []string{"a", "b"}},
 		Tier{},
 		Limit{3},
 		Tags{Mark: 1},

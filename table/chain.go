@@ -134,7 +134,7 @@ func (c *chainer) filter(s *spec.Step, drawn bool) steer.Filter {
 	case "shuffle":
 		return steer.Shuffle{}
 	case "weighted":
-		return steer.Weighted{}
+		return c.weighted()
 	case "sticky":
 		return &steer.Sticky{IDs: c.identities()}
 	case "tier":
@@ -166,6 +166,19 @@ func (c *chainer) filter(s *spec.Step, drawn bool) steer.Filter {
 		return steer.NewFirst(chains...)
 	}
 	panic("table: filter " + s.Filter + " passed validation")
+}
+
+// weighted goes by the weights of the pools too where the list states them.
+func (c *chainer) weighted() steer.Filter {
+	pol := c.plan.Policy
+	if pol.Weights == nil {
+		return steer.Weighted{}
+	}
+	b := &steer.Balanced{Weights: pol.Weights}
+	for _, pool := range pol.Pools {
+		b.Names = append(b.Names, pool.Name)
+	}
+	return b
 }
 
 // identities are those of the endpoints, by steer.Candidate.Member.

@@ -89,7 +89,7 @@ func wavers(filters []steer.Filter, cut, idle bool) bool {
 			if cut {
 				return true
 			}
-		case steer.Weighted, *steer.Sticky:
+		case steer.Weighted, *steer.Balanced, *steer.Sticky:
 			if cut && idle {
 				return true
 			}
