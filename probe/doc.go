@@ -5,6 +5,13 @@
 //	tls.go    connects, makes the TLS handshake, verifies the certificate
 //	http.go   connects, (TLS,) one HTTP/1.1 request, judges status and body
 //	          (exchange.go: what goes over the wire)
+//	mysql.go       logs in, runs a query (mysql_login.go, mysql_wire.go)
+//	postgres.go    the same (scram.go: the proof of a password)
+//	redis.go       logs in, runs a command
+//	prometheus.go  asks for metrics, judges one (series.go, exposition.go)
+//
+// The last four hold a conversation (session.go) and judge a value by conditions
+// (condition.go).
 //
 // They share one road:
 //
@@ -20,11 +27,13 @@
 //     before Probe returns. No goroutine of a probe outlives it, except the
 //     system's own resolver call where the platform cannot interrupt it.
 //   - What is read from a peer is bounded: 32 KiB of header, 64 KiB of body and
-//     no body at all unless one is judged.
+//     no body at all unless one is judged; 1 MiB of a database in messages of at
+//     most 64 KiB; 8 MiB of metrics, which are never in memory as a whole.
 //   - Result.Detail is one line of at most 200 bytes of ASCII. It never holds a
 //     request header, a path or a query, and of the peer's words nothing but the
-//     names in a certificate and the host of a redirect, so no secret gets out
-//     by way of a log or an API, not even when a server echoes it.
+//     names in a certificate, the host of a redirect, the codes of a database's
+//     errors and a value that is a number, so no secret gets out by way of a log
+//     or an API, not even when a server echoes it.
 //   - A Prober is safe for concurrent use and keeps nothing between probes: no
 //     idle connection, no cookie, no TLS session.
 //

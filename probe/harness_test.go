@@ -161,6 +161,14 @@ func on(t *testing.T, p Prober, n *network) Prober {
 		p.net = n
 	case *httpProber:
 		p.net = n
+	case *mysqlProber:
+		p.net = n
+	case *postgresProber:
+		p.net = n
+	case *redisProber:
+		p.net = n
+	case *prometheusProber:
+		p.net = n
 	default:
 		t.Fatalf("unknown prober %T", p)
 	}
@@ -202,6 +210,16 @@ func must(t testing.TB, o any) Prober {
 		p, err = NewTLS(o)
 	case HTTP:
 		p, err = NewHTTP(o)
+	case MySQL:
+		p, err = NewMySQL(o)
+	case Postgres:
+		p, err = NewPostgres(o)
+	case Redis:
+		p, err = NewRedis(o)
+	case Prometheus:
+		p, err = NewPrometheus(o)
+	default:
+		t.Fatalf("unknown check %T", o)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -216,5 +234,10 @@ func everyKind(t *testing.T) map[string]func() Prober {
 		"tls":   func() Prober { return must(t, TLS{}) },
 		"http":  func() Prober { return must(t, HTTP{}) },
 		"https": func() Prober { return must(t, HTTP{TLS: &TLSConfig{}}) },
+
+		"mysql":      func() Prober { return must(t, MySQL{}) },
+		"postgres":   func() Prober { return must(t, Postgres{}) },
+		"redis":      func() Prober { return must(t, Redis{}) },
+		"prometheus": func() Prober { return must(t, upMetric) },
 	}
 }

@@ -100,6 +100,8 @@ func tlsServer(t *testing.T, addr string, cfg *tls.Config, seen chan<- string, h
 	})
 }
 
+func tlsOf(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
+
 func TestTLSVerdicts(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	good := ca.issue(t, nil, "www.example.com", "127.0.0.1")
