@@ -17,6 +17,11 @@ var probers = map[spec.CheckType]func(Check) (probe.Prober, error){
 	spec.CheckTLS:   tlsProber,
 	spec.CheckHTTP:  httpProber,
 	spec.CheckHTTPS: httpProber,
+
+	spec.CheckMySQL:      mysqlProber,
+	spec.CheckPostgres:   postgresProber,
+	spec.CheckRedis:      redisProber,
+	spec.CheckPrometheus: prometheusProber,
 }
 
 // NewProber makes the probe of a check. It reads the files that the check names.

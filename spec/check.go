@@ -26,13 +26,13 @@ type checkKind struct {
 // checkKinds are in the order of the reference. A kind is a file: its section, its
 // decoding, and a line here.
 var checkKinds = []*checkKind{
-	httpKind, tcpKind, tlsKind,
+	httpKind, tcpKind, tlsKind, mysqlKind, postgresKind, redisKind, prometheusKind,
 }
 
 // laterChecks are the check types that are planned.
 var laterChecks = map[string]bool{
-	"grpc": true, "icmp": true, "dns": true, "mysql": true, "postgres": true, "redis": true,
-	"smtp": true, "script": true, "lua": true, "prometheus": true, "external": true, "calculated": true,
+	"grpc": true, "icmp": true, "dns": true,
+	"smtp": true, "script": true, "lua": true, "external": true, "calculated": true,
 }
 
 // anyCheck has the keys of all kinds, for a check whose type is not known.

@@ -71,11 +71,7 @@ func (d *decoder) request(c *HTTPCheck, o *object) {
 	if !token(c.Method) {
 		d.fail(o.get("method").val(), o.path.dot("method"), "%q is not an HTTP method", c.Method)
 	}
-	if !strings.HasPrefix(c.Path, "/") {
-		d.fail(o.get("path").val(), o.path.dot("path"), "must begin with /: write /%s", c.Path)
-	} else if strings.ContainsFunc(c.Path, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }) {
-		d.fail(o.get("path").val(), o.path.dot("path"), "spaces, # and letters outside ASCII must be percent-encoded")
-	}
+	d.checkPath(o, c.Path)
 	if _, err := regexp.Compile(c.Body); err != nil {
 		d.fail(o.get("body").val(), o.path.dot("body"), "%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 	}
@@ -85,6 +81,15 @@ func (d *decoder) request(c *HTTPCheck, o *object) {
 	}
 	if e := o.get("headers"); e != nil {
 		c.Headers = d.headers(e, o.path.dot("headers"))
+	}
+}
+
+// checkPath refuses a path that a request cannot have.
+func (d *decoder) checkPath(o *object, path string) {
+	if !strings.HasPrefix(path, "/") {
+		d.fail(o.get("path").val(), o.path.dot("path"), "must begin with /: write /%s", path)
+	} else if strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }) {
+		d.fail(o.get("path").val(), o.path.dot("path"), "spaces, # and letters outside ASCII must be percent-encoded")
 	}
 }
 

@@ -139,6 +139,11 @@ const (
 	CheckHTTPS CheckType = "https"
 	CheckTCP   CheckType = "tcp"
 	CheckTLS   CheckType = "tls"
+
+	CheckMySQL      CheckType = "mysql"
+	CheckPostgres   CheckType = "postgres"
+	CheckRedis      CheckType = "redis"
+	CheckPrometheus CheckType = "prometheus"
 )
 
 // Check is how an endpoint is judged.
@@ -152,7 +157,7 @@ type Check struct {
 	Fall     int // failures in a row that make an up endpoint down
 
 	// Host is the name that is asked for; empty: the service's host, for types that
-	// ask for one (CheckType.Named).
+	// ask for one (CheckType.Named), and the endpoint's own name or address for others.
 	Host string
 
 	// TLS is how the connection is secured; nil: not at all.
