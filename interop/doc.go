@@ -2,7 +2,8 @@
 //
 // It holds conversations of the program, as a user starts it, with programs that
 // are not ours: dig, kdig, dnsperf, dnsdist, unbound, BIND, NSD, Knot DNS and
-// receivers of dnstap. `make interop` installs the programs and runs them; without
+// receivers of dnstap; and with MariaDB, PostgreSQL and Redis, whose health it
+// judges. `make interop` installs the programs and runs them; without
 // RHUMB_INTEROP=1 these tests skip.
 //
 // It counts answers: those of a server in this process and of nodes, beside unbound
