@@ -181,14 +181,14 @@ func probed(t testing.TB, port, keys string) probe.Result {
 	return p.Probe(ctx, probe.Target{Addr: netip.MustParseAddr("127.0.0.1"), Port: c.Port})
 }
 
-// told is a probe and what must come of it.
-type told struct {
+// expected is a probe and what must come of it.
+type expected struct {
 	keys, class, detail string
 	degraded            bool
 }
 
-// tell makes probes of a kind and holds their results against what they must be.
-func tell(t *testing.T, kind string, d *daemon, all []told) {
+// judge makes probes of a kind and holds their results against what they must be.
+func judge(t *testing.T, kind string, d *daemon, all []expected) {
 	t.Helper()
 	for _, w := range all {
 		keys := "type: " + kind
@@ -199,7 +199,7 @@ func tell(t *testing.T, kind string, d *daemon, all []told) {
 	}
 }
 
-func (w told) hold(t *testing.T, keys string, r probe.Result) {
+func (w expected) hold(t *testing.T, keys string, r probe.Result) {
 	t.Helper()
 	if string(r.Class) != w.class || !strings.Contains(r.Detail, w.detail) || r.Degraded != w.degraded ||
 		w.class == "" && w.detail == "" && r.Detail != "" || strings.Contains(r.Detail, secretWord) {
@@ -207,8 +207,8 @@ func (w told) hold(t *testing.T, keys string, r probe.Result) {
 	}
 }
 
-// becomes probes until the result is as told.
-func becomes(t *testing.T, kind string, d *daemon, w told) {
+// becomes probes until the result is as stated.
+func becomes(t *testing.T, kind string, d *daemon, w expected) {
 	t.Helper()
 	var r probe.Result
 	tick := time.NewTicker(100 * time.Millisecond)

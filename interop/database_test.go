@@ -63,7 +63,7 @@ GRANT SELECT ON app.* TO 'check'@'%', 'watch'@'%';
 	const login = "user: check, password: " + secretWord
 	const watch = "user: watch, password: " + secretWord
 	secure := ", tls: true, host: ns1.interop.test, ca: " + crt
-	tell(t, "mysql", primary, []told{
+	judge(t, "mysql", primary, []expected{
 		{},
 		{keys: strings.TrimPrefix(secure, ", ")},
 		{keys: "tls: true, host: ns1.interop.test", class: "tls", detail: "unknown authority"},
@@ -100,20 +100,20 @@ GRANT SELECT ON app.* TO 'check'@'%', 'watch'@'%';
 		{keys: login + ", role: any"},
 	})
 	// A query that was given up does not stay behind.
-	becomes(t, "mysql", primary, told{keys: "user: root, query: SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(60)%' AND info NOT LIKE '%processlist%', expect: 0"})
+	becomes(t, "mysql", primary, expected{keys: "user: root, query: SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%SLEEP(60)%' AND info NOT LIKE '%processlist%', expect: 0"})
 
-	becomes(t, "mysql", replica, told{keys: watch + ", role: replica"})
-	tell(t, "mysql", replica, []told{
+	becomes(t, "mysql", replica, expected{keys: watch + ", role: replica"})
+	judge(t, "mysql", replica, []expected{
 		{keys: login + ", role: replica"}, // may not see whether it replicates
 		{keys: login + ", role: primary", class: "value", detail: "the server is a replica, expected a primary"},
 	})
-	tell(t, "mysql", replica, []told{{keys: "user: root, query: STOP SLAVE SQL_THREAD"}})
-	tell(t, "mysql", replica, []told{{keys: watch + ", role: replica", degraded: true, detail: "does not apply"}})
+	judge(t, "mysql", replica, []expected{{keys: "user: root, query: STOP SLAVE SQL_THREAD"}})
+	judge(t, "mysql", replica, []expected{{keys: watch + ", role: replica", degraded: true, detail: "does not apply"}})
 	primary.stop()
-	becomes(t, "mysql", replica, told{keys: watch + ", role: replica", degraded: true, detail: "the replica has no link to its primary"})
-	tell(t, "mysql", primary, []told{{keys: login, class: "refused", detail: "connection refused"}})
-	tell(t, "postgres", replica, []told{{class: "protocol", detail: "not of the protocol of PostgreSQL"}})
-	tell(t, "redis", replica, []told{{class: "protocol", detail: "not of the protocol of Redis"}})
+	becomes(t, "mysql", replica, expected{keys: watch + ", role: replica", degraded: true, detail: "the replica has no link to its primary"})
+	judge(t, "mysql", primary, []expected{{keys: login, class: "refused", detail: "connection refused"}})
+	judge(t, "postgres", replica, []expected{{class: "protocol", detail: "not of the protocol of PostgreSQL"}})
+	judge(t, "redis", replica, []expected{{class: "protocol", detail: "not of the protocol of Redis"}})
 }
 
 func TestPostgreSQL(t *testing.T) {
@@ -151,11 +151,11 @@ host all all 127.0.0.1/32 scram-sha-256
 			"-c", "ssl=on", "-c", "ssl_cert_file="+crt, "-c", "ssl_key_file="+key, "-c", "log_connections=off")
 	}
 	primary := start("primary")
-	becomes(t, "postgres", primary, told{keys: "user: trusted, database: postgres"})
+	becomes(t, "postgres", primary, expected{keys: "user: trusted, database: postgres"})
 
 	const login = "user: check, password: " + secretWord + ", database: app"
 	secure := ", tls: true, host: ns1.interop.test, ca: " + crt
-	tell(t, "postgres", primary, []told{
+	judge(t, "postgres", primary, []expected{
 		{},
 		{keys: "database: none"},
 		{keys: strings.TrimPrefix(secure, ", ")},
@@ -198,19 +198,19 @@ host all all 127.0.0.1/32 scram-sha-256
 		{keys: login + ", role: primary"},
 		{keys: login + ", role: replica", class: "value", detail: "the server is a primary, expected a replica"},
 	})
-	becomes(t, "postgres", primary, told{keys: "user: postgres, query: SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND query NOT LIKE '%activity%', expect: 0"})
+	becomes(t, "postgres", primary, expected{keys: "user: postgres, query: SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND query NOT LIKE '%activity%', expect: 0"})
 
 	r.run("", backup, "-h", "127.0.0.1", "-p", primary.port, "-U", "postgres", "-D", r.path("standby"), "-R", "-X", "stream", "-c", "fast", "--no-sync")
 	standby := start("standby")
-	becomes(t, "postgres", standby, told{keys: login + ", role: replica"})
-	tell(t, "postgres", standby, []told{
+	becomes(t, "postgres", standby, expected{keys: login + ", role: replica"})
+	judge(t, "postgres", standby, []expected{
 		{keys: login + ", role: primary", class: "value", detail: "the server is a replica, expected a primary"},
 		{keys: login + ", query: SELECT 1, expect: 1, role: replica"},
 	})
-	tell(t, "mysql", standby, []told{{class: "timeout", detail: "while waiting for the greeting", keys: "timeout: 300ms"}})
-	tell(t, "redis", standby, []told{{class: "reset"}})
+	judge(t, "mysql", standby, []expected{{class: "timeout", detail: "while waiting for the greeting", keys: "timeout: 300ms"}})
+	judge(t, "redis", standby, []expected{{class: "reset"}})
 	standby.stop()
-	tell(t, "postgres", standby, []told{{keys: login, class: "refused", detail: "connection refused"}})
+	judge(t, "postgres", standby, []expected{{keys: login, class: "refused", detail: "connection refused"}})
 }
 
 func TestRedis(t *testing.T) {
@@ -230,7 +230,7 @@ func TestRedis(t *testing.T) {
 		"--tls-auth-clients", "no", "--user", "check", "on", ">"+secretWord, "~app:*", "+ping", "+role", "+get", "+info", "+set", "+lrange", "+rpush")
 	const login = "user: check, password: " + secretWord
 	const all = "password: " + secretWord
-	tell(t, "redis", primary, []told{
+	judge(t, "redis", primary, []expected{
 		{class: "auth", detail: "the server asks for a password, and none is stated (NOAUTH)"},
 		{keys: login},
 		{keys: all},
@@ -256,7 +256,7 @@ func TestRedis(t *testing.T) {
 		{keys: login + ", tls: true, timeout: 500ms", class: "timeout", detail: "during the TLS handshake"},
 	})
 	overTLS := &daemon{port: tlsPort}
-	tell(t, "redis", overTLS, []told{
+	judge(t, "redis", overTLS, []expected{
 		{keys: login + ", tls: true, host: ns1.interop.test, ca: " + crt + ", command: 'GET app:state', expect: all is well, role: primary"},
 		{keys: login + ", tls: true, host: ns1.interop.test", class: "tls", detail: "unknown authority"},
 		{keys: login + ", tls: true, ca: " + crt, class: "tls", detail: "not for 127.0.0.1"},
@@ -264,16 +264,16 @@ func TestRedis(t *testing.T) {
 	})
 
 	replica := start("replica", "--replicaof", "127.0.0.1", primary.port, "--masterauth", secretWord, "--replica-serve-stale-data", "no")
-	becomes(t, "redis", replica, told{keys: "role: replica, command: 'GET app:state', expect: all is well"})
-	tell(t, "redis", replica, []told{
+	becomes(t, "redis", replica, expected{keys: "role: replica, command: 'GET app:state', expect: all is well"})
+	judge(t, "redis", replica, []expected{
 		{keys: "role: primary", class: "value", detail: "the server is a replica, expected a primary"},
 		{keys: "command: [SET, a, b]", class: "error", detail: "READONLY"},
 	})
 	stale := start("stale", "--replicaof", "127.0.0.1", primary.port, "--masterauth", secretWord)
-	becomes(t, "redis", stale, told{keys: "role: replica"})
+	becomes(t, "redis", stale, expected{keys: "role: replica"})
 	primary.stop()
-	becomes(t, "redis", replica, told{keys: "command: GET app:state", class: "error", detail: "MASTERDOWN"})
-	becomes(t, "redis", stale, told{keys: "role: replica", degraded: true, detail: "the replica has no link to its primary"})
+	becomes(t, "redis", replica, expected{keys: "command: GET app:state", class: "error", detail: "MASTERDOWN"})
+	becomes(t, "redis", stale, expected{keys: "role: replica", degraded: true, detail: "the replica has no link to its primary"})
 }
 
 // TestDatabasesOfNode is a node that has the checks, a metric of its own among
