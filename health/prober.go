@@ -13,8 +13,12 @@ import (
 // probers make the probes of the types of checks. A type that is not here is none
 // of this version.
 var probers = map[spec.CheckType]func(Check) (probe.Prober, error){
-	spec.CheckTCP:   func(Check) (probe.Prober, error) { return probe.NewTCP(probe.TCP{}), nil },
+	spec.CheckTCP:   tcpProber,
 	spec.CheckTLS:   tlsProber,
+	spec.CheckGRPC:  grpcProber,
+	spec.CheckICMP:  icmpProber,
+	spec.CheckDNS:   dnsProber,
+	spec.CheckSMTP:  smtpProber,
 	spec.CheckHTTP:  httpProber,
 	spec.CheckHTTPS: httpProber,
 
@@ -30,14 +34,6 @@ func NewProber(c Check) (probe.Prober, error) {
 		return make(c)
 	}
 	return nil, fmt.Errorf("type %q: not available in this version", c.Type)
-}
-
-func tlsProber(c Check) (probe.Prober, error) {
-	t, err := secured(c)
-	if err != nil {
-		return nil, err
-	}
-	return probe.NewTLS(probe.TLS(*t))
 }
 
 func httpProber(c Check) (probe.Prober, error) {

@@ -142,14 +142,14 @@ func (c *condition) brief() string { return oneLine(c.String(), 80) }
 // figure is a number in a Detail: at most 24 bytes.
 func figure(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
-// answer is the value that a query or a command gave.
-type answer struct {
+// value is what a query or a command gave.
+type value struct {
 	text string
 	null bool // there is a value, and it is NULL
 	none bool // there is no value
 }
 
-func (cs conditions) judgeAnswer(a answer) failure {
+func (cs conditions) judgeAnswer(a value) failure {
 	switch {
 	case len(cs) == 0:
 		return failure{}

@@ -37,11 +37,11 @@ func TestConditions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := cs.judgeAnswer(answer{text: c.value})
+		f := cs.judgeAnswer(value{text: c.value})
 		if f.failed() == c.want || f.failed() && f.class != ClassValue {
 			t.Errorf("%q %s %q: %+v", c.value, c.op, c.text, f)
 		}
-		for _, a := range []answer{{null: true}, {none: true}} {
+		for _, a := range []value{{null: true}, {none: true}} {
 			if f := cs.judgeAnswer(a); f.class != ClassValue {
 				t.Errorf("%+v %s %q: %+v", a, c.op, c.text, f)
 			}
@@ -56,7 +56,7 @@ func TestConditions(t *testing.T) {
 			t.Errorf("1 < %s < 3: want %v", value, ok)
 		}
 	}
-	if f := conditions(nil).judgeAnswer(answer{none: true}); f.failed() {
+	if f := conditions(nil).judgeAnswer(value{none: true}); f.failed() {
 		t.Errorf("nothing is expected: %+v", f)
 	}
 }

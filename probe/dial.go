@@ -18,6 +18,11 @@ type network struct {
 
 var system = network{dial: dialSystem, lookup: lookupSystem}
 
+// datagrams is the way out over UDP. What it calls a connection is a socket that
+// hears its peer alone and is told when nothing listens there; making one asks
+// nobody, so of a host name's addresses the first with a route is taken.
+var datagrams = network{dial: dialDatagram, lookup: lookupSystem}
+
 // A probe is over long before the first keep-alive would be sent, and setting
 // them up costs four system calls for each connection.
 var dialer = net.Dialer{KeepAlive: -1}
@@ -29,6 +34,10 @@ var dialer = net.Dialer{KeepAlive: -1}
 // for each destination.
 func dialSystem(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 	return dialer.DialContext(ctx, "tcp", to.String())
+}
+
+func dialDatagram(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	return dialer.DialContext(ctx, "udp", to.String())
 }
 
 func lookupSystem(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -1,10 +1,15 @@
 // Package probe runs one health probe against one endpoint and says what came
 // of it. There is one file per check type:
 //
-//	tcp.go    connects
-//	tls.go    connects, makes the TLS handshake, verifies the certificate
-//	http.go   connects, (TLS,) one HTTP/1.1 request, judges status and body
-//	          (exchange.go: what goes over the wire)
+//	tcp.go         connects, and holds a short conversation (talk.go)
+//	tls.go         connects, makes the TLS handshake, verifies the certificate, talks
+//	http.go        connects, (TLS,) one HTTP/1.1 request, judges status and body
+//	               (exchange.go: what goes over the wire)
+//	grpc.go        connects, (TLS,) one call of the health service over HTTP/2
+//	icmp.go        echo requests over a socket that pings share (echoes.go); echo.go
+//	               has their messages, echo_unix.go the socket
+//	dns.go         one question over UDP or TCP
+//	smtp.go        connects, (TLS,) greeting, EHLO, STARTTLS, sender, recipient, QUIT
 //	mysql.go       logs in, runs a query (mysql_login.go, mysql_wire.go)
 //	postgres.go    the same (scram.go: the proof of a password)
 //	redis.go       logs in, runs a command
@@ -25,10 +30,12 @@
 //     and then for ever, or whose process is stopped cannot hold it.
 //   - Every probe makes a connection of its own, through no proxy, and closes it
 //     before Probe returns. No goroutine of a probe outlives it, except the
-//     system's own resolver call where the platform cannot interrupt it.
+//     system's own resolver call where the platform cannot interrupt it. The
+//     socket of echo requests, and its reader, are there while any is in flight.
 //   - What is read from a peer is bounded: 32 KiB of header, 64 KiB of body and
-//     no body at all unless one is judged; 1 MiB of a database in messages of at
-//     most 64 KiB; 8 MiB of metrics, which are never in memory as a whole.
+//     no body at all unless one is judged; 64 KiB of a conversation; 128 KiB in 256
+//     frames of a call; 1 MiB of a database in messages of at most 64 KiB; 8 MiB of
+//     metrics, which are never in memory as a whole.
 //   - Result.Detail is one line of at most 200 bytes of ASCII. It never holds a
 //     request header, a path or a query, and of the peer's words nothing but the
 //     names in a certificate, the host of a redirect, the codes of a database's

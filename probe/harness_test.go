@@ -97,7 +97,7 @@ func check(t *testing.T, got Result, class Class, detail string) {
 	if got.Class != class || got.OK != (class == ClassNone) || !strings.Contains(got.Detail, detail) {
 		t.Errorf("got %+v, want class %q, detail with %q", got, class, detail)
 	}
-	if got.OK && got.Detail != "" {
+	if got.OK && !got.Degraded && got.Detail != "" {
 		t.Errorf("success with a detail: %q", got.Detail)
 	}
 	if len(got.Detail) > maxDetail || strings.ContainsAny(got.Detail, "\r\n\x1b") {
@@ -169,6 +169,14 @@ func on(t *testing.T, p Prober, n *network) Prober {
 		p.net = n
 	case *prometheusProber:
 		p.net = n
+	case *smtpProber:
+		p.net = n
+	case *grpcProber:
+		p.net = n
+	case *dnsProber:
+		p.tcp, p.udp = n, n
+	case *icmpProber:
+		p.net = n
 	default:
 		t.Fatalf("unknown prober %T", p)
 	}
@@ -218,6 +226,14 @@ func must(t testing.TB, o any) Prober {
 		p, err = NewRedis(o)
 	case Prometheus:
 		p, err = NewPrometheus(o)
+	case SMTP:
+		p, err = NewSMTP(o)
+	case GRPC:
+		p, err = NewGRPC(o)
+	case DNS:
+		p, err = NewDNS(o)
+	case ICMP:
+		p, err = NewICMP(o)
 	default:
 		t.Fatalf("unknown check %T", o)
 	}
@@ -239,5 +255,8 @@ func everyKind(t *testing.T) map[string]func() Prober {
 		"postgres":   func() Prober { return must(t, Postgres{}) },
 		"redis":      func() Prober { return must(t, Redis{}) },
 		"prometheus": func() Prober { return must(t, upMetric) },
+		"smtp":       func() Prober { return must(t, SMTP{}) },
+		"grpc":       func() Prober { return must(t, GRPC{}) },
+		"dns":        func() Prober { return must(t, DNS{Name: "example.com", TCP: true}) },
 	}
 }

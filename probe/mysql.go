@@ -213,12 +213,12 @@ type mysqlResult struct {
 }
 
 // first is the first column of the first row.
-func (r mysqlResult) first() answer {
+func (r mysqlResult) first() value {
 	if !r.rows {
-		return answer{none: true}
+		return value{none: true}
 	}
 	v, _, _ := mysqlText(r.row) // rows are looked at when they come
-	return answer{text: string(v), null: v == nil}
+	return value{text: string(v), null: v == nil}
 }
 
 // query runs a statement and reads its result to the end.
@@ -296,31 +296,31 @@ func (m *mysqlTalk) refusal(pkt []byte, login bool) failure {
 // mysqlErrors are the errors that operators meet, by number: MySQL's and
 // MariaDB's lists of server errors.
 var mysqlErrors = map[uint16]failure{
-	1040: {ClassError, "the server has too many connections"},
-	1044: {ClassAuth, "the user may not use the database"},
-	1045: {ClassAuth, "the login was refused"},
-	1698: {ClassAuth, "the login was refused"},
-	1049: {ClassError, "the database does not exist"},
-	1053: {ClassError, "the server is shutting down"},
-	1064: {ClassError, "the query is not valid"},
-	1129: {ClassAuth, "the server has shut out this host after too many broken connections"},
-	1130: {ClassAuth, "the server does not let this host in"},
-	1142: {ClassError, "the user may not run the query"},
-	1143: {ClassError, "the user may not run the query"},
-	1227: {ClassError, "the user may not run the query"},
-	1146: {ClassError, "a table of the query does not exist"},
-	1203: {ClassError, "the user has too many connections"},
-	1226: {ClassError, "the user has used up what it may"},
-	1251: {ClassAuth, "the login's method is not supported"},
-	1820: {ClassAuth, "the password has expired"},
-	1862: {ClassAuth, "the password has expired"},
-	3118: {ClassAuth, "the account is locked"},
-	4151: {ClassAuth, "the account is locked"},
-	3159: {ClassAuth, "the server wants TLS"},
-	1969: {ClassTimeout, "the query took longer than the probe may"},
-	3024: {ClassTimeout, "the query took longer than the probe may"},
-	1317: {ClassError, "the query was interrupted"},
-	1205: {ClassError, "the query waited too long for a lock"},
+	1040: {class: ClassError, detail: "the server has too many connections"},
+	1044: {class: ClassAuth, detail: "the user may not use the database"},
+	1045: {class: ClassAuth, detail: "the login was refused"},
+	1698: {class: ClassAuth, detail: "the login was refused"},
+	1049: {class: ClassError, detail: "the database does not exist"},
+	1053: {class: ClassError, detail: "the server is shutting down"},
+	1064: {class: ClassError, detail: "the query is not valid"},
+	1129: {class: ClassAuth, detail: "the server has shut out this host after too many broken connections"},
+	1130: {class: ClassAuth, detail: "the server does not let this host in"},
+	1142: {class: ClassError, detail: "the user may not run the query"},
+	1143: {class: ClassError, detail: "the user may not run the query"},
+	1227: {class: ClassError, detail: "the user may not run the query"},
+	1146: {class: ClassError, detail: "a table of the query does not exist"},
+	1203: {class: ClassError, detail: "the user has too many connections"},
+	1226: {class: ClassError, detail: "the user has used up what it may"},
+	1251: {class: ClassAuth, detail: "the login's method is not supported"},
+	1820: {class: ClassAuth, detail: "the password has expired"},
+	1862: {class: ClassAuth, detail: "the password has expired"},
+	3118: {class: ClassAuth, detail: "the account is locked"},
+	4151: {class: ClassAuth, detail: "the account is locked"},
+	3159: {class: ClassAuth, detail: "the server wants TLS"},
+	1969: {class: ClassTimeout, detail: "the query took longer than the probe may"},
+	3024: {class: ClassTimeout, detail: "the query took longer than the probe may"},
+	1317: {class: ClassError, detail: "the query was interrupted"},
+	1205: {class: ClassError, detail: "the query waited too long for a lock"},
 }
 
 // write sends a packet.

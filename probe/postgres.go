@@ -281,7 +281,7 @@ func (g *pgTalk) limited(query string) string {
 }
 
 // query runs a query and reads its results to their end.
-func (g *pgTalk) query(sql string) (a answer, f failure) {
+func (g *pgTalk) query(sql string) (a value, f failure) {
 	if f := g.write('Q', append([]byte(sql), 0), querying); f.failed() {
 		return a, f
 	}
@@ -314,24 +314,24 @@ func (g *pgTalk) query(sql string) (a answer, f failure) {
 }
 
 // firstColumn is that of a DataRow. A row without columns is none.
-func firstColumn(b []byte) (answer, bool) {
+func firstColumn(b []byte) (value, bool) {
 	if len(b) < 2 {
-		return answer{}, false
+		return value{}, false
 	}
 	if binary.BigEndian.Uint16(b) == 0 {
-		return answer{none: true}, len(b) == 2
+		return value{none: true}, len(b) == 2
 	}
 	if len(b) < 6 {
-		return answer{}, false
+		return value{}, false
 	}
 	n := int32(binary.BigEndian.Uint32(b[2:]))
 	switch b = b[6:]; {
 	case n == -1:
-		return answer{null: true}, true
+		return value{null: true}, true
 	case n < 0 || int(n) > len(b):
-		return answer{}, false
+		return value{}, false
 	}
-	return answer{text: string(b[:n])}, true
+	return value{text: string(b[:n])}, true
 }
 
 // write sends a message.
@@ -404,15 +404,15 @@ func pgError(b []byte, login bool) failure {
 }
 
 var pgErrors = map[string]failure{
-	"28P01": {ClassAuth, "the login was refused: user or password"},
-	"28000": {ClassAuth, "the login was refused"},
-	"3D000": {ClassError, "the database does not exist"},
-	"42501": {ClassError, "the user may not run the query"},
-	"42601": {ClassError, "the query is not valid"},
-	"42P01": {ClassError, "a table of the query does not exist"},
-	"53300": {ClassError, "the server has too many connections"},
-	"57014": {ClassTimeout, "the query took longer than the probe may"},
-	"57P01": {ClassError, "the server is shutting down"},
-	"57P02": {ClassError, "the server has crashed"},
-	"57P03": {ClassError, "the server is starting, recovering or shutting down"},
+	"28P01": {class: ClassAuth, detail: "the login was refused: user or password"},
+	"28000": {class: ClassAuth, detail: "the login was refused"},
+	"3D000": {class: ClassError, detail: "the database does not exist"},
+	"42501": {class: ClassError, detail: "the user may not run the query"},
+	"42601": {class: ClassError, detail: "the query is not valid"},
+	"42P01": {class: ClassError, detail: "a table of the query does not exist"},
+	"53300": {class: ClassError, detail: "the server has too many connections"},
+	"57014": {class: ClassTimeout, detail: "the query took longer than the probe may"},
+	"57P01": {class: ClassError, detail: "the server is shutting down"},
+	"57P02": {class: ClassError, detail: "the server has crashed"},
+	"57P03": {class: ClassError, detail: "the server is starting, recovering or shutting down"},
 }

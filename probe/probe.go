@@ -16,7 +16,7 @@ type Target struct {
 	// system's resolver is asked at each probe, and the addresses it gives are
 	// tried in its order until one accepts a connection.
 	Host string
-	// Port is the TCP port; 0 is an error.
+	// Port is the TCP port, or that of UDP; 0 is an error where the check has one.
 	Port uint16
 }
 
@@ -47,7 +47,7 @@ const (
 	ClassUnreachable Class = "unreachable" // no route to the host or the network
 	ClassDNS         Class = "dns"         // the host name did not resolve
 	ClassTLS         Class = "tls"         // the handshake or the certificate
-	ClassStatus      Class = "status"      // an HTTP status that was not expected
+	ClassStatus      Class = "status"      // a status or reply code that was not expected
 	ClassBody        Class = "body"        // a body that does not match
 	ClassValue       Class = "value"       // what came back is well formed, and not what was expected
 	ClassAuth        Class = "auth"        // the login was refused
@@ -70,12 +70,14 @@ type Result struct {
 	// Detail is for people: one line, without secrets. It is empty after a
 	// success that is not degraded.
 	Detail string
-	// RTT is the time from the start of the probe to its verdict.
+	// RTT is the time from the start of the probe to its verdict; of echo requests
+	// the mean of their round trips.
 	RTT time.Duration
 	// Connect is how long the connection took to be made, of the redirects' the
 	// first: one round trip over the network, whatever the type of the check and
 	// however long the service thinks. Resolving a host name is not part of it. It
-	// is zero where no connection was made.
+	// is zero where no connection was made. Of echo requests it is the shortest round
+	// trip.
 	Connect time.Duration
 }
 
@@ -91,8 +93,9 @@ type Prober interface {
 // failure is a verdict on its way up; its zero value is success. It is not an
 // error, so that no path can return one without having chosen its class.
 type failure struct {
-	class  Class
-	detail string
+	class    Class
+	detail   string
+	degraded bool // of a success: not as good as it should be
 }
 
 func (f failure) failed() bool { return f.class != ClassNone }
@@ -101,14 +104,20 @@ func fail(c Class, format string, args ...any) failure {
 	return failure{class: c, detail: fmt.Sprintf(format, args...)}
 }
 
+// degraded is a success that is not as good as it should be.
+func degraded(format string, args ...any) failure {
+	return failure{degraded: true, detail: fmt.Sprintf(format, args...)}
+}
+
 // result ends a probe that began at start, whose connection took that long.
 func (f failure) result(start time.Time, connect time.Duration) Result {
 	return Result{
-		OK:      !f.failed(),
-		Class:   f.class,
-		Detail:  oneLine(f.detail, maxDetail),
-		RTT:     time.Since(start),
-		Connect: connect,
+		OK:       !f.failed(),
+		Class:    f.class,
+		Degraded: f.degraded,
+		Detail:   oneLine(f.detail, maxDetail),
+		RTT:      time.Since(start),
+		Connect:  connect,
 	}
 }
 

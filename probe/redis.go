@@ -86,7 +86,7 @@ func (p *redisProber) talk(s *session) (note string, f failure) {
 	if f.failed() {
 		return "", f
 	}
-	return note, p.judge(answer{text: strings.Join(r.flat, "\n"), null: r.null})
+	return note, p.judge(value{text: strings.Join(r.flat, "\n"), null: r.null})
 }
 
 // judgeRole asks with ROLE: the first element is the role, and the fourth of a
@@ -133,24 +133,24 @@ func redisAsk(s *session, command []byte, at stage) (respReply, failure) {
 
 // redisErrors are the first words of errors, which stand for a code.
 var redisErrors = map[string]failure{
-	"NOAUTH":      {ClassAuth, "the server asks for a password, and none is stated"},
-	"WRONGPASS":   {ClassAuth, "the login was refused: user or password"},
-	"NOPERM":      {ClassError, "the user may not run the command"},
-	"DENIED":      {ClassAuth, "the server is in protected mode and does not let this host in"},
-	"LOADING":     {ClassError, "the server is loading its data"},
-	"MASTERDOWN":  {ClassError, "the replica has no link to its primary and does not serve"},
-	"BUSY":        {ClassError, "the server is busy with a script"},
-	"MISCONF":     {ClassError, "the server cannot save its data and takes no writes"},
-	"READONLY":    {ClassError, "the server is a replica that takes no writes"},
-	"NOREPLICAS":  {ClassError, "the server has too few replicas and takes no writes"},
-	"OOM":         {ClassError, "the server is out of memory"},
-	"CLUSTERDOWN": {ClassError, "the cluster is down"},
-	"MOVED":       {ClassError, "the key is on another node of the cluster"},
-	"ASK":         {ClassError, "the key is on another node of the cluster"},
-	"TRYAGAIN":    {ClassError, "the key is moving to another node of the cluster"},
-	"WRONGTYPE":   {ClassError, "the key holds another type of value"},
-	"EXECABORT":   {ClassError, "the transaction was given up"},
-	"UNKILLABLE":  {ClassError, "the server is busy with a script"},
+	"NOAUTH":      {class: ClassAuth, detail: "the server asks for a password, and none is stated"},
+	"WRONGPASS":   {class: ClassAuth, detail: "the login was refused: user or password"},
+	"NOPERM":      {class: ClassError, detail: "the user may not run the command"},
+	"DENIED":      {class: ClassAuth, detail: "the server is in protected mode and does not let this host in"},
+	"LOADING":     {class: ClassError, detail: "the server is loading its data"},
+	"MASTERDOWN":  {class: ClassError, detail: "the replica has no link to its primary and does not serve"},
+	"BUSY":        {class: ClassError, detail: "the server is busy with a script"},
+	"MISCONF":     {class: ClassError, detail: "the server cannot save its data and takes no writes"},
+	"READONLY":    {class: ClassError, detail: "the server is a replica that takes no writes"},
+	"NOREPLICAS":  {class: ClassError, detail: "the server has too few replicas and takes no writes"},
+	"OOM":         {class: ClassError, detail: "the server is out of memory"},
+	"CLUSTERDOWN": {class: ClassError, detail: "the cluster is down"},
+	"MOVED":       {class: ClassError, detail: "the key is on another node of the cluster"},
+	"ASK":         {class: ClassError, detail: "the key is on another node of the cluster"},
+	"TRYAGAIN":    {class: ClassError, detail: "the key is moving to another node of the cluster"},
+	"WRONGTYPE":   {class: ClassError, detail: "the key holds another type of value"},
+	"EXECABORT":   {class: ClassError, detail: "the transaction was given up"},
+	"UNKILLABLE":  {class: ClassError, detail: "the server is busy with a script"},
 }
 
 // redisRefusal is an error reply as a failure. Its words are the peer's and stay

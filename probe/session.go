@@ -198,7 +198,7 @@ func newDatabase(sec *TLSConfig, expect []Condition, role Role, password string)
 }
 
 // judge holds what a query or a command gave against what is expected.
-func (d *database) judge(a answer) failure {
+func (d *database) judge(a value) failure {
 	f := d.expect.judgeAnswer(a)
 	if f.failed() && d.password != "" && strings.Contains(a.text, d.password) {
 		return fail(f.class, "the value is not as expected")

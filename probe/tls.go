@@ -26,22 +26,35 @@ type TLSConfig struct {
 }
 
 // TLS is the check that a port completes a TLS handshake with a certificate
-// that holds.
-type TLS TLSConfig
+// that holds, and for a while yet.
+type TLS struct {
+	TLSConfig
+	// Talk is held over the encrypted connection.
+	Talk
+	// MinDays is for how many days the certificate must still be valid; 0: until now.
+	// Of a chain that was verified, its certificate that ends first counts; where
+	// several chains hold, the longest lived; without verification the server's own
+	// certificate.
+	MinDays int
+	// WarnDays is the same for a success that is degraded.
+	WarnDays int
+}
 
 // NewTLS makes the prober of a TLS check. It fails when the SNI is not a host
 // name or an address.
 func NewTLS(o TLS) (Prober, error) {
-	s, err := newSecurity(TLSConfig(o), nil)
+	s, err := newSecurity(o.TLSConfig, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &tlsProber{net: &system, tls: s}, nil
+	return &tlsProber{net: &system, tls: s, talk: o.Talk, minimum: days(o.MinDays), warning: days(o.WarnDays)}, nil
 }
 
 type tlsProber struct {
-	net *network
-	tls *security
+	net              *network
+	tls              *security
+	talk             Talk
+	minimum, warning time.Duration
 }
 
 func (p *tlsProber) Probe(ctx context.Context, t Target) Result {
@@ -52,11 +65,53 @@ func (p *tlsProber) Probe(ctx context.Context, t Target) Result {
 	}
 	defer l.release()
 	secure, f := p.tls.handshake(ctx, l.Conn, t.name(), true)
-	r := f.result(start, l.took)
-	if !f.failed() {
-		_ = secure.Close()
+	if f.failed() {
+		return f.result(start, l.took)
 	}
+	f = p.lifetime(secure.ConnectionState(), time.Now())
+	if !f.failed() && p.talk.any() {
+		if said := p.talk.over(ctx, secure); said.failed() {
+			f = said
+		}
+	}
+	r := f.result(start, l.took)
+	_ = secure.Close()
 	return r
+}
+
+func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
+
+// lifetime judges for how long the certificate is valid.
+func (p *tlsProber) lifetime(s tls.ConnectionState, now time.Time) failure {
+	if p.minimum == 0 && p.warning == 0 {
+		return failure{}
+	}
+	end := chainEnd(s.PeerCertificates[:1])
+	for i, chain := range s.VerifiedChains {
+		if e := chainEnd(chain); i == 0 || e.After(end) {
+			end = e
+		}
+	}
+	left := end.Sub(now)
+	words := fmt.Sprintf("certificate ends in %d days, on %s", int(left/days(1)), end.UTC().Format(time.DateOnly))
+	switch {
+	case left < p.minimum:
+		return fail(ClassTLS, "%s", words)
+	case left < p.warning:
+		return degraded("%s", words)
+	}
+	return failure{}
+}
+
+// chainEnd is when the first certificate of a chain ends.
+func chainEnd(chain []*x509.Certificate) time.Time {
+	end := chain[0].NotAfter
+	for _, c := range chain[1:] {
+		if c.NotAfter.Before(end) {
+			end = c.NotAfter
+		}
+	}
+	return end
 }
 
 // security is a TLSConfig made ready once for all probes of a check.

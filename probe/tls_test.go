@@ -189,7 +189,7 @@ func TestTLSVerdicts(t *testing.T) {
 				_, _ = c.Read(make([]byte, 4096))
 				_, _ = c.Write([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
 			})
-			check(t, must(t, TLS(tc.probe)).Probe(ctxFor(t, patience), target), tc.class, tc.detail)
+			check(t, must(t, TLS{TLSConfig: tc.probe}).Probe(ctxFor(t, patience), target), tc.class, tc.detail)
 			check(t, must(t, HTTP{TLS: &tc.probe}).Probe(ctxFor(t, patience), target), tc.class, tc.detail)
 		})
 	}
@@ -207,7 +207,7 @@ func TestTLSHandshakeRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			target := tlsServer(t, "127.0.0.1", cfg, nil, nil)
-			check(t, must(t, TLS{Roots: ca.roots}).Probe(ctxFor(t, patience), target), ClassTLS, "the server refused the handshake: ")
+			check(t, must(t, TLS{TLSConfig: TLSConfig{Roots: ca.roots}}).Probe(ctxFor(t, patience), target), ClassTLS, "the server refused the handshake: ")
 		})
 	}
 	for text, detail := range map[string]string{
@@ -244,8 +244,8 @@ func TestSNI(t *testing.T) {
 			prober any
 			sni    string
 		}{
-			{TLS{Roots: ca.roots}, ""},
-			{TLS{Roots: ca.roots, SNI: "www.example.com"}, "www.example.com"},
+			{TLS{TLSConfig: TLSConfig{Roots: ca.roots}}, ""},
+			{TLS{TLSConfig: TLSConfig{Roots: ca.roots, SNI: "www.example.com"}}, "www.example.com"},
 			{HTTP{TLS: &TLSConfig{Roots: ca.roots}}, ""},
 			{HTTP{TLS: &TLSConfig{Roots: ca.roots}, Host: "www.example.com:8443"}, "www.example.com"},
 			{HTTP{TLS: &TLSConfig{Roots: ca.roots, SNI: "localhost"}, Host: "www.example.com"}, "localhost"},
@@ -267,7 +267,7 @@ func TestTLSTargetHostIsItsName(t *testing.T) {
 	ca := newAuthority(t)
 	seen := make(chan string, 1)
 	target := tlsServer(t, "127.0.0.1", &tls.Config{Certificates: []tls.Certificate{ca.issue(t, nil, "www.example.com")}}, seen, nil)
-	p := must(t, TLS{Roots: ca.roots}).(*tlsProber)
+	p := must(t, TLS{TLSConfig: TLSConfig{Roots: ca.roots}}).(*tlsProber)
 	p.net = resolvingTo(target)
 	check(t, p.Probe(ctxFor(t, patience), Target{Host: "www.example.com", Port: target.Port}), ClassNone, "")
 	if got := <-seen; got != "www.example.com" {
@@ -286,7 +286,7 @@ func TestTLSCloseObeysTheDeadline(t *testing.T) {
 		class  Class
 		detail string
 	}{
-		{TLS(unverified), ClassNone, ""},
+		{TLS{TLSConfig: unverified}, ClassNone, ""},
 		{HTTP{TLS: &unverified}, ClassTimeout, "timeout while waiting for the response's header"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -314,7 +314,7 @@ func TestTLSCloseObeysTheDeadline(t *testing.T) {
 
 func TestNewTLSRefuses(t *testing.T) {
 	for _, sni := range []string{"a b", "host:443", "[::1]", "a\nb"} {
-		if _, err := NewTLS(TLS{SNI: sni}); err == nil {
+		if _, err := NewTLS(TLS{TLSConfig: TLSConfig{SNI: sni}}); err == nil {
 			t.Errorf("SNI %q accepted", sni)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -26,13 +27,12 @@ type checkKind struct {
 // checkKinds are in the order of the reference. A kind is a file: its section, its
 // decoding, and a line here.
 var checkKinds = []*checkKind{
-	httpKind, tcpKind, tlsKind, mysqlKind, postgresKind, redisKind, prometheusKind,
+	httpKind, tcpKind, tlsKind, mysqlKind, postgresKind, redisKind, prometheusKind, grpcKind, icmpKind, dnsKind, smtpKind,
 }
 
 // laterChecks are the check types that are planned.
 var laterChecks = map[string]bool{
-	"grpc": true, "icmp": true, "dns": true,
-	"smtp": true, "script": true, "lua": true, "external": true, "calculated": true,
+	"script": true, "lua": true, "external": true, "calculated": true,
 }
 
 // anyCheck has the keys of all kinds, for a check whose type is not known.
@@ -194,6 +194,29 @@ func (d *decoder) checkHost(o *object) string {
 // secure is the TLS side of a check, from the keys verify and ca.
 func (d *decoder) secure(o *object) *Secure {
 	return &Secure{Verify: o.boolean("verify"), CA: d.checkCA(o)}
+}
+
+// secureWhen is the TLS side of a check that has one when the key named by remedy
+// says so. Otherwise its keys would do nothing.
+func (d *decoder) secureWhen(on bool, remedy string, o *object) *Secure {
+	if on {
+		return d.secure(o)
+	}
+	for _, f := range secureFields {
+		if e := o.get(f.name); e != nil {
+			d.fail(e.key, o.path.dot(f.name), "only for checks with %s", remedy)
+		}
+	}
+	return nil
+}
+
+// expression is the regular expression under a key, "" when it is not stated.
+func (o *object) expression(name string) string {
+	s := o.text(name)
+	if _, err := regexp.Compile(s); err != nil {
+		o.d.fail(o.get(name).val(), o.path.dot(name), "%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	}
+	return s
 }
 
 // secureFields are the keys of secure.

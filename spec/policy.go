@@ -388,7 +388,7 @@ func (d *decoder) probeRate() {
 			e := &pool.Endpoints[i]
 			for _, c := range e.Checks {
 				times := n
-				if c.Type == CheckTCP || c.Host != "" {
+				if !c.Type.Named() || c.Host != "" {
 					pr := probe{e.Address, string(e.Host), c}
 					if once[pr] {
 						continue
@@ -413,7 +413,7 @@ func (d *decoder) probeRate() {
 	}
 	at := d.checkAt[worst]
 	remedy := "state a longer interval in check " + worst.Name
-	if worst.Type != CheckTCP && worst.Host == "" {
+	if worst.Type.Named() && worst.Host == "" {
 		remedy = "state `host:` in check " + worst.Name + ", so that the services share its probes, or a longer interval"
 	}
 	d.fail(at, (*path)(nil).dot("checks").dot(worst.Name), "%.0f probes a second are more than %d, and this check makes %.0f of them: %s",

@@ -144,6 +144,10 @@ const (
 	CheckPostgres   CheckType = "postgres"
 	CheckRedis      CheckType = "redis"
 	CheckPrometheus CheckType = "prometheus"
+	CheckGRPC       CheckType = "grpc"
+	CheckICMP       CheckType = "icmp"
+	CheckDNS        CheckType = "dns"
+	CheckSMTP       CheckType = "smtp"
 )
 
 // Check is how an endpoint is judged.
