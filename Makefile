@@ -66,7 +66,8 @@ race:
 	go test -race ./...
 
 # Conversations with other programs: dig, kdig, dnsperf, unbound, dnsdist, receivers
-# of dnstap; and the same questions to NSD, Knot DNS and BIND.
+# of dnstap; checks of NSD, Postfix and grpc-go; and the same questions to NSD, Knot
+# DNS and BIND.
 interop:
 	@.ci/packages
 	RHUMB_INTEROP=1 go test -count=1 ./interop/...

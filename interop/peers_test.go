@@ -25,6 +25,7 @@ type peer struct {
 	name string
 	port string
 	log  func() string
+	stop func() // nil for a node of ours
 }
 
 // batch is zones on disk for several servers.
@@ -103,10 +104,11 @@ func (b *batch) start(t testing.TB, name, binary string, args func(dir, port str
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	p.stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	t.Cleanup(p.stop)
 	p.ready(t, b)
 	return p
 }
