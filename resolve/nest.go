@@ -1,77 +1,28 @@
 package resolve
 
 import (
+	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
 )
 
-// stage is which endpoints are candidates, by the rules of pick.
-type stage uint8
-
-const (
-	live       stage = iota // that are up, or whatever panic says
-	doubtful                // of which nothing is known
-	regardless              // all but those that an operator has forced down
-	all
-)
-
-// candidates are the members of a plan at a stage, those of pools that do not
-// stand left out, and of how many others nothing is known. What is nested has
-// chosen among its own by then.
-func (s *Snapshot) candidates(c *Scratch, p *table.Plan, ms *table.Members, at stage) (set []steer.Candidate, unknown int) {
-	switch at {
-	case live:
-		set, unknown = s.up(c, p, ms)
-		return s.stand(c, p, ms, set), unknown
-	case doubtful:
-		set = s.nest(c, p, ms, s.withState(c, p, ms, health.Unknown), doubtful)
-		c.traceSet("health", "nothing that is known to be up is left; endpoints of which nothing is known", ms, set)
-		return s.minHealthy(c, p, ms, set, health.Unknown), 0
-	case regardless:
-		return s.nest(c, p, ms, s.regardless(c, p, ms), regardless), 0
-	}
-	c.set = s.known(c, ms, append(c.set[:0], ms.Candidates...))
-	return s.nest(c, p, ms, c.set, all), 0
-}
-
-// stand is what of those that are up are candidates, where more than the health of
-// each decides: see Plan.Plain.
-func (s *Snapshot) stand(c *Scratch, p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
-	if ms.Hosts != nil {
-		set = s.known(c, ms, set)
-	}
-	set = s.nest(c, p, ms, set, live)
-	if len(set) > 0 && p.Policy.Panic > 0 && s.panics(p, c) {
-		set, _ = s.candidates(c, p, ms, regardless)
-		c.traceSet("panic", "health is ignored", ms, set)
-		return set
-	}
-	if len(set) > 0 {
-		c.traceSet("health", "endpoints that are up", ms, set)
-	}
-	return s.minHealthy(c, p, ms, set, health.Up)
-}
-
-// nest replaces the candidates that are nested by those that they come to.
-func (s *Snapshot) nest(c *Scratch, p *table.Plan, ms *table.Members, set []steer.Candidate, at stage) []steer.Candidate {
+// nest adds to the candidates of a plan's own pools those that what is nested
+// comes to at a stage, and says of how many of its endpoints nothing is known.
+func (s *Snapshot) nest(c *Scratch, p *table.Plan, ms *table.Members, set []steer.Candidate, at stage) (kept []steer.Candidate, unknown int) {
 	if p.Nested == nil {
-		return set
+		return set, 0
 	}
-	kept := set[:0]
-	for _, cand := range set {
-		if p.Nests(int(cand.Pool)) == nil {
-			kept = append(kept, cand)
+	plain := len(set)
+	for i := range p.Nested {
+		if p.Nested[i] != nil {
+			var more int
+			set, more = s.inside(c, p, ms, i, set, at)
+			unknown += more
 		}
 	}
-	plain := len(kept)
-	for _, n := range p.Nested {
-		if n != nil {
-			kept = s.inside(c, p, ms, n, kept, at)
-		}
-	}
-	return c.inOrder(kept, plain)
+	return c.inOrder(set, plain), unknown
 }
 
 // inOrder merges what is nested, which is in the order of the pools from plain on,
@@ -93,17 +44,23 @@ func (c *Scratch) inOrder(set []steer.Candidate, plain int) []steer.Candidate {
 	return set
 }
 
-// inside appends the endpoints that a nested service, or a composed pool, would
-// answer itself at a stage. It works in buffers of its own, a level deeper.
-func (s *Snapshot) inside(c *Scratch, outer *table.Plan, to *table.Members, n *table.Nested, out []steer.Candidate, at stage) []steer.Candidate {
+// inside appends the endpoints that the nested service, or composed pool, at a
+// position would answer itself at a stage. It works in buffers of its own, a
+// level deeper.
+func (s *Snapshot) inside(c *Scratch, outer *table.Plan, to *table.Members, pos int, out []steer.Candidate, at stage) (kept []steer.Candidate, unknown int) {
+	n := outer.Nested[pos]
 	p, ms := n.Plan, &n.Plan.Members[to.Family]
-	if len(ms.Candidates) == 0 && len(p.Spare[to.Family].Candidates) == 0 {
-		return out
+	rule := &p.Policy.AllDown
+	switch {
+	case len(ms.Candidates) == 0 && len(p.Spare[to.Family].Candidates) == 0:
+		return out, 0
+	case at >= recent && rule.Stated && (rule.Rule == spec.NoData || rule.Rule == spec.ServFail):
+		return out, 0 // which it says of itself for when nothing is healthy
 	}
 	if c.depth == len(c.deeper) {
 		c.deeper = append(c.deeper, nil)
 	}
-	room, within, seq := c.set, c.within, c.query.Seq
+	room, within, seq, turns := c.set, c.within, c.query.Seq, c.turns
 	c.set = c.deeper[c.depth][:0]
 	c.depth++
 	if n.Service != "" {
@@ -112,25 +69,34 @@ func (s *Snapshot) inside(c *Scratch, outer *table.Plan, to *table.Members, n *t
 	if c.trace != nil {
 		c.trace.enter(outer, n)
 	}
-	// The outer list takes turns by the same number: both together come to all.
-	c.query.Seq /= uint32(len(outer.Policy.Pools))
+	// As many of the outer list take turns by the same number: both together come
+	// to all.
+	c.query.Seq /= turns
 	base := n.Base[to.Family]
-	set, unknown := s.candidates(c, p, ms, at)
-	set = c.chain(p, ms, set)
-	if at == live && len(set) == 0 && p.Policy.AllDown.Stated && s.none(c, p, ms, unknown) {
-		switch p.Policy.AllDown.Rule {
+	set, unknown := s.left(c, p, ms, at)
+	if at <= panicking && len(set) == 0 && rule.Stated && s.none(c, p, ms, unknown) {
+		switch rule.Rule {
 		case spec.NoData, spec.ServFail:
 		case spec.OtherPool:
+			c.lapsed = true
 			c.traceAllDown(p)
 			ms, base = &p.Spare[to.Family], n.SpareBase[to.Family]
 			set = s.reserve(p, ms, c)
 		default:
+			c.lapsed = true
 			c.traceAllDown(p)
 			set = s.unhealthy(p, ms, c)
 		}
 	}
-	for _, cand := range c.first(p, ms, set) {
+	set = c.first(p, ms, set)
+	// Where shares have decided who is left they are not to count again. What they
+	// come to together is the share of whoever is left in their place.
+	drawn := c.thinned || len(set) < c.among
+	for _, cand := range set {
 		share := cand.Share
+		if drawn {
+			share = c.mean
+		}
 		cand = to.Candidates[base+cand.Index]
 		cand.Share = share
 		out = append(out, cand)
@@ -140,8 +106,8 @@ func (s *Snapshot) inside(c *Scratch, outer *table.Plan, to *table.Members, n *t
 	}
 	c.depth--
 	c.deeper[c.depth] = c.set[:0]
-	c.set, c.within, c.query.Seq = room, within, seq
-	return out
+	c.set, c.within, c.query.Seq, c.turns = room, within, seq, turns
+	return out, unknown
 }
 
 // none is whether a nested service has nothing either of which nothing is known.
@@ -149,18 +115,33 @@ func (s *Snapshot) none(c *Scratch, p *table.Plan, ms *table.Members, unknown in
 	if unknown == 0 {
 		return true
 	}
-	set, _ := s.candidates(c, p, ms, doubtful)
-	return len(c.chain(p, ms, set)) == 0
+	trace, luck := c.trace, *c.query.Rand
+	c.trace = nil
+	set, _ := s.left(c, p, ms, doubtful)
+	c.trace, *c.query.Rand = trace, luck
+	return len(set) == 0
 }
 
-// nestedStanding is standing of a member that is nested.
-func (s *Snapshot) nestedStanding(c *Scratch, n *table.Nested, ms *table.Members, i int) (health.State, uint16) {
-	within := c.within
-	if n.Service != "" {
-		c.within = n.Service
+// inherited says in an extended error what the all-down rule of something nested
+// has given, where an endpoint that is answered is of that.
+func (s *Snapshot) inherited(c *Scratch, p *table.Plan, ms *table.Members, picked []steer.Candidate) {
+	for _, cand := range picked {
+		rule := spec.AllDown{}
+		own, i := ms, int(cand.Index)
+		reserve := false
+		for n := p.Nests(int(cand.Pool)); n != nil && !reserve; {
+			if n.Plan.Policy.AllDown.Stated {
+				rule = n.Plan.Policy.AllDown
+			}
+			var at *table.Nested
+			if own, i, reserve = n.Inside(own.Family, i); !reserve {
+				at = n.Plan.Nests(int(own.Candidates[i].Pool))
+			}
+			n = at
+		}
+		if rule.Stated && (reserve || s.state(c, p, ms, int(cand.Index)) == health.Down) {
+			c.explain(dnswire.EDENoReachableAuthority, allDownText[rule.Rule])
+			return
+		}
 	}
-	of, k := n.Inside(ms.Family, i)
-	st, share := s.standing(c, n.Plan, of, k)
-	c.within = within
-	return st, share
 }

@@ -18,9 +18,15 @@ import (
 // The made-up networks are in here, with nothing else.
 var whole4, whole6 = netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")
 
-// geography is a made-up geography: networks of all lengths, some within others.
+// geography is a made-up geography.
 func geography(t testing.TB, rng *rand.Rand, n int) (*geo.View, []netip.Prefix) {
 	t.Helper()
+	cfg, nets := territories(rng, n)
+	return view(t, cfg), nets
+}
+
+// territories are networks of all lengths, some within others.
+func territories(rng *rand.Rand, n int) (cfg geo.Config, nets []netip.Prefix) {
 	places := []geo.Place{
 		{Country: "IE", Continent: "EU"},
 		{Country: "DE", Continent: "EU"},
@@ -31,8 +37,8 @@ func geography(t testing.TB, rng *rand.Rand, n int) (*geo.View, []netip.Prefix) 
 		{Country: "BR", Continent: "SA"},
 		{},
 	}
-	var nets []netip.Prefix
-	var cfg geo.Config
+	// In place of the countries that are built in, which are many.
+	cfg.Databases = []string{"../geo/testdata/asn.mmdb"}
 	seen := map[netip.Prefix]bool{}
 	for len(nets) < n {
 		var p netip.Prefix
@@ -50,7 +56,7 @@ func geography(t testing.TB, rng *rand.Rand, n int) (*geo.View, []netip.Prefix) 
 		nets = append(nets, p)
 		cfg.Networks = append(cfg.Networks, geo.Network{Prefix: p, Place: places[rng.IntN(len(places))]})
 	}
-	return view(t, cfg), nets
+	return cfg, nets
 }
 
 func view(t testing.TB, cfg geo.Config) *geo.View {
@@ -103,6 +109,7 @@ pools:
   de: {place: {country: DE}, endpoints: [192.0.2.3, "2001:db8:ffff::3"]}
   ca: {place: {country: US, subdivision: CA}, endpoints: [192.0.2.4, "2001:db8:ffff::4"]}
   sg: {place: {country: SG}, endpoints: [192.0.2.5, {address: 192.0.2.6, tags: [big]}]}
+  nowhere: {endpoints: [203.0.113.1, 203.0.113.2, "2001:db8:ffff::9"]}
 zones:
   x.test:
     nameservers: {ns1: 192.0.2.53}
@@ -118,6 +125,15 @@ zones:
       plain: {pools: [ie, de, ca, sg], steer: weighted, answers: 0}
       sticky: {pools: [ie, de], steer: sticky}
       nearsticky: {pools: [ie, de, ca, sg], steer: [geofence: continent, sticky]}
+      reserve: {pools: [ie, de], steer: [{geofence: {levels: country, strict: true}}, rotate], answers: 0, all_down: nowhere}
+      luck: {pools: [ie, sg], steer: [geofence: country, shuffle, limit: 2, tags: [big]], answers: 0, all_down: nodata}
+      fenced: {pools: [ie, de], steer: [{geofence: {levels: continent, strict: true}}], answers: 0, all_down: nodata}
+      far: {pools: [ca, sg], steer: nearest, answers: 0}
+      inside: {pools: [{service: fenced}, ca, sg], steer: [tier], answers: 0}
+      around: {pools: [{service: inside}, nowhere], steer: [geofence: country, shuffle], answers: 0}
+      beside: {pools: [{service: far}, ie], steer: [shuffle], answers: 0}
+      stickies: {pools: [{service: sticky}, {service: nearsticky}], steer: sticky}
+      stuck: {pools: [{service: sticky}, sg], steer: [tier]}
 `
 
 // TestScope holds the scope of every answer against what clients around are
@@ -132,7 +148,7 @@ func TestScope(t *testing.T) {
 		oracle := *s // it is not settled: every query decides for itself
 		s.Settle(nil)
 		c := resolve.NewScratch(1, 2)
-		for _, name := range []string{"geo", "strict", "near", "both", "tiered", "tagged", "firsts", "plain"} {
+		for _, name := range []string{"geo", "strict", "near", "both", "tiered", "tagged", "firsts", "plain", "reserve", "inside", "around"} {
 			for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeMX} {
 				for _, six := range []bool{false, true} {
 					scopes(t, s, &oracle, c, name+".x.test", typ, edges(nets, six))
@@ -219,7 +235,7 @@ func TestScopeOfSubnets(t *testing.T) {
 	s.Settle(nil)
 	c := resolve.NewScratch(1, 2)
 	for range 300 {
-		for _, name := range []string{"sticky.x.test", "nearsticky.x.test"} {
+		for _, name := range []string{"sticky.x.test", "nearsticky.x.test", "stickies.x.test", "stuck.x.test"} {
 			a := netip.AddrFrom4([4]byte{10, byte(rng.Uint32()), byte(rng.Uint32()), byte(rng.Uint32())})
 			p, _ := a.Prefix(24)
 			got, scope := askFor(t, s, c, name, dns.TypeA, p)

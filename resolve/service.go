@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
-	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
@@ -241,23 +240,6 @@ func (m *message) answers(at *question, addr []byte) bool {
 		if string(rec[head:head+len(addr)]) == string(addr) {
 			return true
 		}
-	}
-	return false
-}
-
-// lives is whether a family has an endpoint that is not known to be down, and
-// addresses of it unless it is answered by name.
-func (s *Snapshot) lives(p *table.Plan, ms *table.Members, c *Scratch) bool {
-	for i := range ms.Targets {
-		if s.state(c, p, ms, i) == health.Down {
-			continue
-		}
-		if ms.Flat(i) && !c.named {
-			if addrs, _ := s.addrs(ms.Hosts[i], ms.Family); len(addrs) == 0 {
-				continue
-			}
-		}
-		return true
 	}
 	return false
 }

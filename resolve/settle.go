@@ -64,13 +64,14 @@ type decision struct {
 	ede     dnswire.EDE
 	edeText string
 	short   bool // of candidates some have not all of their share
+	lapsed  bool // something nested has gone by its all_down
 }
 
 func (d *decision) same(o *decision) bool {
 	if (d.link == nil) != (o.link == nil) || d.link != nil && d.link.Rest != o.link.Rest {
 		return false
 	}
-	return d.ms == o.ms && d.rcode == o.rcode && d.ede == o.ede && d.edeText == o.edeText && slices.Equal(d.set, o.set)
+	return d.ms == o.ms && d.short == o.short && d.lapsed == o.lapsed && d.rcode == o.rcode && d.ede == o.ede && d.edeText == o.edeText && slices.Equal(d.set, o.set)
 }
 
 // maxClasses is how many classes of places a plan is settled for. Beyond, each
@@ -363,11 +364,11 @@ func (k *settler) decision(n *table.Node, p *table.Plan, f table.Family, named b
 	c := k.c
 	c.begin(nil)
 	c.opt = dnswire.OPT{}
-	c.named, c.place, c.node, c.torn = named, place, n, false
+	c.named, c.place, c.node, c.torn, c.lapsed = named, place, n, false, false
 	ms, picked := k.s.consider(p, f, c)
 	d := decision{ms: ms, rcode: c.Outcome.RCode, ede: c.opt.EDE, edeText: c.opt.EDEText}
 	if len(picked) > 0 {
-		d.set, d.link, d.short = c.kept, c.link, c.short
+		d.set, d.link, d.short, d.lapsed = c.kept, c.link, c.short, c.lapsed
 	}
 	return d
 }
@@ -435,7 +436,11 @@ func (s *Snapshot) resume(p *table.Plan, d *decision, c *Scratch) (*table.Member
 	c.query.Targets = d.ms.Targets
 	c.kept, c.link, c.short = d.set, d.link, d.short
 	c.set = append(c.set[:0], d.set...)
-	return d.ms, c.first(p, d.ms, c.draw(d.link, d.ms, c.set))
+	picked := c.first(p, d.ms, c.draw(d.link, d.ms, c.set))
+	if d.lapsed {
+		s.inherited(c, p, d.ms, picked)
+	}
+	return d.ms, picked
 }
 
 // follow is the first of the tails that keeps anything; nil when none does. What

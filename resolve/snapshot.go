@@ -60,12 +60,8 @@ type Outcome struct {
 type Scratch struct {
 	Outcome Outcome
 
-	asked    *dnswire.Query // nil while nobody has asked: a plan is settled
-	within   dnswire.Name   // the nested service whose endpoints are being picked
-	nested   [256]byte
-	depth    int                 // of nesting
-	deeper   [][]steer.Candidate // set, by depth
-	inner    []steer.Candidate   // of what is nested, while it is put in order
+	asked *dnswire.Query // nil while nobody has asked: a plan is settled
+	nesting
 	client   client
 	node     *table.Node // of the service at hand
 	place    geo.Place   // of the client; query points to it
@@ -75,7 +71,10 @@ type Scratch struct {
 	kept     []steer.Candidate // what chance had to choose from; not to be changed
 	link     *table.Link       // the chain that had it
 	beside   []steer.Candidate // what neighbours of the client get
+	anyhow   bool              // candidates of pools that do not stand are wanted as well
+	dropped  bool              // some were left out
 	short    bool              // some candidate does not have all of its share
+	since    int64             // when candidates must have been up last, Unix nanoseconds
 	torn     bool              // chance had a say within what is nested
 	counters []uint32
 	targets  []int32
@@ -104,6 +103,25 @@ type Scratch struct {
 	renames  []renamed
 	expanded []expansion
 	proofs   []proven
+}
+
+// nesting is the working memory for what is nested.
+type nesting struct {
+	within    dnswire.Name // the nested service whose endpoints are being picked
+	nested    [256]byte
+	depth     int
+	deeper    [][]steer.Candidate // Scratch.set, by depth
+	inner     []steer.Candidate   // of what is nested, while it is put in order
+	turns     uint32              // how many candidates of the list above take turns
+	rehearses bool                // to find that out
+	lapsed    bool                // something nested has gone by its all_down
+
+	// Of the last chain: how many candidates chance had to choose from, the share
+	// that they are to have together, and whether those with less than their whole
+	// share were thinned.
+	among   int
+	mean    uint16
+	thinned bool
 }
 
 // NewScratch makes the working memory of one worker. The seeds decide its

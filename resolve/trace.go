@@ -284,7 +284,7 @@ func (t *Trace) courses(s *Snapshot, p *table.Plan) {
 // what health says.
 func (e *TracedEndpoint) conduct(s *Snapshot, p *table.Plan, ms *table.Members, i int) {
 	for n := p.Nests(int(ms.Candidates[i].Pool)); n != nil; n = p.Nests(int(ms.Candidates[i].Pool)) {
-		ms, i = n.Inside(ms.Family, i)
+		ms, i, _ = n.Inside(ms.Family, i)
 		p = n.Plan
 	}
 	pool := ms.Candidates[i].Pool

@@ -17,7 +17,10 @@ type inner struct {
 	// the First counts as well.
 	wants []int
 	last  int
-	thins bool // Share counts in other chains of the First and not in this one
+	// thins says that Share counts for nothing in the chain, so that it is thinned
+	// where chance comes in; the other chains of the First may go by it.
+	thins  bool
+	chance int // where that is
 }
 
 // NewFirst is First of chains, none of them empty.
@@ -28,7 +31,8 @@ func NewFirst(chains ...[]Filter) *First {
 		all |= needs(c)
 	}
 	for _, c := range chains {
-		in := inner{filters: c, wants: Wants(c, 0), last: len(c) - 1, thins: all&Weights != 0 && needs(c)&Weights == 0}
+		in := inner{filters: c, wants: Wants(c, 0), last: len(c) - 1, thins: all&(Chance|Weights) != 0 && needs(c)&Weights == 0}
+		in.chance = Choice(c)
 		for in.last > 0 {
 			if _, ok := c[in.last].(Limit); !ok {
 				break
@@ -38,6 +42,32 @@ func NewFirst(chains ...[]Filter) *First {
 		f.chains = append(f.chains, in)
 	}
 	return f
+}
+
+// Drawn says that a filter behind the First draws by shares, so that it need not
+// thin.
+func (f *First) Drawn() *First {
+	for i := range f.chains {
+		f.chains[i].thins = false
+	}
+	return f
+}
+
+// Choice is where a chain begins to choose: its first filter by chance or by
+// subnet, or without one the limits that it ends in.
+func Choice(chain []Filter) int {
+	limits := len(chain)
+	for i, f := range chain {
+		if f.Needs()&(Chance|Subnets) != 0 {
+			return i
+		}
+		if _, ok := f.(Limit); !ok {
+			limits = len(chain)
+		} else if limits > i {
+			limits = i
+		}
+	}
+	return limits
 }
 
 func needs(chain []Filter) Needs {
@@ -103,10 +133,10 @@ func (f *First) Walk(q *Query, set []Candidate, tell func(f Filter, given, kept 
 }
 
 func (in *inner) apply(q *Query, set []Candidate, outer int, tell func(f Filter, given, kept []Candidate)) []Candidate {
-	if in.thins {
-		set = Thin(q, set)
-	}
 	for i, f := range in.filters {
+		if in.thins && i == in.chance {
+			set = Thin(q, set)
+		}
 		q.Want = in.wants[i]
 		if i >= in.last && outer > 0 && (q.Want == 0 || outer < q.Want) {
 			q.Want = outer
@@ -122,6 +152,9 @@ func (in *inner) apply(q *Query, set []Candidate, outer int, tell func(f Filter,
 			set = f.Apply(q, set)
 		}
 		tell(f, given, set)
+	}
+	if in.thins && in.chance == len(in.filters) {
+		set = Thin(q, set)
 	}
 	return set
 }
@@ -169,7 +202,7 @@ func (f *First) Needs() Needs {
 	for i := range f.chains {
 		n |= needs(f.chains[i].filters)
 		if f.chains[i].thins {
-			n |= Chance
+			n |= Chance | Weights
 		}
 	}
 	return n

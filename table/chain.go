@@ -163,6 +163,9 @@ func (c *chainer) filter(s *spec.Step, drawn bool) steer.Filter {
 		for i, steps := range s.Chains {
 			chains[i] = c.filters(steps, drawn)
 		}
+		if drawn {
+			return steer.NewFirst(chains...).Drawn()
+		}
 		return steer.NewFirst(chains...)
 	}
 	panic("table: filter " + s.Filter + " passed validation")

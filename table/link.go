@@ -15,6 +15,11 @@ type Link struct {
 	Needs           steer.Needs
 	// Chances is where chance, or the client's subnet, first has a say.
 	Chances int
+	// Choice is Chances, or where there are none the limits that the chain ends in: who
+	// is to have less than their share are thinned there.
+	Choice int
+	// ByWeight says that chances are in proportion to weight.
+	ByWeight bool
 	// Rest is the chain from there on, as text: two that end alike decide alike when
 	// they have the same candidates there.
 	Rest string
@@ -42,9 +47,17 @@ func linkOf(chain []steer.Filter, answers int, idle bool) *Link {
 			l.Chances = min(l.Chances, i)
 		}
 	}
-	for _, f := range chain[l.Chances:] {
+	l.Choice = steer.Choice(chain)
+	for _, f := range chain[l.Choice:] {
 		l.Rest += f.String() + ";"
 	}
+	l.ByWeight = within(chain, func(f steer.Filter) bool {
+		switch f.(type) {
+		case steer.Weighted, *steer.Balanced, *steer.Sticky:
+			return true
+		}
+		return false
+	})
 	if l.Needs&steer.Places == 0 {
 		return l
 	}
@@ -123,6 +136,16 @@ func (p *Plan) idle() (found bool) {
 	return found
 }
 
+// within is whether a chain has some filter of a kind, be it in a First.
+func within(chain []steer.Filter, is func(steer.Filter) bool) bool {
+	return slices.ContainsFunc(chain, func(f steer.Filter) bool {
+		first, ok := f.(*steer.First)
+		return is(f) || ok && slices.ContainsFunc(first.Chains(), func(chain []steer.Filter) bool { return within(chain, is) })
+	})
+}
+
+func rotates(f steer.Filter) bool { _, ok := f.(steer.Rotate); return ok }
+
 // weigh notes what the plan goes by, its own chain and what is nested.
 func (p *Plan) weigh() {
 	p.Needs = p.Link.Needs
@@ -130,6 +153,7 @@ func (p *Plan) weigh() {
 	for _, n := range p.Nested {
 		if n != nil {
 			p.Inner |= n.Plan.Needs
+			p.Alternates = p.Alternates || n.Plan.Rotates && within(p.Chain, rotates)
 			settles = settles && n.Plan.Needs&(steer.Chance|steer.Subnets) == 0
 		}
 	}

@@ -82,6 +82,17 @@ func hostIn(pool *spec.Pool, host string) string {
 	return pool.Name
 }
 
+// Reserved is whether member i of a list is of the all-down pool of something
+// nested: it is no endpoint that is looked at to find out how that is.
+func (p *Plan) Reserved(ms *Members, i int) bool {
+	n := p.Nests(int(ms.Candidates[i].Pool))
+	if n == nil {
+		return false
+	}
+	in, k, spare := n.Inside(ms.Family, i)
+	return spare || n.Plan.Reserved(in, k)
+}
+
 // lengths is how many members there are of each family.
 func (p *Plan) lengths() (n [families]uint32) {
 	for f := range p.Members {
@@ -98,13 +109,13 @@ func (p *Plan) Nests(at int) *Nested {
 	return p.Nested[at]
 }
 
-// Inside is which member of the nested plan's, or of its spare ones, member i of
-// a family of the outer plan is.
-func (n *Nested) Inside(f Family, i int) (ms *Members, at int) {
-	if spare := int(n.SpareBase[f]); i >= spare {
-		return &n.Plan.Spare[f], i - spare
+// Inside is which member of the nested plan's, or of its spare ones if it is a
+// spare one, member i of a family of the outer plan is.
+func (n *Nested) Inside(f Family, i int) (ms *Members, at int, spare bool) {
+	if base := int(n.SpareBase[f]); i >= base {
+		return &n.Plan.Spare[f], i - base, true
 	}
-	return &n.Plan.Members[f], i - int(n.Base[f])
+	return &n.Plan.Members[f], i - int(n.Base[f]), false
 }
 
 // Home is the pool that has member i of ms, which are members of the plan or its
@@ -116,11 +127,10 @@ func (p *Plan) Home(ms *Members, i int) (pool *spec.Pool, service dnswire.Name) 
 	if n == nil {
 		return p.Pool(at), ""
 	}
-	inner, k := n.Plan, uint32(i)
-	if spare := n.SpareBase[ms.Family]; k >= spare {
-		pool, service = inner.Policy.AllDown.Pool, ""
+	if in, k, spare := n.Inside(ms.Family, i); spare {
+		pool = n.Plan.Policy.AllDown.Pool
 	} else {
-		pool, service = inner.Home(&inner.Members[ms.Family], int(k-n.Base[ms.Family]))
+		pool, service = n.Plan.Home(in, k)
 	}
 	if service == "" {
 		service = n.Service

@@ -59,6 +59,8 @@ type Plan struct {
 	Inner   steer.Needs // of what is nested alone
 	Settles bool
 	Rotates bool // the chain, or that of what is nested, uses the service's sequence
+	// Alternates says that both of them do.
+	Alternates bool
 	// Hosted says that every endpoint is a host name that is flattened.
 	Hosted bool
 	// PerService says that some check asks for the service's own host, so that no
