@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"testing"
 )
 
@@ -52,6 +53,27 @@ func BenchmarkProbe(b *testing.B) {
 			for b.Loop() {
 				ctx, cancel := contextWithTimeout(patience)
 				if r := p.Probe(ctx, bc.target); !r.OK {
+					b.Fatalf("%+v", r)
+				}
+				cancel()
+			}
+		})
+	}
+}
+
+// The same for the versions of HTTP over TLS, whose servers are others'.
+func BenchmarkProbeVersions(b *testing.B) {
+	ca := newAuthority(b)
+	cfg := &tls.Config{Certificates: []tls.Certificate{ca.issue(b, nil, "www.example.com")}}
+	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	for _, p := range places {
+		b.Run(p.name, func(b *testing.B) {
+			target := p.listen(b, cfg.Clone(), h)
+			prober := must(b, p.check(HTTP{Host: "www.example.com"}, ca.roots))
+			b.ReportAllocs()
+			for b.Loop() {
+				ctx, cancel := contextWithTimeout(patience)
+				if r := prober.Probe(ctx, target); !r.OK {
 					b.Fatalf("%+v", r)
 				}
 				cancel()

@@ -3,8 +3,10 @@
 //
 //	tcp.go         connects, and holds a short conversation (talk.go)
 //	tls.go         connects, makes the TLS handshake, verifies the certificate, talks
-//	http.go        connects, (TLS,) one HTTP/1.1 request, judges status and body
-//	               (exchange.go: what goes over the wire)
+//	http.go        connects, (TLS,) one HTTP request, judges status, header and body
+//	               (http_request.go: what is asked, and redirects; exchange.go,
+//	               http2.go, http3.go and quic.go: what goes over the wire;
+//	               http_judge.go: verdicts)
 //	grpc.go        connects, (TLS,) one call of the health service over HTTP/2
 //	icmp.go        echo requests over a socket that pings share (echoes.go); echo.go
 //	               has their messages, echo_unix.go the socket
@@ -31,11 +33,13 @@
 //   - Every probe makes a connection of its own, through no proxy, and closes it
 //     before Probe returns. No goroutine of a probe outlives it, except the
 //     system's own resolver call where the platform cannot interrupt it. The
-//     socket of echo requests, and its reader, are there while any is in flight.
+//     socket of echo requests, and its reader, are there while any is in flight,
+//     and the goroutines of a QUIC connection that has been closed end by themselves.
 //   - What is read from a peer is bounded: 32 KiB of header, 64 KiB of body and
 //     no body at all unless one is judged; 64 KiB of a conversation; 128 KiB in 256
 //     frames of a call; 1 MiB of a database in messages of at most 64 KiB; 8 MiB of
-//     metrics, which are never in memory as a whole.
+//     metrics, which are never in memory as a whole. Nothing that is compressed is
+//     decoded, but the headers of HTTP/2 and HTTP/3, up to the same 32 KiB.
 //   - Result.Detail is one line of at most 200 bytes of ASCII. It never holds a
 //     request header, a path or a query, and of the peer's words nothing but the
 //     names in a certificate, the host of a redirect, the codes of a database's

@@ -7,20 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 )
 
-const (
-	// maxHeader bounds all the header a server sends before its body, interim
-	// responses included. Common servers allow 8 KiB.
-	maxHeader = 32 << 10
-	// maxBody is how much of a body is judged.
-	maxBody = 64 << 10
-	// maxBodyWire bounds what may come over the wire for maxBody bytes. A
-	// chunk of one byte takes six, so it leaves room for any honest encoding.
-	maxBodyWire = 8 * maxBody
-)
+// maxBodyWire bounds what may come over the wire for maxBody bytes. A
+// chunk of one byte takes six, and a frame of one byte ten, so it leaves room for
+// any honest encoding.
+const maxBodyWire = 12 * maxBody
 
 // tlsAlert is the type of the record with which a TLS server answers a plain
 // request.
@@ -29,18 +22,17 @@ const tlsAlert = 21
 // readers keeps the only sizeable thing a probe in flight needs.
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
 
-// redirect is where a response sends the probe on to; no location means that
-// it does not.
-type redirect struct {
-	location string
-	status   int
-}
-
-// exchange sends the request over conn and judges what comes back.
-func (p *httpProber) exchange(ctx context.Context, conn net.Conn, h hop, request []byte) (redirect, failure) {
+// exchange sends a request of HTTP/1.1 over conn and judges what comes back.
+func (p *httpProber) exchange(ctx context.Context, conn net.Conn, h *hop, request []byte) (redirect, failure) {
 	if _, err := conn.Write(request); err != nil {
 		return redirect{}, classify(ctx, err, sending)
 	}
+	return p.judgeStream(ctx, conn, h)
+}
+
+// judgeStream reads a response of HTTP/1.1 from conn, no further than it has to, and
+// judges it.
+func (p *httpProber) judgeStream(ctx context.Context, conn io.Reader, h *hop) (redirect, failure) {
 	in := &wire{conn: conn, left: maxHeader}
 	br := readers.Get().(*bufio.Reader)
 	br.Reset(in)
@@ -53,41 +45,46 @@ func (p *httpProber) exchange(ctx context.Context, conn net.Conn, h hop, request
 	if f.failed() {
 		return redirect{}, f
 	}
-	if p.follow && redirects(resp.StatusCode) {
-		if l := resp.Header.Get("Location"); l != "" {
-			return redirect{location: l, status: resp.StatusCode}, failure{}
-		}
+	to, f := p.judgeHead(h, resp.StatusCode, resp.Header)
+	if f.failed() || to.location != "" || !p.judgesBody() {
+		return to, f
 	}
-	if !p.expects(resp.StatusCode) {
-		return redirect{}, fail(ClassStatus, "status %d, expected %s", resp.StatusCode, p.expectation())
+	body, more, f := readBody(ctx, in, resp.Body)
+	if f.failed() {
+		return redirect{}, f
 	}
-	if p.body == nil {
-		return redirect{}, failure{}
-	}
-	return redirect{}, p.judgeBody(ctx, in, resp)
+	return redirect{}, p.judgeBody(body, more)
 }
 
 // readResponse reads up to the body. The body must not be closed: that would
 // read it to its end, and the connection is closed anyway.
-func readResponse(ctx context.Context, in *wire, br *bufio.Reader, h hop) (*http.Response, failure) {
+func readResponse(ctx context.Context, in *wire, br *bufio.Reader, h *hop) (*http.Response, failure) {
 	lead, err := br.Peek(1)
 	if err != nil {
 		return nil, classify(ctx, err, awaiting)
 	}
-	if !h.secure && lead[0] == tlsAlert {
+	switch {
+	case !h.secure && lead[0] == tlsAlert:
 		return nil, fail(ClassProtocol, "the server speaks TLS, not plain http")
+	case lead[0] != 'H':
+		return nil, notHTTP()
 	}
-	asked := &http.Request{Method: h.method}
+	// Of the request the parser wants to know only whether it was a HEAD.
+	var asked *http.Request
+	if h.method == http.MethodHead {
+		asked = &http.Request{Method: h.method}
+	}
 	for {
 		resp, err := http.ReadResponse(br, asked)
 		switch {
 		case in.over:
-			return nil, fail(ClassOversize, "the response's header is longer than %d KiB", maxHeader>>10)
-		case in.caused(err):
-			return nil, classify(ctx, in.err, awaiting)
+			return nil, oversizeHeader()
+		case err != nil && in.err != nil:
+			// The parser takes what it has of a line for all of it.
+			return nil, in.failure(ctx, awaiting)
 		case err != nil:
 			// The parser's words quote the server's, which may quote ours.
-			return nil, fail(ClassProtocol, "the response is not HTTP or is malformed")
+			return nil, notHTTP()
 		case resp.ProtoMajor != 1 || resp.StatusCode < 100:
 			return nil, fail(ClassProtocol, "the response is not HTTP/1")
 		}
@@ -99,50 +96,29 @@ func readResponse(ctx context.Context, in *wire, br *bufio.Reader, h hop) (*http
 	}
 }
 
-func (p *httpProber) judgeBody(ctx context.Context, in *wire, resp *http.Response) failure {
+func notHTTP() failure {
+	return fail(ClassProtocol, "the response is not HTTP or is malformed")
+}
+
+func oversizeHeader() failure {
+	return fail(ClassOversize, "the response's header is longer than %d KiB", maxHeader>>10)
+}
+
+// readBody reads the body as far as it is judged, and whether there is more of it.
+func readBody(ctx context.Context, in *wire, from io.Reader) (body []byte, more bool, f failure) {
 	in.left = maxBodyWire
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
-	switch {
+	body, err := io.ReadAll(io.LimitReader(from, maxBody+1))
+	switch more = len(body) > maxBody; {
+	case more:
+		return body[:maxBody], true, failure{}
 	case in.over:
-		return fail(ClassProtocol, "the response's body is chunked too finely")
+		return nil, false, fail(ClassProtocol, "the response's body is chunked too finely")
 	case in.caused(err):
-		return classify(ctx, in.err, reading)
+		return nil, false, in.failure(ctx, reading)
 	case err != nil:
-		return fail(ClassProtocol, "the response's body is malformed")
-	case p.body.Match(body):
-		return failure{}
+		return nil, false, fail(ClassProtocol, "the response's body is malformed")
 	}
-	which := "body"
-	if len(body) == maxBody {
-		which = "beginning of the body"
-	}
-	return fail(ClassBody, "the %s (%d bytes) does not match %s", which, len(body), oneLine(p.body.String(), 80))
-}
-
-func redirects(status int) bool {
-	switch status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
-		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return true
-	}
-	return false
-}
-
-func (p *httpProber) expects(status int) bool {
-	for _, r := range p.expected {
-		if r.Min <= status && status <= r.Max {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *httpProber) expectation() string {
-	s := make([]string, len(p.expected))
-	for i, r := range p.expected {
-		s[i] = r.String()
-	}
-	return strings.Join(s, ", ")
+	return body, false, failure{}
 }
 
 // wire reads from a connection up to a limit and remembers why it ended, so
@@ -150,7 +126,9 @@ func (p *httpProber) expectation() string {
 type wire struct {
 	conn io.Reader
 	left int
+	some bool // has been read
 	over bool
+	next error // of the next read
 	err  error
 }
 
@@ -161,11 +139,19 @@ func (w *wire) Read(b []byte) (int, error) {
 		w.over = true
 		return 0, errOver
 	}
+	if w.next != nil {
+		w.err = w.next
+		return 0, w.err
+	}
 	n, err := w.conn.Read(b[:min(len(b), w.left)])
 	w.left -= n
-	if err != nil {
-		w.err = err
+	w.some = w.some || n > 0
+	if n > 0 {
+		// Whoever has enough with these bytes is not to see why they are the last.
+		w.next = err
+		return n, nil
 	}
+	w.err = err
 	return n, err
 }
 
@@ -175,4 +161,14 @@ func (w *wire) caused(err error) bool {
 		return false
 	}
 	return errors.Is(err, w.err) || errors.Is(w.err, io.EOF) && errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// failure is that of the connection. A peer that had begun to answer when the time
+// was over is slow.
+func (w *wire) failure(ctx context.Context, at stage) failure {
+	f := classify(ctx, w.err, at)
+	if f.class == ClassTimeout && w.some {
+		f.class = ClassSlow
+	}
+	return f
 }

@@ -160,7 +160,7 @@ func on(t *testing.T, p Prober, n *network) Prober {
 	case *tlsProber:
 		p.net = n
 	case *httpProber:
-		p.net = n
+		p.net, p.udp = n, n
 	case *mysqlProber:
 		p.net = n
 	case *postgresProber:
@@ -258,5 +258,7 @@ func everyKind(t *testing.T) map[string]func() Prober {
 		"smtp":       func() Prober { return must(t, SMTP{}) },
 		"grpc":       func() Prober { return must(t, GRPC{}) },
 		"dns":        func() Prober { return must(t, DNS{Name: "example.com", TCP: true}) },
+		"http2":      func() Prober { return must(t, HTTP{Version: HTTP2}) },
+		"http3":      func() Prober { return must(t, HTTP{Version: HTTP3, TLS: &TLSConfig{}}) },
 	}
 }

@@ -1,7 +1,7 @@
 package probe
 
 import (
-	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,15 +11,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/rhumb-dns/rhumb/jsonpath"
 )
 
-// HTTP is the check that a server answers one HTTP/1.1 request as expected.
-// It speaks no HTTP/2; over TLS it says so (ALPN "http/1.1").
+// HTTP is the check that a server answers one HTTP request as expected.
 type HTTP struct {
+	// Version is the version of HTTP that is spoken with the host under probe, and no
+	// other: HTTP1, HTTP2 or HTTP3; default HTTP1.
+	Version string
 	// TLS makes it an https check; nil is plain http.
 	TLS *TLSConfig
-	// Method is sent as written; default GET. No request has a body.
+	// Method is sent as written; default GET.
 	Method string
 	// Path begins with "/" and may have a query; default "/".
 	Path string
@@ -27,18 +30,53 @@ type HTTP struct {
 	// without the port as SNI. When it is empty, the target's address or host
 	// name and port are sent instead.
 	Host string
-	// Headers are sent as they are written, sorted by name. User-Agent
-	// replaces the default one. Those which frame the message are refused,
-	// and so is Host, which has a field.
+	// Headers are sent as they are written, sorted by name; HTTP/2 and HTTP/3 have
+	// their names in lower case. User-Agent replaces the default one. Those which
+	// frame the message are refused, and so is Host, which has a field.
 	Headers map[string]string
+	// Send is the request's body, at most 32 KiB; nil is none.
+	Send []byte
+	// ContentType is that of Send; "" sends none.
+	ContentType string
+	// Basic logs in as RFC 7617 has it, Bearer with a token of RFC 6750; not both.
+	// Either goes to the origin under probe only (scheme, host name and port).
+	Basic  *Login
+	Bearer string
 	// Status lists what is expected; default 200-299.
 	Status []Range
+	// ResponseHeaders are fields that the response must have, by name, and what their
+	// values must be. Of a field that is there several times the values are joined
+	// by ", " (RFC 9110 section 5.3).
+	ResponseHeaders []Expectation
 	// Body, if not nil, must match the first 64 KiB of the body, which is
-	// taken as it comes, without decoding. Without it no body is read.
+	// taken as it comes, without decoding: a compressed body is a failure. Without
+	// Body and JSON no body is read.
 	Body *regexp.Regexp
+	// JSON are values that the body must have as JSON, by their path as package
+	// jsonpath has it. The body is 64 KiB at most. Every value that a path finds must
+	// be as is expected, and it must find one: a text, a number, true or false.
+	JSON []Expectation
 	// FollowRedirects judges the response at the end of at most 10 redirects
 	// instead of the first. See NewHTTP.
 	FollowRedirects bool
+}
+
+// The versions of HTTP. Over TLS HTTP/1.1 and HTTP/2 are agreed upon by ALPN; without
+// it HTTP/2 is spoken at once, "with prior knowledge" (RFC 9113 section 3.3). HTTP/3
+// is for https checks only: QUIC is never without TLS.
+const (
+	HTTP1 = "1.1"
+	HTTP2 = "2"
+	HTTP3 = "3"
+)
+
+// Login is a name and its password.
+type Login struct{ User, Password string }
+
+// Expectation is what the value of a name must be. All conditions must hold.
+type Expectation struct {
+	Name       string
+	Conditions []Condition
 }
 
 // Range is a range of status codes, both ends included.
@@ -55,6 +93,9 @@ func (r Range) String() string {
 const (
 	userAgent    = "rhumb-probe"
 	maxRedirects = 10
+	// maxSend is the longest body of a request. It fits into the window that a server of
+	// HTTP/2 or HTTP/3 opens before it has said anything.
+	maxSend = 32 << 10
 )
 
 // refusedHeaders would contradict what the probe itself says about the
@@ -72,18 +113,27 @@ var refusedHeaders = []string{
 // and is what Host header and SNI then name. Only a redirect to the host name
 // of the first request stays at the target's address, on the port the redirect
 // says; the name resolved by the system could be another endpoint's address.
-// 301, 302 and 303 are followed with GET (a HEAD stays HEAD), 307 and 308 with
-// the same method. Headers other than User-Agent are sent to that first host
-// name only, and never from https to http.
+// 301, 302 and 303 are followed with GET and without a body (a HEAD stays HEAD),
+// 307 and 308 with the same method and body. Headers other than User-Agent and the
+// body are sent to that first host name only, and never from https to http; a login to
+// the first origin only, and a client certificate to the first host name. Version is
+// what is spoken with that host name over the check's own scheme; anywhere else it is
+// HTTP/1.1.
 func NewHTTP(o HTTP) (Prober, error) {
 	p := &httpProber{
 		net:      &system,
+		udp:      &datagrams,
+		version:  o.Version,
 		secure:   o.TLS != nil,
 		method:   o.Method,
 		path:     o.Path,
+		send:     slices.Clone(o.Send),
 		expected: slices.Clone(o.Status),
 		body:     o.Body,
 		follow:   o.FollowRedirects,
+	}
+	if p.version == "" {
+		p.version = HTTP1
 	}
 	if p.method == "" {
 		p.method = http.MethodGet
@@ -94,10 +144,16 @@ func NewHTTP(o HTTP) (Prober, error) {
 	if len(p.expected) == 0 {
 		p.expected = []Range{{200, 299}}
 	}
-	if err := p.validate(); err != nil {
+	if err := p.validate(o); err != nil {
 		return nil, err
 	}
-	if err := p.setHeaders(o.Headers); err != nil {
+	if err := p.expect(o); err != nil {
+		return nil, err
+	}
+	if err := p.setHeaders(o); err != nil {
+		return nil, err
+	}
+	if err := p.setLogin(o); err != nil {
 		return nil, err
 	}
 	var sec TLSConfig
@@ -110,23 +166,43 @@ func NewHTTP(o HTTP) (Prober, error) {
 			return nil, fmt.Errorf("host: %q is not a host name or address with or without a port", o.Host)
 		}
 		p.host = &origin{secure: p.secure, name: name, port: port}
-		p.first = p.request(p.method, p.path, p.host.authority(), p.headers)
 		if sec.SNI == "" {
 			sec.SNI = name
 		}
+		first := p.firstHop(Target{})
+		p.first = p.request(&first)
 	}
-	// A plain http check needs it as well: a redirect may lead to https.
-	if p.secure || p.follow {
-		s, err := newSecurity(sec, []string{"http/1.1"})
-		if err != nil {
-			return nil, err
-		}
-		p.tls = s
-	}
-	return p, nil
+	return p, p.setSecurity(sec)
 }
 
-func (p *httpProber) validate() error {
+// setSecurity prepares the TLS side.
+func (p *httpProber) setSecurity(sec TLSConfig) (err error) {
+	if p.secure {
+		alpn := map[string]string{HTTP1: "http/1.1", HTTP2: "h2", HTTP3: "h3"}[p.version]
+		if p.tls, err = newSecurity(sec, []string{alpn}); err != nil {
+			return err
+		}
+	}
+	switch {
+	case p.secure && p.version == HTTP1:
+		p.away = p.tls
+	case p.follow:
+		// A plain http check needs it as well: a redirect may lead to https.
+		p.away, err = newSecurity(sec, []string{"http/1.1"})
+	}
+	return err
+}
+
+func (p *httpProber) validate(o HTTP) error {
+	switch p.version {
+	case HTTP1, HTTP2:
+	case HTTP3:
+		if !p.secure {
+			return errors.New("version: HTTP/3 is for https checks")
+		}
+	default:
+		return fmt.Errorf("version: %q is not one of %s, %s, %s", p.version, HTTP1, HTTP2, HTTP3)
+	}
 	if !validToken(p.method) || p.method == http.MethodConnect {
 		return fmt.Errorf("method: %q is not a method to probe with", p.method)
 	}
@@ -146,19 +222,55 @@ func (p *httpProber) validate() error {
 			return fmt.Errorf("status: %s is not a range within 100-999", r)
 		}
 	}
-	if p.body != nil && p.method == http.MethodHead {
+	switch {
+	case p.method == http.MethodHead && p.body != nil:
 		return errors.New("body: the response to HEAD has none")
+	case p.method == http.MethodHead && len(o.JSON) > 0:
+		return errors.New("json: the response to HEAD has no body")
+	case p.send != nil && (p.method == http.MethodHead || p.method == http.MethodTrace):
+		return fmt.Errorf("send: a %s request has no body", p.method)
+	case len(p.send) > maxSend:
+		return fmt.Errorf("send: longer than %d KiB", maxSend>>10)
+	case o.ContentType != "" && p.send == nil:
+		return errors.New("content type: there is no body of that type")
+	case !validValue(o.ContentType):
+		return errors.New("content type: has a control character")
+	}
+	return nil
+}
+
+// expect prepares the conditions on the response.
+func (p *httpProber) expect(o HTTP) error {
+	for _, e := range o.ResponseHeaders {
+		if !validToken(e.Name) {
+			return fmt.Errorf("response headers: %q is not a header name", e.Name)
+		}
+		cs, err := newConditions(e.Conditions, false)
+		if err != nil {
+			return fmt.Errorf("response headers: %s: %w", e.Name, err)
+		}
+		p.wantHeaders = append(p.wantHeaders, wantHeader{e.Name, cs})
+	}
+	for _, e := range o.JSON {
+		path, err := jsonpath.Parse(e.Name)
+		if err != nil {
+			return fmt.Errorf("json: %w", err)
+		}
+		cs, err := newConditions(e.Conditions, false)
+		if err != nil {
+			return fmt.Errorf("json: %s: %w", e.Name, err)
+		}
+		p.wantJSON = append(p.wantJSON, wantJSON{path, cs})
 	}
 	return nil
 }
 
 // setHeaders prepares the header lines after Host.
-func (p *httpProber) setHeaders(h map[string]string) error {
-	var lines strings.Builder
-	agent := userAgent
-	seen := make(map[string]bool, len(h))
-	for _, name := range slices.Sorted(maps.Keys(h)) {
-		value, lower := h[name], strings.ToLower(name)
+func (p *httpProber) setHeaders(o HTTP) error {
+	p.agent = userAgent
+	seen := make(map[string]bool, len(o.Headers))
+	for _, name := range slices.Sorted(maps.Keys(o.Headers)) {
+		value, lower := o.Headers[name], strings.ToLower(name)
 		switch {
 		case !validToken(name):
 			return fmt.Errorf("headers: %q is not a header name", name)
@@ -166,6 +278,10 @@ func (p *httpProber) setHeaders(h map[string]string) error {
 			return errors.New("headers: Host is set by the host field")
 		case slices.Contains(refusedHeaders, lower):
 			return fmt.Errorf("headers: %s cannot be set", name)
+		case lower == "content-type" && o.ContentType != "":
+			return fmt.Errorf("headers: %s is set by the content type", name)
+		case lower == "authorization" && (o.Basic != nil || o.Bearer != ""):
+			return fmt.Errorf("headers: %s is set by the login", name)
 		case seen[lower]:
 			return fmt.Errorf("headers: %s is there twice", name)
 		case !validValue(value):
@@ -173,237 +289,66 @@ func (p *httpProber) setHeaders(h map[string]string) error {
 		}
 		seen[lower] = true
 		if lower == "user-agent" {
-			agent = value
+			p.agent = value
 			continue
 		}
-		lines.WriteString(name + ": " + value + "\r\n")
+		p.headers = append(p.headers, field{name, value})
 	}
-	p.headers = lines.String()
-	p.agent = "User-Agent: " + agent + "\r\nConnection: close\r\n"
+	p.identity = p.judgesBody() && !seen["accept-encoding"]
+	if o.ContentType != "" {
+		p.content = []field{{"Content-Type", o.ContentType}}
+	}
+	return nil
+}
+
+// setLogin prepares the Authorization header.
+func (p *httpProber) setLogin(o HTTP) error {
+	switch {
+	case o.Basic != nil && o.Bearer != "":
+		return errors.New("bearer: basic is there as well")
+	case o.Basic != nil:
+		if o.Basic.User == "" || strings.Contains(o.Basic.User, ":") || !validValue(o.Basic.User+o.Basic.Password) {
+			// RFC 7617 section 2.
+			return errors.New("basic: a user without colon, and neither it nor the password with control characters")
+		}
+		p.login = "Basic " + base64.StdEncoding.EncodeToString([]byte(o.Basic.User+":"+o.Basic.Password))
+	case o.Bearer != "":
+		for i := range len(o.Bearer) {
+			if c := o.Bearer[i]; c <= ' ' || c >= 0x7f {
+				return errors.New("bearer: has something other than visible ASCII characters")
+			}
+		}
+		p.login = "Bearer " + o.Bearer
+	}
 	return nil
 }
 
 type httpProber struct {
-	net    *network
-	secure bool
-	tls    *security
-	host   *origin // nil: the target's
-	method string
-	path   string
-	agent  string // header lines for every request
-	// headers are the configured header lines. They may hold secrets.
-	headers  string
-	first    []byte // the first request, when it is the same for all targets
-	expected []Range
-	body     *regexp.Regexp
-	follow   bool
+	net, udp *network
+	version  string
+	secure   bool
+	// tls is for the version that is asked for, away for HTTP/1.1 anywhere else.
+	tls, away *security
+	host      *origin // nil: the target's
+	method    string
+	path      string
+	agent     string // for every request
+	identity  bool   // says that no compression is wanted
+	// headers are the configured ones, login the value of Authorization, send the
+	// body and content its fields. They may hold secrets.
+	headers, content []field
+	login            string
+	send             []byte
+	first            []byte // the first request, when it is the same for all targets
+	expected         []Range
+	wantHeaders      []wantHeader
+	body             *regexp.Regexp
+	wantJSON         []wantJSON
+	follow           bool
 }
 
-// origin is what RFC 6454 calls one: it tells whether two URLs are of the same
-// server.
-type origin struct {
-	secure bool
-	name   string
-	port   uint16 // 0 is the scheme's own
-}
-
-func (o origin) effectivePort() uint16 {
-	switch {
-	case o.port != 0:
-		return o.port
-	case o.secure:
-		return 443
-	}
-	return 80
-}
-
-// authority is the origin as a Host header has it: without the scheme's own
-// port, unless someone wrote it there.
-func (o origin) authority() string {
-	if o.port != 0 {
-		return joinPort(o.name, o.port)
-	}
-	if strings.Contains(o.name, ":") {
-		return "[" + o.name + "]"
-	}
-	return o.name
-}
-
-func (o origin) String() string {
-	if o.secure {
-		return "https://" + o.authority()
-	}
-	return "http://" + o.authority()
-}
-
-func (o origin) sameName(other origin) bool {
-	return strings.EqualFold(strings.TrimSuffix(o.name, "."), strings.TrimSuffix(other.name, "."))
-}
-
-func (o origin) same(other origin) bool {
-	return o.secure == other.secure && o.sameName(other) && o.effectivePort() == other.effectivePort()
-}
-
-// hop is one request of a probe.
-type hop struct {
-	origin
-	target Target
-	method string
-	path   string
-	// own says that this is a request to the host name under probe, for which
-	// TLSConfig.SNI counts.
-	own bool
-	// bare says that the configured headers stay behind; once they did, they
-	// stay so.
-	bare bool
-}
-
-func (p *httpProber) Probe(ctx context.Context, t Target) Result {
-	start := time.Now()
-	connect, f := p.run(ctx, t)
-	return f.result(start, connect)
-}
-
-// run makes the request and follows it where it is sent on to. connect is how
-// long the first connection took.
-func (p *httpProber) run(ctx context.Context, t Target) (connect time.Duration, f failure) {
-	first := hop{target: t, method: p.method, path: p.path, own: true}
-	if p.host != nil {
-		first.origin = *p.host
-	} else {
-		first.origin = origin{secure: p.secure, name: t.name(), port: t.Port}
-		if first.port == (origin{secure: p.secure}).effectivePort() {
-			first.port = 0
-		}
-		if !t.Addr.IsValid() && t.Host != "" && !validName(t.Host) {
-			return 0, fail(ClassError, "target's host name is malformed")
-		}
-	}
-	h := first
-	for redirects := 0; ; redirects++ {
-		to, took, f := p.visit(ctx, h)
-		if redirects == 0 {
-			connect = took
-		}
-		if !f.failed() && to.location != "" {
-			if redirects == maxRedirects {
-				return connect, fail(ClassRedirect, "more than %d redirects", maxRedirects)
-			}
-			if h, f = p.next(first, h, to); !f.failed() {
-				continue
-			}
-		}
-		if f.failed() && redirects > 0 {
-			f.detail = "after a redirect to " + oneLine(h.String(), maxDetail/2) + ": " + f.detail
-		}
-		return connect, f
-	}
-}
-
-// visit makes one connection, which took that long, and one request.
-func (p *httpProber) visit(ctx context.Context, h hop) (to redirect, took time.Duration, f failure) {
-	l, f := p.net.connect(ctx, h.target)
-	if f.failed() {
-		return redirect{}, 0, f
-	}
-	defer l.release()
-	conn := l.Conn
-	if h.secure {
-		secure, f := p.tls.handshake(ctx, conn, h.name, h.own)
-		if f.failed() {
-			return redirect{}, l.took, f
-		}
-		defer func() { _ = secure.Close() }()
-		conn = secure
-	}
-	request := p.first
-	if request == nil || !h.own || h.path != p.path || h.method != p.method || h.origin != *p.host || h.bare {
-		headers := p.headers
-		if h.bare {
-			headers = ""
-		}
-		request = p.request(h.method, h.path, h.authority(), headers)
-	}
-	to, f = p.exchange(ctx, conn, h, request)
-	return to, l.took, f
-}
-
-func (p *httpProber) request(method, path, authority, headers string) []byte {
-	b := make([]byte, 0, len(method)+len(path)+len(authority)+len(p.agent)+len(headers)+64)
-	b = append(b, method...)
-	b = append(b, ' ')
-	b = append(b, path...)
-	b = append(b, " HTTP/1.1\r\nHost: "...)
-	b = append(b, authority...)
-	b = append(b, "\r\n"...)
-	b = append(b, p.agent...)
-	switch method {
-	case http.MethodPost, http.MethodPut, http.MethodPatch:
-		// RFC 9110 section 8.6: a method that usually has a body has to say
-		// that there is none.
-		b = append(b, "Content-Length: 0\r\n"...)
-	}
-	b = append(b, headers...)
-	return append(b, "\r\n"...)
-}
-
-// next says where a redirect leads from h.
-func (p *httpProber) next(first, h hop, to redirect) (hop, failure) {
-	base, err := url.Parse(h.String() + h.path)
-	if err != nil {
-		return h, fail(ClassError, "request has no URL to redirect from")
-	}
-	u, err := base.Parse(to.location)
-	if err != nil {
-		return h, fail(ClassProtocol, "redirect to a malformed location")
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return h, fail(ClassProtocol, "redirect to neither http nor https")
-	}
-	name, port, ok := splitAuthority(strings.TrimSuffix(u.Host, ":"))
-	if !ok {
-		return h, fail(ClassProtocol, "redirect to a malformed location")
-	}
-
-	n := hop{
-		origin: origin{secure: u.Scheme == "https", name: name, port: port},
-		method: h.method,
-		path:   escape(u.RequestURI()),
-		bare:   h.bare,
-	}
-	if to.status < http.StatusTemporaryRedirect && n.method != http.MethodHead {
-		n.method = http.MethodGet
-	}
-	switch {
-	case n.same(first.origin):
-		// As in the first request, the port may be another than the one that
-		// the Host header names.
-		n.own, n.target = true, first.target
-	case n.sameName(first.origin):
-		n.own, n.target = true, first.target
-		n.target.Port = n.effectivePort()
-	default:
-		n.target = resolvable(name, n.effectivePort())
-	}
-	if !n.own || h.secure && !n.secure {
-		n.bare = true
-	}
-	return n, failure{}
-}
-
-// escape percent-encodes what may not stand in a request line; a server's
-// Location need not be as careful as a configuration.
-func escape(uri string) string {
-	var b strings.Builder
-	for i := range len(uri) {
-		if c := uri[i]; c <= ' ' || c >= 0x7f {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
+// field is a header field.
+type field struct{ name, value string }
 
 // validToken reports whether s is a token of RFC 9110 section 5.6.2.
 func validToken(s string) bool {

@@ -174,6 +174,8 @@ func TestRequest(t *testing.T) {
 		{"host ipv6", HTTP{Host: "2001:db8::1"}, somewhere, "GET / HTTP/1.1\r\nHost: [2001:db8::1]\r\nUser-Agent: rhumb-probe\r\nConnection: close\r\n\r\n"},
 		{"head", HTTP{Method: "HEAD"}, somewhere, "HEAD / HTTP/1.1\r\nHost: 192.0.2.1:8080\r\nUser-Agent: rhumb-probe\r\nConnection: close\r\n\r\n"},
 		{"post", HTTP{Method: "POST"}, somewhere, "POST / HTTP/1.1\r\nHost: 192.0.2.1:8080\r\nUser-Agent: rhumb-probe\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"},
+		{"login", HTTP{Basic: &Login{"u", "p"}, Headers: headers}, somewhere, "GET / HTTP/1.1\r\nHost: 192.0.2.1:8080\r\nUser-Agent: me/1.0\r\nConnection: close\r\nAuthorization: Basic dTpw\r\nAccept: */*\r\nx-lower: as is\r\n\r\n"},
+		{"body judged", HTTP{Body: anything}, somewhere, "GET / HTTP/1.1\r\nHost: 192.0.2.1:8080\r\nUser-Agent: rhumb-probe\r\nConnection: close\r\nAccept-Encoding: identity\r\n\r\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -235,6 +237,23 @@ func TestNewHTTPRefuses(t *testing.T) {
 		{HTTP{Status: []Range{{20, 200}}}, "status: 20-200 is not a range within 100-999"},
 		{HTTP{Method: "HEAD", Body: anything}, "body: the response to HEAD has none"},
 		{HTTP{TLS: &TLSConfig{SNI: "a b"}}, `sni: "a b" is neither a host name nor an address`},
+		{HTTP{Version: "4"}, `version: "4" is not one of 1.1, 2, 3`},
+		{HTTP{Version: HTTP3}, "version: HTTP/3 is for https checks"},
+		{HTTP{Method: "HEAD", JSON: []Expectation{{Name: "$"}}}, "json: the response to HEAD has no body"},
+		{HTTP{JSON: []Expectation{{Name: "a"}}}, "json: path: does not begin with $"},
+		{HTTP{JSON: []Expectation{{"$.a", []Condition{{"<", "x"}}}}}, `json: $.a: condition: "x" is not a number`},
+		{HTTP{ResponseHeaders: []Expectation{{Name: "X A"}}}, `response headers: "X A" is not a header name`},
+		{HTTP{ResponseHeaders: []Expectation{{"X", []Condition{{"?", "x"}}}}}, `response headers: X: condition: "?" is not one of =, !=, <, <=, >, >=, ~, !~`},
+		{HTTP{Method: "TRACE", Send: []byte("x")}, "send: a TRACE request has no body"},
+		{HTTP{Send: make([]byte, maxSend+1)}, "send: longer than 32 KiB"},
+		{HTTP{ContentType: "text/plain"}, "content type: there is no body of that type"},
+		{HTTP{Send: []byte("x"), ContentType: "a\nb"}, "content type: has a control character"},
+		{HTTP{Send: []byte("x"), ContentType: "a/b", Headers: map[string]string{"content-type": "c/d"}}, "headers: content-type is set by the content type"},
+		{HTTP{Bearer: "s3cret", Headers: map[string]string{"Authorization": "s3cret"}}, "headers: Authorization is set by the login"},
+		{HTTP{Bearer: "s3cret", Basic: &Login{"u", "s3cret"}}, "bearer: basic is there as well"},
+		{HTTP{Bearer: "s3 cret"}, "bearer: has something other than visible ASCII characters"},
+		{HTTP{Basic: &Login{"u:v", "s3cret"}}, "basic: a user without colon, and neither it nor the password with control characters"},
+		{HTTP{Basic: &Login{"u", "s3\ncret"}}, "basic: a user without colon, and neither it nor the password with control characters"},
 	} {
 		if _, err := NewHTTP(tc.probe); err == nil || err.Error() != tc.want {
 			t.Errorf("got %v, want %s", err, tc.want)
@@ -248,13 +267,19 @@ func TestSecretsStayInside(t *testing.T) {
 	const secret = "s3cret"
 	probe := HTTP{
 		Path: "/health?token=" + secret, Host: "www.example.com", FollowRedirects: true, Body: regexp.MustCompile(`^up$`),
-		Headers: map[string]string{"Authorization": "Bearer " + secret, "X-Key": secret},
+		Headers: map[string]string{"X-Key": secret}, Bearer: secret, Method: "POST", Send: []byte(secret), ContentType: "text/" + secret,
+		ResponseHeaders: []Expectation{{"X-Value", []Condition{{"=", "up"}}}},
+		JSON:            []Expectation{{"$.status", []Condition{{"=", "up"}}}},
 	}
 	for _, response := range []string{
 		secret + "\r\n",
 		"HTTP/1.1 " + secret + "\r\n\r\n",
 		secret + " 200 OK\r\n\r\n",
 		"HTTP/1.1 500 " + secret + "\r\n\r\n",
+		"HTTP/1.1 401 " + secret + "\r\nWWW-Authenticate: Bearer " + secret + "\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX-Value: " + secret + "\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX-Value: up\r\nContent-Encoding: " + secret + "\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nX-Value: up\r\n\r\n" + secret,
 		"HTTP/1.1 200 OK\r\n" + secret + "\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nContent-Length: " + secret + "\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + secret + "\r\n\r\n",
@@ -417,9 +442,9 @@ func TestRedirects(t *testing.T) {
 			tc.probe.FollowRedirects = true
 			tc.probe.Headers = secret
 			p := must(t, tc.probe).(*httpProber)
-			p.tls.base.RootCAs = ca.roots // as if the system trusted the CA
-			if p.tls.named != nil {
-				p.tls.named.RootCAs = ca.roots
+			p.away.base.RootCAs = ca.roots // as if the system trusted the CA
+			if p.away.named != nil {
+				p.away.named.RootCAs = ca.roots
 			}
 			var keyed strings.Builder
 			var dialed []string

@@ -135,25 +135,26 @@ func TestEveryStageObeysTheDeadline(t *testing.T) {
 		name   string
 		prober any
 		handle func(net.Conn)
+		class  Class // when the deadline passed
 		where  string
 	}{
-		{"http accepts and is silent", HTTP{}, hang, "while waiting for the response's header"},
-		{"http reads a byte now and then", HTTP{}, sip, "while sending the request"},
-		{"http sends part of the header", HTTP{}, trickle("HTTP/1.1 200 OK\r\nX: "), "while waiting for the response's header"},
-		{"http sends interim responses", HTTP{}, trickle("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 "), "while waiting for the response's header"},
-		{"http trickles its body", body, trickle("HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"), "while reading the response's body"},
-		{"http trickles without length", body, trickle("HTTP/1.1 200 OK\r\n\r\n"), "while reading the response's body"},
-		{"http trickles a chunk", body, trickle("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff0\r\n"), "while reading the response's body"},
-		{"tls accepts and is silent", TLS{}, hang, "during the TLS handshake"},
-		{"tls reads a byte now and then", TLS{}, sip, "during the TLS handshake"},
-		{"tls trickles a record", TLS{}, trickle("\x16\x03\x03\x3f\x00"), "during the TLS handshake"},
-		{"https accepts and is silent", HTTP{TLS: &TLSConfig{}}, hang, "during the TLS handshake"},
+		{"http accepts and is silent", HTTP{}, hang, ClassTimeout, "while waiting for the response's header"},
+		{"http reads a byte now and then", HTTP{}, sip, ClassTimeout, "while sending the request"},
+		{"http sends part of the header", HTTP{}, trickle("HTTP/1.1 200 OK\r\nX: "), ClassSlow, "while waiting for the response's header"},
+		{"http sends interim responses", HTTP{}, trickle("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 "), ClassSlow, "while waiting for the response's header"},
+		{"http trickles its body", body, trickle("HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n"), ClassSlow, "while reading the response's body"},
+		{"http trickles without length", body, trickle("HTTP/1.1 200 OK\r\n\r\n"), ClassSlow, "while reading the response's body"},
+		{"http trickles a chunk", body, trickle("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff0\r\n"), ClassSlow, "while reading the response's body"},
+		{"tls accepts and is silent", TLS{}, hang, ClassTimeout, "during the TLS handshake"},
+		{"tls reads a byte now and then", TLS{}, sip, ClassTimeout, "during the TLS handshake"},
+		{"tls trickles a record", TLS{}, trickle("\x16\x03\x03\x3f\x00"), ClassTimeout, "during the TLS handshake"},
+		{"https accepts and is silent", HTTP{TLS: &TLSConfig{}}, hang, ClassTimeout, "during the TLS handshake"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, end := range []struct {
 				class Class
 				verb  string
-			}{{ClassTimeout, "timeout "}, {ClassCanceled, "canceled "}} {
+			}{{tc.class, "timeout "}, {ClassCanceled, "canceled "}} {
 				synctest.Test(t, func(t *testing.T) {
 					p := pipes{handle: tc.handle}
 					ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)

@@ -23,6 +23,9 @@ type TLSConfig struct {
 	Roots *x509.CertPool
 	// SkipVerify accepts every certificate. The handshake must still succeed.
 	SkipVerify bool
+	// Certificate is shown to a server that asks for one, if it is the one under
+	// probe; nil: none.
+	Certificate *tls.Certificate
 }
 
 // TLS is the check that a port completes a TLS handshake with a certificate
@@ -122,6 +125,8 @@ type security struct {
 	// named is base with the name that was configured; nil when the name is
 	// the target's.
 	named *tls.Config
+	// own is the client's certificate, for the server under probe.
+	own *tls.Certificate
 }
 
 func newSecurity(o TLSConfig, alpn []string) (*security, error) {
@@ -129,31 +134,37 @@ func newSecurity(o TLSConfig, alpn []string) (*security, error) {
 		RootCAs:            o.Roots,
 		InsecureSkipVerify: o.SkipVerify, //nolint:gosec // asked for, and off by default
 		NextProtos:         alpn,
-	}}
+	}, own: o.Certificate}
 	if o.SNI != "" {
 		if _, err := netip.ParseAddr(o.SNI); err != nil && !validName(o.SNI) {
 			return nil, fmt.Errorf("sni: %q is neither a host name nor an address", o.SNI)
 		}
-		s.named = s.config(o.SNI)
+		s.named = s.config(o.SNI, true)
 	}
 	return s, nil
 }
 
-func (s *security) config(name string) *tls.Config {
+func (s *security) config(name string, own bool) *tls.Config {
 	c := s.base.Clone()
 	c.ServerName = strings.TrimSuffix(name, ".")
+	if own && s.own != nil {
+		c.Certificates = []tls.Certificate{*s.own}
+	}
 	return c
 }
 
-// handshake makes the handshake over conn, whose deadline ctx governs, with the
-// server of that name. own says that it is the one the check is about, for
-// which a configured name comes first.
-func (s *security) handshake(ctx context.Context, conn net.Conn, name string, own bool) (*tls.Conn, failure) {
-	cfg := s.named
-	if cfg == nil || !own {
-		cfg = s.config(name)
+// of is the configuration for the server of that name. own says that it is the one
+// the check is about, for which a configured name comes first.
+func (s *security) of(name string, own bool) *tls.Config {
+	if s.named != nil && own {
+		return s.named
 	}
-	c := tls.Client(strict{conn}, cfg)
+	return s.config(name, own)
+}
+
+// handshake makes the handshake over conn, whose deadline ctx governs, as of has it.
+func (s *security) handshake(ctx context.Context, conn net.Conn, name string, own bool) (*tls.Conn, failure) {
+	c := tls.Client(strict{conn}, s.of(name, own))
 	// Not HandshakeContext: it starts a goroutine to do what the connection's
 	// own deadline does already.
 	if err := c.Handshake(); err != nil {
