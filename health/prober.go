@@ -1,10 +1,10 @@
 package health
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"os"
-	"regexp"
 
 	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/spec"
@@ -36,35 +36,19 @@ func NewProber(c Check) (probe.Prober, error) {
 	return nil, fmt.Errorf("type %q: not available in this version", c.Type)
 }
 
-func httpProber(c Check) (probe.Prober, error) {
-	a := c.Ask.(*spec.HTTPCheck)
-	h := probe.HTTP{
-		Method: a.Method, Path: a.Path, Host: c.Host, Headers: a.Headers,
-		FollowRedirects: a.FollowRedirects,
-	}
-	for _, r := range a.Status {
-		h.Status = append(h.Status, probe.Range{Min: r.From, Max: r.To})
-	}
-	if a.Body != "" {
-		re, err := regexp.Compile(a.Body)
-		if err != nil {
-			return nil, fmt.Errorf("body: %w", err)
-		}
-		h.Body = re
-	}
-	if c.TLS != nil {
-		t, err := secured(c)
-		if err != nil {
-			return nil, err
-		}
-		h.TLS = t
-	}
-	return probe.NewHTTP(h)
-}
-
 // secured is the TLS side of a check that has one.
 func secured(c Check) (*probe.TLSConfig, error) {
-	t := &probe.TLSConfig{SNI: c.Host, SkipVerify: !c.TLS.Verify}
+	t := &probe.TLSConfig{SNI: c.TLS.SNI, SkipVerify: !c.TLS.Verify}
+	if t.SNI == "" {
+		t.SNI = c.Host
+	}
+	if c.TLS.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key)
+		if err != nil {
+			return nil, fmt.Errorf("cert: %w", err)
+		}
+		t.Certificate = &pair
+	}
 	if c.TLS.CA == "" {
 		return t, nil
 	}

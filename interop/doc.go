@@ -3,8 +3,8 @@
 // It holds conversations of the program, as a user starts it, with programs that
 // are not ours: dig, kdig, dnsperf, dnsdist, unbound, BIND, NSD, Knot DNS and
 // receivers of dnstap; and with servers whose health it judges: NSD, Postfix,
-// grpc-go, MariaDB, PostgreSQL and Redis. `make interop` installs the programs and
-// runs them; without RHUMB_INTEROP=1 these tests skip.
+// nginx, grpc-go, MariaDB, PostgreSQL and Redis. `make interop` installs the programs
+// and runs them; without RHUMB_INTEROP=1 these tests skip.
 //
 // It counts answers: those of a server in this process and of nodes, beside unbound
 // and through its cache, and compares the shares with what they are to be, and with

@@ -172,12 +172,15 @@ func (d *decoder) checkType(o *object) CheckType {
 	return ""
 }
 
-func (d *decoder) checkHost(o *object) string {
-	e := o.get("host")
+func (d *decoder) checkHost(o *object) string { return d.checkName(o, "host") }
+
+// checkName is the host name or address that a key states, "" when it does not.
+func (d *decoder) checkName(o *object, name string) string {
+	e := o.get(name)
 	if e == nil {
 		return ""
 	}
-	p := o.path.dot("host")
+	p := o.path.dot(name)
 	s, ok := d.text(e.val(), p)
 	if !ok {
 		return ""
@@ -191,9 +194,22 @@ func (d *decoder) checkHost(o *object) string {
 	return strings.TrimSuffix(s, ".")
 }
 
-// secure is the TLS side of a check, from the keys verify and ca.
+// secure is the TLS side of a check, from the keys of secureFields.
 func (d *decoder) secure(o *object) *Secure {
-	return &Secure{Verify: o.boolean("verify"), CA: d.checkCA(o)}
+	s := &Secure{Verify: o.boolean("verify"), CA: d.checkCA(o), SNI: d.checkName(o, "sni")}
+	cert, key := o.get("cert"), o.get("key")
+	switch {
+	case cert != nil && key != nil:
+		s.Cert, s.Key = d.file(o, "cert"), d.file(o, "key")
+		if s.Cert != "" && s.Key != "" {
+			d.keyPair(o, s.Cert, s.Key)
+		}
+	case cert != nil:
+		d.fail(cert.key, o.path.dot("cert"), "the private key is missing: state key as well")
+	case key != nil:
+		d.fail(key.key, o.path.dot("key"), "the certificate is missing: state cert as well")
+	}
+	return s
 }
 
 // secureWhen is the TLS side of a check that has one when the key named by remedy
@@ -223,6 +239,9 @@ func (o *object) expression(name string) string {
 var secureFields = []field{
 	{name: "verify", typ: "true or false", def: "true", doc: "Whether the certificate must be valid for the host."},
 	{name: "ca", typ: "PEM file", prose: "the system's roots", doc: "Who may have signed the certificate; relative to the file that states it."},
+	{name: "sni", typ: "host name", prose: "the host", doc: "The name that is sent in the TLS handshake and that the certificate must be valid for, where it is another than the host."},
+	{name: "cert", typ: "PEM file", prose: "none", doc: "The client certificate, with those between it and its authority, for a server that asks for one; relative to the file that states it."},
+	{name: "key", typ: "PEM file", prose: "none", doc: "The private key of `cert`. One that everybody can read is refused."},
 }
 
 // hostField is the key host of the kinds that ask for a name.

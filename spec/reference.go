@@ -209,7 +209,7 @@ list, a check, a pool or a service in two files is an error that names both plac
 
 A file that everybody can write is refused. So is a file that everybody can read
 and that holds a secret: a literal ` + "`dns.cookie_secret`" + `, the ` + "`secret`" + ` of an admin token
-(a ` + "`secret_file`" + ` must not be readable by everybody either), or a check's header such as ` + "`Authorization`, `Proxy-Authorization`, `Cookie` or `X-Api-Key`" + `.
+(a ` + "`secret_file`" + ` must not be readable by everybody either), a check's password or token, or a header such as ` + "`Authorization`, `Proxy-Authorization`, `Cookie` or `X-Api-Key`" + `.
 Take the value wholly from the environment or take the right to read away. On
 Windows permissions are not looked at.
 

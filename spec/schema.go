@@ -397,7 +397,7 @@ var sections = []*section{
 	&rateLimitSection,
 	&accessSection,
 	&adminSection, &tokenSection, &adminTLSSection, &logSection,
-	&checkSection, &httpSection, &tcpCheckSection, &tlsCheckSection,
+	&checkSection, &httpSection, &basicSection, &tcpCheckSection, &tlsCheckSection,
 	&mysqlSection, &postgresSection, &redisSection, &prometheusSection,
 	&grpcSection, &icmpSection, &dnsCheckSection, &smtpSection,
 	&poolSection, &placeSection, &endpointSection, &dampingSection, &geoSection, &regionSection, &zoneSection, &soaSection, &serviceSection, &memberSection, &svcbSection, &srvSection,

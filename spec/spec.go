@@ -176,16 +176,9 @@ type Check struct {
 type Secure struct {
 	Verify bool
 	CA     string // PEM file; empty: the system's roots
-}
-
-// HTTPCheck is what http and https checks ask.
-type HTTPCheck struct {
-	Method          string
-	Path            string
-	Headers         map[string]string
-	Status          []StatusRange
-	Body            string // regular expression, searched for in the first 64 KiB
-	FollowRedirects bool
+	SNI    string // in place of the host; empty: the host
+	Cert   string // PEM file with the client's certificate; empty: none
+	Key    string // PEM file with its private key
 }
 
 // StatusRange is a range of HTTP status codes, both ends included.
