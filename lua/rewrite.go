@@ -265,7 +265,7 @@ func (w *rewriter) concat(e *ast.StringConcatOpExpr) ast.Expr {
 const (
 	tableBytes = 2048
 	fieldBytes = 192 // of a hash table that keeps the order of its keys
-	indexBytes = 32 // of an array that grows by doubling
+	indexBytes = 32  // of an array that grows by doubling
 )
 
 // table charges what a constructor takes and sets what it has at computed keys.

@@ -18,6 +18,8 @@ type Target struct {
 	Host string
 	// Port is the TCP port, or that of UDP; 0 is an error where the check has one.
 	Port uint16
+	// Priority is that of the endpoint, for scripts.
+	Priority int
 }
 
 // String gives the target as host:port, an IPv6 address in brackets.
@@ -55,6 +57,7 @@ const (
 	ClassOversize    Class = "oversize"    // more came back than a probe reads
 	ClassSlow        Class = "slow"        // an answer had begun, and had not ended at the deadline
 	ClassProtocol    Class = "protocol"    // an answer that is not of the protocol
+	ClassScript      Class = "script"      // the check's own script broke, or took more than it may
 	ClassCanceled    Class = "canceled"    // the context was canceled: no verdict on the endpoint
 	ClassLocal       Class = "local"       // this machine lacks descriptors, ports or memory: no verdict on the endpoint
 	ClassError       Class = "error"       // everything else

@@ -1,0 +1,185 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+const (
+	// defaultSSH is how long ssh_exec takes at most unless the script says so, or
+	// the probe ends before.
+	defaultSSH = 5 * time.Second
+	maxOutput  = 64 << 10 // of a command
+)
+
+// sshExec is ssh_exec(host, user, password, command, timeout). What the command
+// writes, to its errors as well, is the output where it ends with 0, and "" else.
+func (r *luaRun) sshExec(ctx context.Context, args []any) []any {
+	ctx, cancel := argTimeout(ctx, args, 4, defaultSSH)
+	defer cancel()
+	login := sshLogin{host: argText(args, 0), user: argText(args, 1), password: r.password(args, 2)}
+	out, f := r.ssh(ctx, login, argText(args, 3))
+	if f.failed() {
+		return []any{"", oneLine(f.detail, maxDetail)}
+	}
+	return []any{out}
+}
+
+type sshLogin struct{ host, user, password string }
+
+func (r *luaRun) ssh(ctx context.Context, login sshLogin, command string) (string, failure) {
+	if r.hostKeys == nil {
+		return "", fail(ClassError, "the check states no known_hosts, without which no host is trusted")
+	}
+	name, port, ok := splitAuthority(login.host)
+	if !ok {
+		return "", fail(ClassError, "the host is not a host name or address with or without a port")
+	}
+	if port == 0 {
+		port = 22
+	}
+	authority := joinPort(name, port)
+	algorithms, f := r.hostAlgorithms(authority)
+	if f.failed() {
+		return "", f
+	}
+	l, f := r.net.connect(ctx, resolvable(name, port))
+	if f.failed() {
+		return "", f
+	}
+	defer l.release()
+	conn, channels, requests, err := ssh.NewClientConn(l.Conn, authority, &ssh.ClientConfig{
+		User: login.user,
+		Auth: []ssh.AuthMethod{
+			ssh.Password(login.password),
+			ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
+				return slices.Repeat([]string{login.password}, len(questions)), nil
+			}),
+		},
+		HostKeyCallback:   r.hostKeys,
+		HostKeyAlgorithms: algorithms,
+		ClientVersion:     "SSH-2.0-" + userAgent,
+	})
+	if err != nil {
+		return "", sshFailure(ctx, err)
+	}
+	client := ssh.NewClient(conn, channels, requests)
+	// Its goroutines end when the connection does.
+	defer func() { _ = client.Close(); _ = client.Wait() }()
+	session, err := client.NewSession()
+	if err != nil {
+		return "", sshFailure(ctx, err)
+	}
+	out := &bounded{limit: maxOutput, full: func() { _ = l.Close() }}
+	session.Stdout, session.Stderr = out, out
+	err = session.Run(command)
+	if out.over() {
+		return "", fail(ClassOversize, "the command wrote more than %d bytes", maxOutput)
+	}
+	var exit *ssh.ExitError
+	if errors.As(err, &exit) {
+		return "", fail(ClassValue, "the command ended with status %d", exit.ExitStatus())
+	}
+	if err != nil {
+		return "", sshFailure(ctx, err)
+	}
+	return out.String(), failure{}
+}
+
+// hostAlgorithms are those of the keys that are known of a host. A server that has
+// others as well would show one of them, which nobody could verify.
+func (r *luaRun) hostAlgorithms(authority string) ([]string, failure) {
+	var known *knownhosts.KeyError
+	err := r.hostKeys(authority, &net.TCPAddr{IP: net.IPv4zero, Port: 1}, noKey{})
+	if !errors.As(err, &known) || len(known.Want) == 0 {
+		return nil, fail(ClassTLS, "the host's key is not in known_hosts")
+	}
+	var out []string
+	for _, k := range known.Want {
+		switch t := k.Key.Type(); t {
+		case ssh.KeyAlgoRSA:
+			out = append(out, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
+		default:
+			out = append(out, t)
+		}
+	}
+	return out, failure{}
+}
+
+// noKey is a key that no host has.
+type noKey struct{}
+
+func (noKey) Type() string                        { return "none" }
+func (noKey) Marshal() []byte                     { return nil }
+func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("no key") }
+
+// sshFailure is an error of the SSH library. Their texts quote the server, and
+// none is passed on.
+func sshFailure(ctx context.Context, err error) failure {
+	var (
+		key     *knownhosts.KeyError
+		revoked *knownhosts.RevokedError
+		none    *ssh.AlgorithmNegotiationError
+	)
+	switch {
+	case errors.As(err, &key):
+		return fail(ClassTLS, "the host shows another key than known_hosts has")
+	case errors.As(err, &revoked):
+		return fail(ClassTLS, "the host's key is revoked in known_hosts")
+	case errors.As(err, &none):
+		return fail(ClassTLS, "the host has no key of the kind that known_hosts has, or no common algorithm")
+	case strings.Contains(err.Error(), "unable to authenticate"):
+		return fail(ClassAuth, "the login was refused")
+	}
+	if f := classify(ctx, err, "in the SSH session"); f.class != ClassError && f.class != ClassTLS {
+		return f
+	}
+	if ctx.Err() != nil {
+		return classify(ctx, ctx.Err(), "in the SSH session")
+	}
+	return fail(ClassProtocol, "the SSH session failed")
+}
+
+// bounded keeps the first bytes of what is written to it. Beyond, it calls full
+// once and takes no more.
+type bounded struct {
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	limit int
+	full  func()
+	ended bool
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.buf.Len()+len(p) > b.limit {
+		if !b.ended {
+			b.ended = true
+			b.full()
+		}
+		return 0, errOversize
+	}
+	return b.buf.Write(p)
+}
+
+func (b *bounded) over() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended
+}
+
+func (b *bounded) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

@@ -1,0 +1,17 @@
+//go:build unix && !linux
+
+package probe
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// reap waits for the end of a script and ends what it has left behind in its
+// process group. Where nothing is left, the number may be another's by then, but
+// numbers are given out in a row.
+func reap(cmd *exec.Cmd) error {
+	err := cmd.Wait()
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	return err
+}
