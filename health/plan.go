@@ -66,12 +66,15 @@ func (b *Board) Prepare(targets []Target, locate Locate) (*Plan, error) {
 				m = made{pr, c.request(), c.cadence()}
 				known[id] = m
 			}
+			if t.Priority != 0 && c.Type.Scripted() {
+				m.request += fmt.Sprintf(" priority=%d", t.Priority)
+			}
 			key := name + " " + m.request + " " + m.cadence
 			r := p.runners[key]
 			if r == nil {
 				r = &runner{
 					key: key, request: key[:len(name)+1+len(m.request)], check: c, prober: m.prober, index: -1,
-					aim: probe.Target{Addr: t.Addr, Host: t.Host, Port: c.Port},
+					aim: probe.Target{Addr: t.Addr, Host: t.Host, Port: c.Port, Priority: t.Priority},
 				}
 				p.runners[key] = r
 			}

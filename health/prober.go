@@ -26,6 +26,9 @@ var probers = map[spec.CheckType]func(Check) (probe.Prober, error){
 	spec.CheckPostgres:   postgresProber,
 	spec.CheckRedis:      redisProber,
 	spec.CheckPrometheus: prometheusProber,
+
+	spec.CheckScript: scriptProber,
+	spec.CheckLua:    luaProber,
 }
 
 // NewProber makes the probe of a check. It reads the files that the check names.

@@ -14,6 +14,8 @@ type Target struct {
 	Addr   netip.Addr
 	Host   string  // when Addr is not valid: a name without its final dot
 	Checks []Check // all must pass; empty: nobody judges it
+	// Priority is the endpoint's, if one of the checks is scripted and is told of it.
+	Priority int
 }
 
 // String is the target's address or host name.

@@ -18,6 +18,8 @@ type checkKind struct {
 	// be stated.
 	ports map[CheckType]uint16
 	named bool // it asks for a name: the service's, unless host is stated
+	// scripted: its probes depend on more of the endpoint than the address.
+	scripted bool
 	// decode sets Ask and TLS of a check; nil: there is nothing to set.
 	decode func(d *decoder, c *Check, o *object)
 
@@ -27,12 +29,12 @@ type checkKind struct {
 // checkKinds are in the order of the reference. A kind is a file: its section, its
 // decoding, and a line here.
 var checkKinds = []*checkKind{
-	httpKind, tcpKind, tlsKind, mysqlKind, postgresKind, redisKind, prometheusKind, grpcKind, icmpKind, dnsKind, smtpKind,
+	httpKind, tcpKind, tlsKind, mysqlKind, postgresKind, redisKind, prometheusKind, grpcKind, icmpKind, dnsKind, smtpKind, scriptKind, luaKind,
 }
 
 // laterChecks are the check types that are planned.
 var laterChecks = map[string]bool{
-	"script": true, "lua": true, "external": true, "calculated": true,
+	"external": true, "calculated": true,
 }
 
 // anyCheck has the keys of all kinds, for a check whose type is not known.

@@ -149,7 +149,11 @@ func TestValid(t *testing.T) {
 			if !strings.Contains(string(b), "name: ns") {
 				s.Node.Name = "HOST"
 			}
-			golden(t, "testdata/"+strings.TrimSuffix(filepath.Base(file), ".yaml")+".txt", outline(s))
+			root, err := filepath.Abs("..")
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, "testdata/"+strings.TrimSuffix(filepath.Base(file), ".yaml")+".txt", relative(outline(s), root))
 		})
 	}
 }

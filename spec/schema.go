@@ -186,7 +186,7 @@ var checkSection = section{
 	title: "checks",
 	intro: "A check is how an endpoint is judged. It is a map under `checks`, by a name that pools and endpoints refer to. Identical probes of one address are made once and shared. These are the keys of all types; each type has more, below.",
 	fields: []field{
-		{name: "type", typ: "word", need: true, doc: "What is asked: one of the types below. Not available in this version: `script`, `lua`, `external`, `calculated`."},
+		{name: "type", typ: "word", need: true, doc: "What is asked: one of the types below. Not available in this version: `external`, `calculated`."},
 		{name: "interval", typ: "duration", def: "5s", lo: int64(100 * time.Millisecond), hi: int64(24 * time.Hour), doc: "From one probe to the next."},
 		{name: "timeout", typ: "duration", def: "2s", lo: 1, hi: int64(24 * time.Hour), doc: "How long a probe may take; not longer than `interval`."},
 		{name: "rise", typ: "integer", def: "2", lo: 1, hi: 100, doc: "Successes in a row that make a down endpoint up."},
@@ -399,7 +399,7 @@ var sections = []*section{
 	&adminSection, &tokenSection, &adminTLSSection, &logSection,
 	&checkSection, &httpSection, &basicSection, &tcpCheckSection, &tlsCheckSection,
 	&mysqlSection, &postgresSection, &redisSection, &prometheusSection,
-	&grpcSection, &icmpSection, &dnsCheckSection, &smtpSection,
+	&grpcSection, &icmpSection, &dnsCheckSection, &smtpSection, &scriptSection, &luaSection,
 	&poolSection, &placeSection, &endpointSection, &dampingSection, &geoSection, &regionSection, &zoneSection, &soaSection, &serviceSection, &memberSection, &svcbSection, &srvSection,
 	&policiesSection, &fenceSection, &nearestSection, &latencySection, &tierSection, &scheduleSection,
 }

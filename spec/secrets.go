@@ -41,6 +41,11 @@ func (d *decoder) secrets(top document.Node) {
 	for _, v := range under(top, "checks", "*", "basic", "password") {
 		found(v.node, v.path)
 	}
+	for _, v := range under(top, "checks", "*", "env", "*") {
+		if secretName.MatchString(v.path.key) {
+			found(v.node, v.path)
+		}
+	}
 	for _, v := range under(top, "checks", "*", "headers", "*") {
 		if secretHeaders[strings.ToLower(v.path.key)] {
 			found(v.node, v.path)

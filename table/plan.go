@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -355,6 +356,12 @@ func (p *planner) target(e *spec.Endpoint, host string) int32 {
 		hc := health.Check{Check: c, Host: hostOf(c, host)}
 		t.Checks = append(t.Checks, hc)
 		key += " " + c.Name + " " + hc.Host
+		if c.Type.Scripted() {
+			t.Priority = e.Priority
+		}
+	}
+	if t.Priority != 0 {
+		key += " " + strconv.Itoa(t.Priority)
 	}
 	if i, ok := p.targets[key]; ok {
 		return i

@@ -1,0 +1,1 @@
+return ssh_exec("h", "u", "p", "c") ~= ""
