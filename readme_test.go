@@ -70,6 +70,8 @@ func fences(t *testing.T, file string) []fence {
 // else a document may show of one:
 //
 //	zone      before it: a zone file, whose first line is "; NAME"
+//	sh, lua   before it: a program or a script, if a first line is "# NAME" or "-- NAME",
+//	          for a program behind the line with its interpreter
 //	errors    behind it: what `rhumb check -c rhumb.yaml` says
 //	warnings  behind it: the same, of a file that is taken
 //	answers   behind it: a question, its answer in sections
@@ -78,19 +80,19 @@ func TestSnippets(t *testing.T) {
 	for _, file := range documents(t) {
 		all[file] = fences(t, file)
 	}
-	databases := map[string][]byte{}
+	besides := map[string][]byte{"known_hosts": nil}
 	for name, of := range map[string]string{"GeoLite2-City.mmdb": "city.mmdb", "GeoLite2-ASN.mmdb": "asn.mmdb"} {
 		b, err := os.ReadFile(filepath.Join("geo", "testdata", of))
 		if err != nil {
 			t.Fatal(err)
 		}
-		databases[name] = b
+		besides[name] = b
 	}
 	loaded := 0
 	for file, snippets := range all {
 		t.Run(file, func(t *testing.T) {
 			t.Chdir(t.TempDir())
-			for name, b := range databases {
+			for name, b := range besides {
 				write(t, name, string(b))
 			}
 			t.Setenv("OPS_TOKEN", "0123456789-operator")
@@ -106,6 +108,8 @@ func TestSnippets(t *testing.T) {
 				case "zone":
 					name, _, _ := strings.Cut(strings.TrimPrefix(f.text, "; "), "\n")
 					write(t, name, f.text)
+				case "sh", "lua":
+					script(t, f.text)
 				case "yaml":
 					s, e = snippet(t, f, next.kind == "errors")
 					loaded++
@@ -136,6 +140,24 @@ const installed = "/var/lib/GeoIP/"
 func write(t *testing.T, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// script writes a block that says what file it is of.
+func script(t *testing.T, text string) {
+	t.Helper()
+	first, rest, _ := strings.Cut(text, "\n")
+	if strings.HasPrefix(first, "#!") {
+		first, _, _ = strings.Cut(rest, "\n")
+		first = strings.TrimPrefix(first, "# ")
+	} else if name, found := strings.CutPrefix(first, "-- "); found {
+		first = name
+	} else {
+		return
+	}
+	write(t, first, text)
+	if err := os.Chmod(first, 0o700); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -17,15 +17,15 @@ const hunter = "hunter2-correct-horse"
 
 var upMetric = Prometheus{Metric: "up", Expect: []Condition{{"=", "1"}}, Headers: map[string]string{"Authorization": "Bearer " + hunter}}
 
-// script is what a server says: each turn once it has heard something, the first
+// dialogue is what a server says: each turn once it has heard something, the first
 // at once where it greets. It cannot see what it hears.
-type script struct {
+type dialogue struct {
 	greets bool
 	turns  []string
 }
 
 // play holds the conversation on c; say is how it talks.
-func (s script) play(c net.Conn, say func(io.Writer, string) error) {
+func (s dialogue) play(c net.Conn, say func(io.Writer, string) error) {
 	buf := make([]byte, 1<<16)
 	for i, turn := range s.turns {
 		if i > 0 || !s.greets {
@@ -52,7 +52,7 @@ func fluently(w io.Writer, s string) error {
 type talker struct {
 	name   string
 	probe  any
-	script script
+	script dialogue
 	// endless is the beginning of an answer without an end, as the last turn, and
 	// what it goes on with; class is what comes of it.
 	endless, more string
@@ -126,8 +126,8 @@ const okMetrics = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\
 var (
 	myIn   = []string{myPacket(0, myGreeting("8.4.0", nativePassword)), myPacket(2, myOK)}
 	pgIn   = []string{pgAuth(pgAuthMD5, "salt"), pgAuth(pgAuthOK, "") + pgMessage('S', "TimeZone\x00UTC\x00") + pgMessage('K', "12345678") + pgReady}
-	myTurn = func(more ...string) script { return script{true, append(append([]string{}, myIn...), more...)} }
-	pgTurn = func(more ...string) script { return script{false, append(append([]string{}, pgIn...), more...)} }
+	myTurn = func(more ...string) dialogue { return dialogue{true, append(append([]string{}, myIn...), more...)} }
+	pgTurn = func(more ...string) dialogue { return dialogue{false, append(append([]string{}, pgIn...), more...)} }
 )
 
 var talkers = []talker{
@@ -146,12 +146,12 @@ var talkers = []talker{
 	{
 		"redis",
 		Redis{Password: hunter, Command: []string{"GET", "x"}, Expect: []Condition{{"=", "1"}}},
-		script{false, []string{"+OK\r\n", "$1\r\n1\r\n"}},
+		dialogue{false, []string{"+OK\r\n", "$1\r\n1\r\n"}},
 		"*65000\r\n", "$10\r\n0123456789\r\n", ClassOversize,
 	},
 	{
 		"prometheus", upMetric,
-		script{false, []string{"HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n# TYPE up gauge\nup 1\n"}},
+		dialogue{false, []string{"HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\n# TYPE up gauge\nup 1\n"}},
 		okMetrics, "other{label=\"value\"} 1\n", ClassOversize,
 	},
 }
@@ -175,7 +175,7 @@ func hear(t *testing.T, o any, handle func(net.Conn)) (r Result) {
 	return r
 }
 
-func said(s script) func(net.Conn) {
+func said(s dialogue) func(net.Conn) {
 	return func(c net.Conn) { s.play(c, fluently) }
 }
 
@@ -342,30 +342,30 @@ func TestServerTalksNonsense(t *testing.T) {
 // TLS is asked for of a server that is plain, and the other way round.
 func TestTLSAgainstPlain(t *testing.T) {
 	sec := &TLSConfig{SkipVerify: true}
-	plain := script{false, []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}}
+	plain := dialogue{false, []string{"HTTP/1.1 400 Bad Request\r\n\r\n"}}
 	for _, c := range []struct {
 		o      any
-		s      script
+		s      dialogue
 		class  Class
 		detail string
 	}{
 		{Redis{TLS: sec}, plain, ClassTLS, "plain http, not TLS"},
 		{Prometheus{Metric: "up", Expect: upMetric.Expect, TLS: sec}, plain, ClassTLS, "plain http, not TLS"},
-		{Postgres{TLS: sec}, script{false, []string{"N"}}, ClassTLS, "offers no TLS"},
-		{Postgres{TLS: sec}, script{false, []string{"E"}}, ClassProtocol, "not of the protocol"},
-		{Postgres{TLS: sec}, script{false, []string{"S" + pgAuth(0, "") + pgReady}}, ClassTLS, "sent more before the TLS handshake"},
-		{Postgres{TLS: sec}, script{false, []string{"S", "plain text"}}, ClassTLS, "does not speak TLS"},
-		{MySQL{TLS: sec}, script{true, []string{myPacket(0, strings.Replace(myGreeting("8", ""), "\x09\xaa", "\x09\xa2", 1))}}, ClassTLS, "offers no TLS"},
-		{MySQL{TLS: sec}, script{true, []string{myPacket(0, myGreeting("8", "")) + myPacket(1, myOK)}}, ClassTLS, "sent more before the TLS handshake"},
-		{MySQL{TLS: sec}, script{true, []string{myPacket(0, myGreeting("8", "")), "", "plain text"}}, ClassTLS, "does not speak TLS"},
+		{Postgres{TLS: sec}, dialogue{false, []string{"N"}}, ClassTLS, "offers no TLS"},
+		{Postgres{TLS: sec}, dialogue{false, []string{"E"}}, ClassProtocol, "not of the protocol"},
+		{Postgres{TLS: sec}, dialogue{false, []string{"S" + pgAuth(0, "") + pgReady}}, ClassTLS, "sent more before the TLS handshake"},
+		{Postgres{TLS: sec}, dialogue{false, []string{"S", "plain text"}}, ClassTLS, "does not speak TLS"},
+		{MySQL{TLS: sec}, dialogue{true, []string{myPacket(0, strings.Replace(myGreeting("8", ""), "\x09\xaa", "\x09\xa2", 1))}}, ClassTLS, "offers no TLS"},
+		{MySQL{TLS: sec}, dialogue{true, []string{myPacket(0, myGreeting("8", "")) + myPacket(1, myOK)}}, ClassTLS, "sent more before the TLS handshake"},
+		{MySQL{TLS: sec}, dialogue{true, []string{myPacket(0, myGreeting("8", "")), "", "plain text"}}, ClassTLS, "does not speak TLS"},
 	} {
 		check(t, hear(t, c.o, said(c.s)), c.class, c.detail)
 	}
 	// What a TLS server answers to words in the clear: an alert.
 	for _, o := range []any{Redis{}, upMetric, Postgres{}} {
-		check(t, hear(t, o, said(script{false, []string{"\x15\x03\x03\x00\x02\x02\x28"}})), ClassProtocol, "the server speaks TLS")
+		check(t, hear(t, o, said(dialogue{false, []string{"\x15\x03\x03\x00\x02\x02\x28"}})), ClassProtocol, "the server speaks TLS")
 	}
-	check(t, hear(t, MySQL{}, said(script{true, []string{"\x15\x03\x03\x00\x02\x02\x28"}})), ClassProtocol, "the server speaks TLS")
+	check(t, hear(t, MySQL{}, said(dialogue{true, []string{"\x15\x03\x03\x00\x02\x02\x28"}})), ClassProtocol, "the server speaks TLS")
 }
 
 // A server that resets the connection in the middle of the login, for real.

@@ -101,7 +101,7 @@ func (p *luaProber) Probe(ctx context.Context, t Target) Result {
 	r := &luaRun{luaProber: p, secrets: slices.Clone(p.secrets)}
 	values, err := p.program.Run(ctx, r.world(t))
 	if err != nil {
-		return late(ctx, r.broken(err), start, waited).result(start, 0)
+		return lateness(ctx, r.broken(err), start, waited).result(start, 0)
 	}
 	return r.verdict(values, start)
 }

@@ -125,7 +125,7 @@ func (p *scriptProber) Probe(ctx context.Context, t Target) Result {
 	args, env := p.about(ctx, t)
 	e := p.run(ctx, args, env, release)
 	f, degraded := p.judge(ctx, e)
-	r := late(ctx, f, start, waited).result(start, 0)
+	r := lateness(ctx, f, start, waited).result(start, 0)
 	r.Degraded = degraded
 	return r
 }

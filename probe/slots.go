@@ -69,9 +69,9 @@ func enter(ctx context.Context, start time.Time, in chan struct{}, where string)
 	return true, fail(ClassLocal, "not run: %d runs %s are under way already", cap(in), where)
 }
 
-// late makes a timeout of a run that had to wait for its slot for more than a tenth
+// lateness makes a timeout of a run that had to wait for its slot for more than a tenth
 // of its time nobody's fault but this node's.
-func late(ctx context.Context, f failure, start time.Time, waited time.Duration) failure {
+func lateness(ctx context.Context, f failure, start time.Time, waited time.Duration) failure {
 	deadline, limited := ctx.Deadline()
 	if f.class == ClassTimeout && limited && waited > deadline.Sub(start)/10 {
 		return fail(ClassLocal, "timeout after waiting %v for other runs", waited.Round(time.Millisecond))

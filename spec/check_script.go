@@ -228,7 +228,7 @@ func (d *decoder) luaCheck(c *Check, o *object) {
 	a := &LuaCheck{Parallel: int(o.integer("parallel")), Environment: d.environment(o)}
 	c.Ask = a
 	if e := o.get("known_hosts"); e != nil {
-		a.KnownHosts, _ = d.content(e.val(), o.path.dot("known_hosts"), maxKnownHosts, 0o002)
+		a.KnownHosts, _ = d.fileContent(e.val(), o.path.dot("known_hosts"), maxKnownHosts, 0o002)
 	}
 	at := o.get("script")
 	if file := o.get("file"); file != nil && at != nil {
@@ -244,7 +244,7 @@ func (d *decoder) luaCheck(c *Check, o *object) {
 	where := "line %d of the script: "
 	if at.name == "file" {
 		var b []byte
-		a.File, b = d.content(at.val(), p, lua.MaxSource, 0o002)
+		a.File, b = d.fileContent(at.val(), p, lua.MaxSource, 0o002)
 		if a.File == "" {
 			return
 		}
@@ -272,9 +272,9 @@ const (
 	maxEnvFile    = 64 << 10
 )
 
-// content is the absolute path of a file and what is in it, unless everybody may
+// fileContent is the absolute path of a file and what is in it, unless everybody may
 // do what the bit says.
-func (d *decoder) content(r document.Node, p *path, most int64, bit fs.FileMode) (string, []byte) {
+func (d *decoder) fileContent(r document.Node, p *path, most int64, bit fs.FileMode) (string, []byte) {
 	name, ok := d.text(r, p)
 	if !ok {
 		return "", nil
@@ -357,7 +357,7 @@ func (d *decoder) environment(o *object) Environment {
 }
 
 func (d *decoder) environmentFile(out *Environment, r document.Node, p *path) {
-	file, b := d.content(r, p, maxEnvFile, 0o004)
+	file, b := d.fileContent(r, p, maxEnvFile, 0o004)
 	if file == "" {
 		return
 	}

@@ -228,3 +228,31 @@ func TestEachCounter(t *testing.T) {
 		t.Errorf("text of a node is %q", tab.Text(n))
 	}
 }
+
+// Endpoints of one address are one target, but where a script is told of their
+// priorities.
+func TestPrioritiesOfScripts(t *testing.T) {
+	tab := compile(t, nil, `
+checks:
+  port: {type: tcp, port: 5432}
+  judge: {type: lua, script: return true}
+pools:
+  a: {checks: [port], endpoints: [{address: 192.0.2.1, priority: 1}]}
+  b: {checks: [port], endpoints: [{address: 192.0.2.1, priority: 2}]}
+  c: {checks: [judge], endpoints: [{address: 192.0.2.1, priority: 1}]}
+  d: {checks: [judge], endpoints: [{address: 192.0.2.1, priority: 2}]}
+  e: {checks: [judge], endpoints: [{address: 192.0.2.1, priority: 2}]}
+zones:
+  x.test:
+    nameservers: {ns1: 192.0.2.53}
+    services: {all: {pools: [a, b, c, d, e]}}
+`)
+	var got []string
+	for _, target := range tab.Targets {
+		got = append(got, fmt.Sprintf("%s %d", target.Checks[0].Name, target.Priority))
+	}
+	slices.Sort(got)
+	if want := []string{"judge 1", "judge 2", "port 0"}; !slices.Equal(got, want) {
+		t.Errorf("targets %v, want %v", got, want)
+	}
+}
