@@ -290,7 +290,7 @@ func TestBombs(t *testing.T) {
 			t.Parallel()
 			_, err := run(t, c.source)
 			var e *Error
-			if !errors.As(err, &e) || e.Stopped != c.want || !strings.Contains(e.Msg, c.text) {
+			if !errors.As(err, &e) || !errors.Is(e.Stopped, c.want) || !strings.Contains(e.Msg, c.text) {
 				t.Errorf("%v, want %v %q", err, c.want, c.text)
 			}
 		})
@@ -316,7 +316,7 @@ func TestContext(t *testing.T) {
 		for _, cause := range []error{context.DeadlineExceeded, context.Canceled} {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 			defer cancel()
-			if cause == context.Canceled {
+			if errors.Is(cause, context.Canceled) {
 				ctx, cancel = context.WithCancel(context.Background())
 				defer context.AfterFunc(ctx, func() {})()
 				defer time.AfterFunc(20*time.Millisecond, cancel).Stop()

@@ -58,7 +58,7 @@ func (r *luaRun) metricGet(ctx context.Context, args []any) []any {
 		for value == nil && lines.Scan() {
 			value = metricValue(lines.Text(), argText(args, 1))
 		}
-		if lines.Err() == bufio.ErrTooLong || limited.N == 0 {
+		if errors.Is(lines.Err(), bufio.ErrTooLong) || limited.N == 0 {
 			return errOversize
 		}
 		return lines.Err()

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -255,7 +256,8 @@ func (d *decoder) luaCheck(c *Check, o *object) {
 		a.Source = s
 	}
 	program, err := lua.Compile(a.Source)
-	if e, is := err.(*lua.SyntaxError); is && e.Line > 0 {
+	var e *lua.SyntaxError
+	if errors.As(err, &e) && e.Line > 0 {
 		d.fail(at.val(), p, where+"%s", e.Line, e.Msg)
 		return
 	} else if err != nil {
