@@ -79,5 +79,15 @@ func BenchmarkProbeVersions(b *testing.B) {
 				cancel()
 			}
 		})
+func BenchmarkLua(b *testing.B) {
+	p, err := NewLua(Lua{Source: `return backend.address ~= ""`})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := p.Probe(b.Context(), somewhere); !r.OK {
+			b.Fatal(r)
+		}
 	}
 }

@@ -3,7 +3,9 @@ package probe
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -288,6 +290,16 @@ func sshServer(t *testing.T, handle func(command string, c ssh.Channel, server s
 		},
 	}
 	config.AddHostKey(signer)
+	// It has another one, which is what clients would rather see.
+	more, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	preferred, err := ssh.NewSignerFromKey(more)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.AddHostKey(preferred)
 	target := serve(t, "127.0.0.1", func(conn net.Conn) {
 		server, channels, requests, err := ssh.NewServerConn(conn, config)
 		if err != nil {

@@ -302,3 +302,38 @@ func TestRedact(t *testing.T) {
 		}
 	}
 }
+
+// A timeout of a run that had to wait for its turn says nothing of the endpoint.
+func TestLate(t *testing.T) {
+	start := time.Now()
+	ctx, cancel := context.WithDeadline(t.Context(), start.Add(time.Hour))
+	defer cancel()
+	for _, c := range []struct {
+		had    Class
+		waited time.Duration
+		want   Class
+	}{
+		{ClassTimeout, 0, ClassTimeout},
+		{ClassTimeout, 6 * time.Minute, ClassTimeout},
+		{ClassTimeout, 7 * time.Minute, ClassLocal},
+		{ClassValue, 7 * time.Minute, ClassValue},
+		{ClassNone, 7 * time.Minute, ClassNone},
+	} {
+		if got := late(ctx, failure{class: c.had}, start, c.waited); got.class != c.want {
+			t.Errorf("%q after %v: %q, want %q", c.had, c.waited, got.class, c.want)
+		}
+	}
+	if got := late(t.Context(), failure{class: ClassTimeout}, start, time.Hour); got.class != ClassTimeout {
+		t.Errorf("without a deadline: %q", got.class)
+	}
+}
+
+func BenchmarkScript(b *testing.B) {
+	p := newScript(b, Script{Command: script(b, `exit 0`)})
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := p.Probe(b.Context(), endpoint); !r.OK {
+			b.Fatal(r)
+		}
+	}
+}
