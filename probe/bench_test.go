@@ -79,6 +79,9 @@ func BenchmarkProbeVersions(b *testing.B) {
 				cancel()
 			}
 		})
+	}
+}
+
 func BenchmarkLua(b *testing.B) {
 	p, err := NewLua(Lua{Source: `return backend.address ~= ""`})
 	if err != nil {

@@ -319,11 +319,11 @@ func TestLate(t *testing.T) {
 		{ClassValue, 7 * time.Minute, ClassValue},
 		{ClassNone, 7 * time.Minute, ClassNone},
 	} {
-		if got := late(ctx, failure{class: c.had}, start, c.waited); got.class != c.want {
+		if got := lateness(ctx, failure{class: c.had}, start, c.waited); got.class != c.want {
 			t.Errorf("%q after %v: %q, want %q", c.had, c.waited, got.class, c.want)
 		}
 	}
-	if got := late(t.Context(), failure{class: ClassTimeout}, start, time.Hour); got.class != ClassTimeout {
+	if got := lateness(t.Context(), failure{class: ClassTimeout}, start, time.Hour); got.class != ClassTimeout {
 		t.Errorf("without a deadline: %q", got.class)
 	}
 }
