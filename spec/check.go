@@ -2,18 +2,19 @@ package spec
 
 import (
 	"crypto/x509"
-	"maps"
 	"net/netip"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // checkKind is one kind of check: the types that share its keys.
 type checkKind struct {
 	types   []CheckType
 	section *section // of the keys that it has besides those of all checks
+	lacks   []string // of those of all checks
 	// ports are the default ports by type, where the kind has the key "port" and it need not
 	// be stated.
 	ports map[CheckType]uint16
@@ -23,18 +24,14 @@ type checkKind struct {
 	// decode sets Ask and TLS of a check; nil: there is nothing to set.
 	decode func(d *decoder, c *Check, o *object)
 
-	all section // the keys of all checks, and its own
+	all section // the keys of all checks but what it lacks, and its own
 }
 
 // checkKinds are in the order of the reference. A kind is a file: its section, its
 // decoding, and a line here.
 var checkKinds = []*checkKind{
 	httpKind, tcpKind, tlsKind, mysqlKind, postgresKind, redisKind, prometheusKind, grpcKind, icmpKind, dnsKind, smtpKind, scriptKind, luaKind,
-}
-
-// laterChecks are the check types that are planned.
-var laterChecks = map[string]bool{
-	"external": true, "calculated": true,
+	externalKind, calculatedKind,
 }
 
 // anyCheck has the keys of all kinds, for a check whose type is not known.
@@ -42,7 +39,8 @@ var anyCheck = section{title: "check", fields: slices.Clone(checkSection.fields)
 
 func init() {
 	for _, k := range checkKinds {
-		k.all = section{title: k.section.title, fields: append(slices.Clone(checkSection.fields), k.section.fields...)}
+		common := slices.DeleteFunc(slices.Clone(checkSection.fields), func(f field) bool { return slices.Contains(k.lacks, f.name) })
+		k.all = section{title: k.section.title, fields: append(common, k.section.fields...)}
 		for _, f := range k.section.fields {
 			if anyCheck.field(f.name) == nil {
 				f.need = false
@@ -50,6 +48,8 @@ func init() {
 			}
 		}
 	}
+	anyUse.fields = append(slices.Clone(useSection.fields), anyCheck.fields...)
+	anyUse.field("type").need = false
 }
 
 func kindOf(t CheckType) *checkKind {
@@ -82,17 +82,24 @@ func typesWith(key string) string {
 }
 
 func (d *decoder) allChecks(p *path, entries []*entry) {
+	var calculated []*Check
 	for _, e := range entries {
 		before := len(d.errs)
 		c := d.check(e, p.dot(e.name))
+		if d.calculations[c] != nil {
+			calculated = append(calculated, c)
+		}
 		if len(d.errs) > before {
 			c = nil // known, so that references to it are no errors of their own
 		}
 		d.checks[e.name] = c
 		if c != nil {
-			d.checkAt[c] = e.key
+			d.checkAt[c], d.checkPlace[c], d.checkEntries[e.name] = e.key, p.dot(e.name), e
 			d.spec.Checks[e.name] = c
 		}
+	}
+	for _, c := range calculated {
+		d.resolve(c)
 	}
 }
 
@@ -101,26 +108,30 @@ func (d *decoder) check(e *entry, p *path) *Check {
 		return nil
 	}
 	o := d.object(&anyCheck, p, e.key, e.vals...)
-	typ := d.checkType(o)
-	c := &Check{Name: strings.Clone(e.name), Type: typ}
+	return d.checkOf(strings.Clone(e.name), d.checkType(o), o)
+}
+
+// checkOf is the check of a type that an object states.
+func (d *decoder) checkOf(name string, typ CheckType, o *object) *Check {
+	c := &Check{Name: name, Type: typ, DegradedShare: 1}
 	kind := kindOf(typ)
-	if kind != nil {
-		o.narrow(&kind.all, func(k *entry) {
-			d.fail(k.key, p.dot(k.name), "only for %s checks", typesWith(k.name))
-		})
-	}
-	c.Interval, c.Timeout = o.duration("interval"), o.duration("timeout")
-	c.Rise, c.Fall = int(o.integer("rise")), int(o.integer("fall"))
-	if c.Timeout > c.Interval {
-		at := o.get("timeout")
-		if at == nil {
-			at = o.get("interval")
-		}
-		d.fail(at.val(), p.dot("timeout"), "%s is longer than the interval of %s: state a shorter timeout or a longer interval", c.Timeout, c.Interval)
-	}
 	if kind == nil {
+		d.pace(c, o)
 		return c
 	}
+	o.narrow(&kind.all, func(k *entry) {
+		if checkSection.field(k.name) != nil {
+			d.fail(k.key, o.path.dot(k.name), "not for checks of type %s", typ)
+			return
+		}
+		d.fail(k.key, o.path.dot(k.name), "only for %s checks", typesWith(k.name))
+	})
+	for _, e := range d.defaults {
+		if kind.all.field(e.name) != nil && o.get(e.name) == nil {
+			o.keys = append(o.keys, e)
+		}
+	}
+	d.pace(c, o)
 	if kind.named {
 		c.Host = d.checkHost(o)
 	}
@@ -135,6 +146,57 @@ func (d *decoder) check(e *entry, p *path) *Check {
 	}
 	return c
 }
+
+// pace decodes when a check is made and what its results come to, as far as its
+// type has keys for that.
+func (d *decoder) pace(c *Check, o *object) {
+	if o.sec.field("interval") != nil {
+		d.rhythm(c, o)
+	}
+	if o.sec.field("on_fail") != nil {
+		c.OnlyDegrades = o.word("on_fail") == "degraded"
+	}
+	c.DegradedShare = 0.5
+	if e := o.get("degraded_share"); e != nil {
+		p := o.path.dot("degraded_share")
+		before := len(d.errs)
+		if c.DegradedShare = d.percentage(e.val(), p); c.DegradedShare < 0.01 && len(d.errs) == before {
+			d.fail(e.val(), p, "an endpoint that is degraded is left something: 1%% to 100%%")
+		}
+	}
+}
+
+// rhythm decodes when probes are made, and how many of them decide.
+func (d *decoder) rhythm(c *Check, o *object) {
+	c.Interval, c.Timeout = o.duration("interval"), o.duration("timeout")
+	c.Rise, c.Fall = int(o.integer("rise")), int(o.integer("fall"))
+	if c.Timeout > c.Interval {
+		at := o.nearest("timeout", "interval")
+		d.fail(at.val(), o.path.dot("timeout"), "%s is longer than the interval of %s: state a shorter timeout or a longer interval", c.Timeout, c.Interval)
+	}
+	c.Confirm = min(defaultConfirm, c.Interval)
+	if e := o.get("confirm"); e != nil {
+		c.Confirm = o.duration("confirm")
+		if c.Confirm > c.Interval && e.layer <= o.layerOf("interval") {
+			d.fail(e.val(), o.path.dot("confirm"), "%s is longer than the interval of %s: state a shorter one, or %s to wait as long as ever", c.Confirm, c.Interval, c.Interval)
+		}
+		c.Confirm = min(c.Confirm, c.Interval) // of a check whose interval is shorter than the default would have it
+	}
+	if e := o.get("degraded_above"); e != nil {
+		c.DegradedAbove = o.duration("degraded_above")
+		switch {
+		case c.DegradedAbove < c.Timeout:
+		case e.layer <= o.layerOf("timeout"):
+			d.fail(e.val(), o.path.dot("degraded_above"), "no success takes longer than the timeout of %s: state less", c.Timeout)
+		default:
+			c.DegradedAbove = 0
+		}
+	}
+}
+
+// defaultConfirm is from a failure to the next probe: at the default fall of 3, what
+// refuses connections is down some two seconds after the first failure.
+const defaultConfirm = time.Second
 
 // name is whether a check or pool may be called so.
 func (d *decoder) name(e *entry, p *path, what string) bool {
@@ -156,21 +218,18 @@ func (d *decoder) checkType(o *object) CheckType {
 	if !ok {
 		return ""
 	}
-	known := maps.Clone(laterChecks)
-	for _, k := range checkKinds {
-		for _, t := range k.types {
-			known[string(t)] = false
-		}
-	}
-	later, is := known[s]
-	switch {
-	case !is:
-		d.fail(e.val(), p, "%s", unknown("check type", s, maps.Keys(known)))
-	case later:
-		d.fail(e.val(), p, notAvailable)
-	default:
+	if kindOf(CheckType(s)) != nil {
 		return CheckType(s)
 	}
+	d.fail(e.val(), p, "%s", unknown("check type", s, func(yield func(string) bool) {
+		for _, k := range checkKinds {
+			for _, t := range k.types {
+				if !yield(string(t)) {
+					return
+				}
+			}
+		}
+	}))
 	return ""
 }
 

@@ -51,6 +51,7 @@ func (d *decoder) decode(docs []origin) {
 		p := (*path)(nil).dot(name)
 		return p, d.entries(p, e.vals, func(string) bool { return name == "zones" })
 	}
+	d.checkDefaults(section("check_defaults", &checkDefaultsSection))
 	d.allChecks(named("checks"))
 	d.allPools(named("pools"))
 	d.allPolicies(named("policies"))

@@ -70,7 +70,9 @@ func newDecoder(env func(string) (string, bool)) *decoder {
 		env:    env,
 		spec:   &Spec{Checks: map[string]*Check{}, Pools: map[string]*Pool{}},
 		checks: map[string]*Check{}, pools: map[string]*Pool{}, used: map[string]bool{}, named: map[string]*namedChain{},
-		refs: map[*Pool]document.Node{}, checkAt: map[*Check]document.Node{}, cuts: map[document.Node]*region{}, vocabs: map[*words]*vocabulary{},
+		refs: map[*Pool]document.Node{}, checkAt: map[*Check]document.Node{},
+		checkPlace: map[*Check]*path{}, checkEntries: map[string]*entry{}, variants: map[string]*Check{}, calculations: map[*Check]*calculation{},
+		cuts: map[document.Node]*region{}, vocabs: map[*words]*vocabulary{},
 		policies: policies{byText: map[string]*policyUse{}, atApex: map[string]*policyUse{}, byMean: map[string]*policyUse{}},
 	}
 }

@@ -28,11 +28,18 @@ type decoder struct {
 	looked []string
 	kept   *Kept
 
-	checks  map[string]*Check // nil values are checks that are wrong themselves
-	pools   map[string]*Pool
-	used    map[string]bool         // checks and pools that something refers to, as "check web"
-	refs    map[*Pool]document.Node // where a pool's name stands
-	checkAt map[*Check]document.Node
+	checks map[string]*Check // nil values are checks that are wrong themselves
+	pools  map[string]*Pool
+	used   map[string]bool         // checks and pools that something refers to, as "check web"
+	refs   map[*Pool]document.Node // where a pool's name stands
+	// Of each check, with those that pools have overridden: where it stands, and the
+	// path of that.
+	checkAt      map[*Check]document.Node
+	checkPlace   map[*Check]*path
+	checkEntries map[string]*entry // by name
+	defaults     []*entry          // check_defaults
+	variants     map[string]*Check // by name and Variant
+	calculations map[*Check]*calculation
 
 	policies policies
 	named    map[string]*namedChain // the chains of the section policies
@@ -64,6 +71,8 @@ type entry struct {
 	name string
 	key  document.Node
 	vals []document.Node
+	// layer is where the key of a check is stated; of other keys it is nothing.
+	layer layer
 }
 
 func (e *entry) val() document.Node { return e.vals[0] }

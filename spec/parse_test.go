@@ -60,6 +60,10 @@ func outline(s *Spec) string {
 			var checks []string
 			for _, c := range e.Checks {
 				checks = append(checks, c.Name)
+				if c.Variant != "" {
+					raw, _ := json.Marshal(c)
+					checks = append(checks, "as "+string(raw))
+				}
 			}
 			p("  %s weight %d priority %d tags %v checks %v %v", e, e.Weight, e.Priority, e.Tags, checks, e.Pos)
 			if e.Port != 0 {

@@ -386,19 +386,24 @@ func (d *decoder) probeRate() {
 		}
 		for i := range pool.Endpoints {
 			e := &pool.Endpoints[i]
-			for _, c := range e.Checks {
-				times := n
-				if !c.Type.Named() || c.Host != "" {
-					pr := probe{e.Address, string(e.Host), c}
-					if once[pr] {
+			for _, judge := range e.Checks {
+				for c := range judge.Leaves {
+					if c.Type == CheckExternal {
 						continue
 					}
-					once[pr] = true
-					times = 1
+					times := n
+					if !c.NeedsHost() {
+						pr := probe{e.Address, string(e.Host), c}
+						if once[pr] {
+							continue
+						}
+						once[pr] = true
+						times = 1
+					}
+					rate := float64(times) / c.Interval.Seconds()
+					rates[c] += rate
+					total += rate
 				}
-				rate := float64(times) / c.Interval.Seconds()
-				rates[c] += rate
-				total += rate
 			}
 		}
 	}
@@ -411,11 +416,10 @@ func (d *decoder) probeRate() {
 			worst = c
 		}
 	}
-	at := d.checkAt[worst]
 	remedy := "state a longer interval in check " + worst.Name
-	if worst.Type.Named() && worst.Host == "" {
+	if worst.NeedsHost() {
 		remedy = "state `host:` in check " + worst.Name + ", so that the services share its probes, or a longer interval"
 	}
-	d.fail(at, (*path)(nil).dot("checks").dot(worst.Name), "%.0f probes a second are more than %d, and this check makes %.0f of them: %s",
+	d.fail(d.checkAt[worst], d.checkPlace[worst], "%.0f probes a second are more than %d, and this check makes %.0f of them: %s",
 		total, maxProbes, rates[worst], remedy)
 }

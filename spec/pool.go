@@ -63,7 +63,7 @@ func (d *decoder) pool(e *entry, p *path) *Pool {
 	pool.Conduct = d.conduct(o)
 	common := Endpoint{Weight: 100, Place: &pool.Place}
 	d.loadLimits(&common, o)
-	common.Checks = lookup(d, "check", d.checks, o.list("checks"), p.dot("checks"))
+	common.Checks = d.uses(o.list("checks"), p.dot("checks"))
 	k := o.get("endpoints")
 	if k == nil {
 		return pool
@@ -189,7 +189,7 @@ func (d *decoder) endpoint(r document.Node, p *path, common Endpoint) (Endpoint,
 		}
 		e.Tags = d.words(o.list("tags"), p.dot("tags"))
 		if o.get("checks") != nil {
-			e.Checks = lookup(d, "check", d.checks, o.list("checks"), p.dot("checks"))
+			e.Checks = d.uses(o.list("checks"), p.dot("checks"))
 		}
 		k := o.get("address")
 		if k == nil {

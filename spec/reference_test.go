@@ -50,6 +50,7 @@ func TestReferenceKeysAreDecoded(t *testing.T) {
 		&rateLimitSection: "dns.rate_limit",
 		&accessSection:    "dns.access",
 		&adminSection:     "admin", &logSection: "log", &geoSection: "geo", &regionSection: "geo.regions.x", &adminTLSSection: "admin.tls", &tokenSection: "admin.tokens[0]",
+		&checkDefaultsSection: "check_defaults", &atLeastSection: "checks.x.at_least", &useSection: "pools.x.checks[0]",
 		&checkSection: "checks.x", &basicSection: "checks.x.basic", &poolSection: "pools.x", &placeSection: "pools.x.place",
 		&endpointSection: "pools.x.endpoints[0]", &dampingSection: "pools.x.damping",
 		&zoneSection: "zones.x", &soaSection: "zones.x.soa", &serviceSection: "zones.x.services.x",
@@ -57,7 +58,7 @@ func TestReferenceKeysAreDecoded(t *testing.T) {
 		&fenceSection: "policies.x[0].geofence", &nearestSection: "policies.x[0].nearest", &latencySection: "policies.x[0].latency",
 		&tierSection: "policies.x[0].tier", &scheduleSection: "policies.x[0].schedule[0]",
 	}
-	types := map[*section]string{&checkSection: "https", &basicSection: "https"}
+	types := map[*section]string{&checkSection: "https", &basicSection: "https", &atLeastSection: "calculated"}
 	for _, k := range checkKinds {
 		at[k.section], types[k.section] = "checks.x", string(k.types[len(k.types)-1])
 	}

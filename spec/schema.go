@@ -82,6 +82,7 @@ var topSection = section{
 		{name: "log", typ: "map", merge: true, doc: "See [log](#log)."},
 		{name: "geo", typ: "map", merge: true, doc: "Where clients are. See [geo](#geo)."},
 		{name: "checks", typ: "map of checks", merge: true, doc: "By name. See [checks](#checks)."},
+		{name: "check_defaults", typ: "map", merge: true, doc: "What checks have that do not state it. See [check_defaults](#check_defaults)."},
 		{name: "pools", typ: "map of pools", merge: true, doc: "By name. See [pools](#pools)."},
 		{name: "policies", typ: "map of chains", merge: true, doc: "Chains of filters by name. See [policies](#policies)."},
 		{name: "zones", typ: "map of zones", merge: true, doc: "By domain name. See [zones](#zones)."},
@@ -186,11 +187,15 @@ var checkSection = section{
 	title: "checks",
 	intro: "A check is how an endpoint is judged. It is a map under `checks`, by a name that pools and endpoints refer to. Identical probes of one address are made once and shared. These are the keys of all types; each type has more, below.",
 	fields: []field{
-		{name: "type", typ: "word", need: true, doc: "What is asked: one of the types below. Not available in this version: `external`, `calculated`."},
+		{name: "type", typ: "word", need: true, doc: "What is asked: one of the types below."},
 		{name: "interval", typ: "duration", def: "5s", lo: int64(100 * time.Millisecond), hi: int64(24 * time.Hour), doc: "From one probe to the next."},
 		{name: "timeout", typ: "duration", def: "2s", lo: 1, hi: int64(24 * time.Hour), doc: "How long a probe may take; not longer than `interval`."},
+		{name: "confirm", typ: "duration", prose: "1s, or `interval` where that is shorter", lo: int64(10 * time.Millisecond), hi: int64(24 * time.Hour), doc: "From a failed probe of an up endpoint to the next, until it is decided whether the endpoint is down; not longer than `interval`. See [Health](health.md#from-results-to-a-verdict)."},
 		{name: "rise", typ: "integer", def: "2", lo: 1, hi: 100, doc: "Successes in a row that make a down endpoint up."},
 		{name: "fall", typ: "integer", def: "3", lo: 1, hi: 100, doc: "Failures in a row that make an up endpoint down."},
+		{name: "degraded_above", typ: "duration", prose: "however long it takes", lo: 1, hi: int64(24 * time.Hour), doc: "How long a success may take before it counts as [degraded](health.md#degraded); shorter than `timeout`."},
+		{name: "degraded_share", typ: "percentage", def: "50%", doc: "What an endpoint that is [degraded](health.md#degraded) by the check is left of its traffic, 1% to 100%; `50%`, or as a number `0.5`."},
+		{name: "on_fail", typ: "word", def: "down", words: []string{"down", "degraded"}, doc: "What an endpoint is that fails the check. A check that only degrades takes no endpoint down."},
 	},
 }
 
@@ -224,7 +229,7 @@ pools:
 `,
 	fields: append([]field{
 		{name: "place", typ: "map", doc: "See [place](#place)."},
-		{name: "checks", typ: "list of checks", def: "[]", doc: "An endpoint is healthy when all of them pass."},
+		{name: "checks", typ: "list of checks", def: "[]", doc: "An endpoint is healthy when all of them pass. See [checks of a pool or endpoint](#checks-of-a-pool-or-endpoint)."},
 		{name: "min_healthy", typ: "integer", def: "1", lo: 1, hi: 1 << 31, doc: "With fewer healthy endpoints, IPv4 and IPv6 together, the pool gives way to others of the service; when no pool has enough, those that are healthy serve. At most the number of endpoints."},
 		{name: "soft_limit", typ: "number", prose: "the hard limit", doc: "Of endpoints that state none. Needs `hard_limit`."},
 		{name: "hard_limit", typ: "number", prose: "no limit", doc: "Of endpoints that state none."},
@@ -345,7 +350,7 @@ zones:
 		{name: "svcb", typ: "map", prose: "no SVCB record", doc: "An SVCB record in the same way. The service's name is that of the SVCB record, such as `_dns.resolver`."},
 		{name: "srv", typ: "true, false or map", def: "false", doc: "SRV records of the endpoints, with their ports and weights, at the service's name, such as `_sip._udp`. See [srv](#srv)."},
 		{name: "txt", typ: "list of text", def: "[]", doc: "TXT records, one for each item, at most 64. An item longer than 255 bytes becomes several strings of one record."},
-		{name: "transition_ttl", typ: "seconds", prose: "10, or `ttl` where that is lower", lo: 0, hi: maxTTL, doc: "Of the answers while something about the pools is in transition: a delay runs, an endpoint starts slowly or is held. At most `ttl`. See [Conduct](conduct.md#the-ttl)."},
+		{name: "transition_ttl", typ: "seconds", prose: "10, or `ttl` where that is lower", lo: 0, hi: maxTTL, doc: "Of the answers while something about the pools is in transition: a delay runs, an endpoint starts slowly, or is held or drained. At most `ttl`. See [Conduct](conduct.md#the-ttl)."},
 	}, conductFields("the pool's")...),
 }
 
@@ -397,9 +402,10 @@ var sections = []*section{
 	&rateLimitSection,
 	&accessSection,
 	&adminSection, &tokenSection, &adminTLSSection, &logSection,
-	&checkSection, &httpSection, &basicSection, &tcpCheckSection, &tlsCheckSection,
+	&checkDefaultsSection, &checkSection, &httpSection, &basicSection, &tcpCheckSection, &tlsCheckSection,
 	&mysqlSection, &postgresSection, &redisSection, &prometheusSection,
 	&grpcSection, &icmpSection, &dnsCheckSection, &smtpSection, &scriptSection, &luaSection,
+	&externalSection, &calculatedSection, &atLeastSection, &useSection,
 	&poolSection, &placeSection, &endpointSection, &dampingSection, &geoSection, &regionSection, &zoneSection, &soaSection, &serviceSection, &memberSection, &svcbSection, &srvSection,
 	&policiesSection, &fenceSection, &nearestSection, &latencySection, &tierSection, &scheduleSection,
 }

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/spec/document"
@@ -33,24 +34,33 @@ func (d *decoder) secrets(top document.Node) {
 			if !f.secret {
 				continue
 			}
-			for _, v := range under(top, "checks", "*", f.name) {
+			for _, at := range statedChecks {
+				for _, v := range under(top, append(slices.Clone(at), f.name)...) {
+					found(v.node, v.path)
+				}
+			}
+		}
+	}
+	for _, at := range statedChecks {
+		for _, v := range under(top, append(slices.Clone(at), "headers", "*")...) {
+			if secretHeaders[strings.ToLower(v.path.key)] {
+				found(v.node, v.path)
+			}
+		}
+		for _, v := range under(top, append(slices.Clone(at), "basic", "password")...) {
+			found(v.node, v.path)
+		}
+		for _, v := range under(top, append(slices.Clone(at), "env", "*")...) {
+			if secretName.MatchString(v.path.key) {
 				found(v.node, v.path)
 			}
 		}
 	}
-	for _, v := range under(top, "checks", "*", "basic", "password") {
-		found(v.node, v.path)
-	}
-	for _, v := range under(top, "checks", "*", "env", "*") {
-		if secretName.MatchString(v.path.key) {
-			found(v.node, v.path)
-		}
-	}
-	for _, v := range under(top, "checks", "*", "headers", "*") {
-		if secretHeaders[strings.ToLower(v.path.key)] {
-			found(v.node, v.path)
-		}
-	}
+}
+
+// statedChecks are where keys of checks may stand.
+var statedChecks = [][]string{
+	{"checks", "*"}, {"pools", "*", "checks", "*"}, {"pools", "*", "endpoints", "*", "checks", "*"},
 }
 
 // withFile is a field that holds a secret, and the one that names a file with it.

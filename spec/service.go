@@ -308,7 +308,7 @@ func hostless(policy *Policy) (*Pool, *Check) {
 	for _, pool := range policy.judged() {
 		for i := range pool.Endpoints {
 			for _, c := range pool.Endpoints[i].Checks {
-				if c.Host == "" && c.Type.Named() {
+				if c.NeedsHost() {
 					return pool, c
 				}
 			}

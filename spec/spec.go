@@ -148,17 +148,36 @@ const (
 	CheckICMP       CheckType = "icmp"
 	CheckDNS        CheckType = "dns"
 	CheckSMTP       CheckType = "smtp"
+	CheckExternal   CheckType = "external"
+	CheckCalculated CheckType = "calculated"
 )
 
 // Check is how an endpoint is judged.
 type Check struct {
 	Name     string
 	Type     CheckType
-	Port     uint16 // 0 only for types that have none
-	Interval time.Duration
+	Port     uint16        // 0 only for types that have none
+	Interval time.Duration // of those that make no probes: how far apart results of one event may be
 	Timeout  time.Duration
 	Rise     int // successes in a row that make a down endpoint up
 	Fall     int // failures in a row that make an up endpoint down
+	// Confirm is from a failed probe of an up endpoint to the next, until its state is
+	// decided; 0: Interval.
+	Confirm time.Duration
+
+	// DegradedAbove is how long a success may take that is not degraded; 0: as long as
+	// it likes.
+	DegradedAbove time.Duration
+	// DegradedShare is what an endpoint is left of its traffic while it is degraded by
+	// the check, 0.01 to 1.
+	DegradedShare float64
+	// OnlyDegrades is whether an endpoint that fails the check is degraded and not
+	// down.
+	OnlyDegrades bool
+
+	// Variant tells checks of one name apart: what pools and endpoints have stated in
+	// place of some of its keys. Empty: the check as the section checks has it.
+	Variant string
 
 	// Host is the name that is asked for; empty: the service's host, for types that
 	// ask for one (CheckType.Named), and the endpoint's own name or address for others.

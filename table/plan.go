@@ -166,7 +166,7 @@ func (p *planner) needsHost(pol *spec.Policy) bool {
 
 // hostOf is the host a check is made for.
 func hostOf(c *spec.Check, service string) string {
-	if c.Host != "" || !c.Type.Named() {
+	if !c.NeedsHost() {
 		return c.Host
 	}
 	return service
@@ -355,9 +355,11 @@ func (p *planner) target(e *spec.Endpoint, host string) int32 {
 	for _, c := range e.Checks {
 		hc := health.Check{Check: c, Host: hostOf(c, host)}
 		t.Checks = append(t.Checks, hc)
-		key += " " + c.Name + " " + hc.Host
-		if c.Type.Scripted() {
-			t.Priority = e.Priority
+		key += " " + c.Name + " " + c.Variant + " " + hc.Host
+		for leaf := range c.Leaves {
+			if leaf.Type.Scripted() {
+				t.Priority = e.Priority
+			}
 		}
 	}
 	if t.Priority != 0 {

@@ -174,6 +174,41 @@ zones:
 	}
 }
 
+// TestVariants takes an address that pools judge by one check, each in its way, for
+// as many targets as there are ways, and hosts of members for the service's.
+func TestVariants(t *testing.T) {
+	tab := compile(t, nil, `
+checks:
+  a: {type: tcp, port: 1}
+  own: {type: http}
+  any: {type: calculated, any: [a, own]}
+pools:
+  one: {checks: [a], endpoints: [192.0.2.1]}
+  two: {checks: [{check: a, port: 2}], endpoints: [192.0.2.1]}
+  three: {checks: [{check: a, port: 1}], endpoints: [192.0.2.1, {address: 192.0.2.2, checks: [any]}]}
+zones:
+  x.test:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      www: {pools: [one, two, three]}
+      api: {pools: [one, two, three]}
+`)
+	if at := tab.Locate(name(t, "www.x.test."), "192.0.2.1"); len(at) != 2 {
+		t.Errorf("targets %v, want two", at)
+	}
+	hosts := map[string]bool{}
+	for _, target := range tab.Targets {
+		for _, c := range target.Checks {
+			if c.Name == "any" {
+				hosts[c.Host] = true
+			}
+		}
+	}
+	if len(hosts) != 2 || !hosts["www.x.test"] || !hosts["api.x.test"] {
+		t.Errorf("the calculated check is made for %v", hosts)
+	}
+}
+
 func TestCompileErrors(t *testing.T) {
 	tags := strings.Repeat("{tags: [a]}, ", 33)
 	for _, c := range []struct{ service, want string }{
