@@ -76,6 +76,9 @@ func conducted(s *resolve.Snapshot, v *conduct.View, i int) PoolStatus {
 		case is.Shares != nil:
 			e.Share = float64(is.Shares[slot]) / conduct.Whole
 		}
+		if d.Cause != health.NotDegraded {
+			e.Share = min(e.Share, float64(d.Share)/health.Whole)
+		}
 		st.Endpoints = append(st.Endpoints, e)
 	}
 	return st
@@ -159,6 +162,9 @@ func judged(s *resolve.Snapshot, pool *spec.Pool, targets []int32, service strin
 		switch d.State {
 		case health.Up:
 			up++
+			if d.Cause != health.NotDegraded {
+				e.Share = float64(d.Share) / health.Whole
+			}
 		case health.Down:
 			e.Share = 0
 		}

@@ -35,7 +35,12 @@ type EndpointStatus struct {
 
 // Endpoints lists the endpoints of every pool that a service uses, by pool and
 // in the order the pool has them.
-func (e *Engine) Endpoints() []EndpointStatus {
+func (e *Engine) Endpoints() []EndpointStatus { return e.endpoints(false) }
+
+// Evidence is Endpoints with the last results of every check, which are many.
+func (e *Engine) Evidence() []EndpointStatus { return e.endpoints(true) }
+
+func (e *Engine) endpoints(results bool) []EndpointStatus {
 	s := e.Snapshot()
 	if s == nil {
 		return nil
@@ -68,7 +73,11 @@ func (e *Engine) Endpoints() []EndpointStatus {
 					st := EndpointStatus{
 						Pool: pool, Endpoint: ep,
 						Detail: s.Health.Detail(int(ms.Targets[i]), nil),
-						Checks: e.board.Probed(s.Health.Generation(), int(ms.Targets[i])),
+					}
+					if results {
+						st.Checks = e.board.Evidence(s.Health.Generation(), int(ms.Targets[i]))
+					} else {
+						st.Checks = e.board.Probed(s.Health.Generation(), int(ms.Targets[i]))
 					}
 					st.Latency = latency(st.Detail.State, st.Checks)
 					if ms.Flat(i) && st.Detail.Reason == "" && s.Hosts != nil {
@@ -117,7 +126,7 @@ func resolution(d hosts.Detail) string {
 // borrowsHost is whether some check of a target asks for the service's host, so
 // that the target is this service's alone.
 func borrowsHost(t *health.Target) bool {
-	return slices.ContainsFunc(t.Checks, func(c health.Check) bool { return c.Host != c.Check.Host })
+	return slices.ContainsFunc(t.Checks, func(c health.Check) bool { return c.NeedsHost() })
 }
 
 // Question is what is to be explained.
@@ -209,6 +218,10 @@ var endpointUp = prometheus.NewDesc("rhumb_endpoint_up",
 	"State of a checked endpoint by its checks: 1 up, 0 down, -1 unknown. Service is empty when it is judged for all services alike.",
 	[]string{"pool", "endpoint", "service"}, nil)
 
+var endpointDegraded = prometheus.NewDesc("rhumb_endpoint_degraded_share",
+	"What an endpoint that is up and degraded by its checks is left of its traffic, above 0 to 1, by what degrades it: latency, probe, check. There is none for one that is not. Service is as for rhumb_endpoint_up.",
+	[]string{"pool", "endpoint", "service", "reason"}, nil)
+
 var endpointLatency = prometheus.NewDesc("rhumb_endpoint_latency_seconds",
 	"Smoothed time that connections of probes to an endpoint take, which is what the filter latency goes by. There is none while it is not known, or the endpoint is down. Service is as for rhumb_endpoint_up.",
 	[]string{"pool", "endpoint", "service"}, nil)
@@ -216,6 +229,7 @@ var endpointLatency = prometheus.NewDesc("rhumb_endpoint_latency_seconds",
 // Describe implements prometheus.Collector.
 func (c endpointStates) Describe(ch chan<- *prometheus.Desc) {
 	ch <- endpointUp
+	ch <- endpointDegraded
 	ch <- endpointLatency
 }
 
@@ -233,6 +247,10 @@ func (c endpointStates) Collect(ch chan<- prometheus.Metric) {
 			v = 0
 		}
 		ch <- prometheus.MustNewConstMetric(endpointUp, prometheus.GaugeValue, v, st.Pool.Name, st.Endpoint.String(), st.Service)
+		if d := &st.Detail; d.Cause != health.NotDegraded {
+			ch <- prometheus.MustNewConstMetric(endpointDegraded, prometheus.GaugeValue, float64(d.Share)/health.Whole,
+				st.Pool.Name, st.Endpoint.String(), st.Service, d.Cause.String())
+		}
 		if st.Latency > 0 {
 			ch <- prometheus.MustNewConstMetric(endpointLatency, prometheus.GaugeValue, st.Latency.Seconds(), st.Pool.Name, st.Endpoint.String(), st.Service)
 		}

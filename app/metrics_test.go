@@ -130,8 +130,9 @@ admin: {listen: 127.0.0.1:0}
 geo: {databases: [built-in]}
 checks:
   up: {type: tcp, port: %s, interval: 200ms, timeout: 100ms}
+  said: {type: external, on_stale: down}
 pools:
-  p: {checks: [up], slow_start: 1s, endpoints: [127.0.0.1]}
+  p: {checks: [up, {check: said, on_fail: degraded}], slow_start: 1s, endpoints: [127.0.0.1]}
 zones:
   x.test:
     nameservers: {ns1: 127.0.0.1}
@@ -170,6 +171,9 @@ zones:
 		t.Errorf("%s is no endpoint", unknown)
 	}
 	if err := a.engine.Override(health.Overriding{Service: "www.x.test", Endpoint: "127.0.0.1", Drain: true, Over: time.Hour}); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.engine.Report(health.Report{Check: "said", Endpoint: "127.0.0.1", At: now}); err != nil {
 		t.Error(err)
 	}
 	res, err := http.Get("http://" + a.AdminAddr().String() + "/api/v1/live")

@@ -114,7 +114,7 @@ func TestSettled(t *testing.T) {
 	t.Run("when the last verdict is in", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake()
-			f.hung[at(2)] = true
+			f.set(f.hung, at(2), true)
 			r := newRig(t, f, nil)
 			c := check("web")
 			r.apply(target(1, c), target(2, c), target(3))
@@ -405,4 +405,27 @@ type proberFunc func(probe.Target)
 func (f proberFunc) Probe(_ context.Context, t probe.Target) probe.Result {
 	f(t)
 	return probe.Result{OK: true}
+}
+
+// What a pool states in place of a check's keys may change, and the verdict stays;
+// where two pools have made different checks of one, nobody can tell whose it is.
+func TestVariantsKeepTheirVerdict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.hung[at(1)] = true // so that nothing new is found out
+		r := newRig(t, f, nil)
+		to := func(path string) *spec.Check {
+			return with(check("web"), func(c *spec.Check) { ask(c).Path, c.Variant = path, path })
+		}
+		r.apply(target(1, to("/a")), target(2, to("/a")), target(2, to("/b")))
+		r.run()
+		defer r.stop()
+		after(3 * time.Second)
+		r.want(0, Down)
+		r.want(1, Up)
+		f.set(f.hung, at(2), true)
+		r.apply(target(1, to("/c")), target(2, to("/d")))
+		r.want(0, Down)
+		r.want(1, Unknown)
+	})
 }

@@ -43,20 +43,27 @@ type Board struct {
 	generation uint64
 	targets    []Target
 	locate     Locate
-	onTarget   [][]*runner // of each target, its probes in the order of its checks; nil for unchecked ones
-	runners    map[string]*runner
-	names      map[string]bool // of the checks, as metrics have them
-	due        schedule
-	parallel   int           // how many probes may run at once
-	saveEvery  time.Duration // from one write of confirmations to the next
-	unsettled  int           // probes without a first verdict, while settled is open
-	doubtful   []*runner     // verdicts from before the restart, the first to lapse last
-	overrides  map[overrideKey]Overriding
-	restored   map[string]record // kept verdicts, until the first targets have claimed theirs
-	unsaved    map[string]record // records to be written, by request; empty state: delete
-	dirty      map[int]struct{}  // targets whose detail is to be published
-	published  time.Time         // when dirty was last emptied
-	tally      [Down + 1]int     // checked targets by state, as published
+	// onTarget are, of each target, its probes in the order of its checks, with those
+	// of a calculated one in its place; nil for unchecked targets.
+	onTarget  [][]*runner
+	runners   map[string]*runner
+	names     map[string]bool // of the checks, as metrics have them
+	due       schedule
+	parallel  int           // how many probes may run at once
+	saveEvery time.Duration // from one write of confirmations to the next
+	unsettled int           // probes without a first verdict, while settled is open
+	doubtful  []*runner     // verdicts from before the restart, the first to lapse last
+	overrides map[overrideKey]Overriding
+	restored  map[string]record // kept verdicts, until the first targets have claimed theirs
+	unsaved   map[string]record // records to be written, by request; empty state: delete
+	dirty     map[int]struct{}  // targets whose detail is to be published
+	published time.Time         // when dirty was last emptied
+	tally     [Down + 1]int     // checked targets by state, as published
+	degraded  [causes]int       // of those that are up, those that are degraded, by cause
+	classes   []probe.Class     // of results that are remembered
+	reports   map[reportKey][]*runner
+	lapsing   lapsing // the reports that count
+	urgent    bool    // what is unsaved is to be written at once
 
 	uses         Uses
 	figured      time.Time       // when figures were last published
@@ -86,6 +93,8 @@ type runner struct {
 	verdict verdict
 	trip    trip
 	last    probe.Result
+	past    *ring     // the last results; nil while all have been as they should be
+	report  *reported // of an external check, which is not probed
 	runs    int       // results so far
 	begun   time.Time // the probe under way, or the last one
 	due     time.Time // of the next run
@@ -93,6 +102,7 @@ type runner struct {
 	spread  bool      // it has had its first gap
 	awaited bool      // counted in unsettled
 	gone    bool      // no target wants it any more
+	decides bool      // failing it takes some target down
 }
 
 // Locate finds the targets of an endpoint of a service; there are none when the
@@ -116,6 +126,7 @@ func New(o Options) (*Board, error) {
 		unsaved:   map[string]record{},
 		dirty:     map[int]struct{}{},
 		loads:     map[string]Load{},
+		reports:   map[reportKey][]*runner{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -200,14 +211,14 @@ func (b *Board) renew(v *View) {
 			v.pages[n] = &p
 			touched[n] = true
 		}
-		d := b.detail(i)
-		b.tally[v.State(i)]--
-		b.tally[d.State]++
-		v.pages[n][i%pageLen] = d
-		v.states[i] = v.states[i]&overridden | d.State
+		d, was := b.detail(i), &v.pages[n][i%pageLen]
+		b.count(was, -1)
+		b.count(&d, 1)
+		*was = d
+		v.states[i] = v.states[i]&overridden | d.mark()
 	}
 	clear(b.dirty)
-	b.meters.targets(b.tally)
+	b.meters.targets(b.tally, b.degraded)
 }
 
 // figureWait is how long to wait until figures are published.
@@ -246,16 +257,22 @@ func (b *Board) figure(v *View, now time.Time) {
 // detail is the detail of a checked target.
 func (b *Board) detail(i int) Detail {
 	var some [4]judged
-	all := some[:0]
-	for k, r := range b.onTarget[i] {
-		all = append(all, judged{b.targets[i].Checks[k].Name, &r.verdict})
+	all, rs := some[:0], b.onTarget[i]
+	for _, c := range b.targets[i].Checks {
+		all = append(all, judged{c.Check, verdictOn(c.Check, &rs)})
 	}
 	return combine(all)
 }
 
+// count counts a checked target among those of its kind, or no longer.
+func (b *Board) count(d *Detail, by int) {
+	b.tally[d.State] += by
+	b.degraded[d.Cause] += by
+}
+
 // fill sets the detail of every checked target of a view nobody has seen yet.
 func (b *Board) fill(v *View) {
-	b.tally = [Down + 1]int{}
+	b.tally, b.degraded = [Down + 1]int{}, [causes]int{}
 	var own *page
 	at := -1
 	for i, rs := range b.onTarget {
@@ -270,8 +287,8 @@ func (b *Board) fill(v *View) {
 		}
 		d := b.detail(i)
 		own[i%pageLen] = d
-		v.states[i] = d.State
-		b.tally[d.State]++
+		v.states[i] = d.mark()
+		b.count(&d, 1)
 	}
 }
 

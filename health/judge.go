@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/probe"
+	"github.com/rhumb-dns/rhumb/spec"
 )
 
 // restoredIntervals is for how many intervals a verdict from before a restart
@@ -19,6 +20,7 @@ type verdict struct {
 	lastUp   time.Time // when it last left up, or was last seen up
 	seen     time.Time // of the last result
 	streak   int       // results in a row against state
+	level    *level    // how well it serves while it is up; nil: as it should
 }
 
 // apply takes one result in and says whether the state changed. The first
@@ -59,10 +61,33 @@ func (v *verdict) apply(r probe.Result, c Check, now time.Time) bool {
 // believed. When it was last up is a fact and stays.
 func (v *verdict) lapse() { *v = verdict{lastUp: v.lastUp, seen: v.seen} }
 
-// judged is a verdict and the name its target has for the check; a probe is
-// shared by checks of several names.
+// tell logs that a verdict has changed from what it was or, with moved, that its
+// level has.
+func (b *Board) tell(r *runner, before State, moved bool) {
+	v, what := &r.verdict, "check "
+	if r.decides {
+		what = "endpoint "
+	}
+	why := said(r.check.Name, v)
+	state := v.state.String()
+	if v.state == before && moved {
+		state = "no longer degraded"
+	}
+	if v.degraded() {
+		state, why = "degraded", "check "+r.check.Name+": "+v.level.reason
+	}
+	b.log.Info(what+state, "endpoint", b.targets[r.targets[0]].String(),
+		"check", r.check.Name, "host", r.check.Host, "was", before.String(), "reason", why)
+}
+
+// doubted is whether an endpoint is up of which the last results are failures, too
+// few yet to decide.
+func (v *verdict) doubted() bool { return v.state == Up && v.streak > 0 }
+
+// judged is a verdict and the check of a target that it is on; a probe is shared by
+// checks of several names.
 type judged struct {
-	check string
+	of *spec.Check
 	*verdict
 }
 
@@ -74,30 +99,56 @@ func said(check string, v *verdict) string {
 	return "check " + check + ": " + v.reason
 }
 
-// combine is the detail of a target whose probes have the given verdicts: down
-// when one is down, up when all are up, else unknown. The probe that made it so
-// is the reason: the first that failed, or the last that passed.
+// combine is the detail of a target whose checks have the given verdicts: down
+// when one is down, up when all are up, else unknown. The check that made it so
+// is the reason: the first that failed, or the last that passed. Those that only
+// degrade do not count for that: they, and those that are up and degraded, lower
+// the share of a target that is up.
 func combine(all []judged) Detail {
 	d := Detail{State: Up}
+	decides := 0
 	for _, v := range all {
-		if v.state == Down {
+		switch {
+		case v.of.OnlyDegrades:
+			continue
+		case v.state == Down:
 			d.State = Down
-		} else if v.state == Unknown && d.State == Up {
+		case v.state == Unknown && d.State == Up:
 			d.State = Unknown
 		}
+		decides++
 	}
-	var by *verdict
-	for i, v := range all {
-		// A target was up until the first of its probes left up.
-		if i == 0 || v.lastUp.Before(d.LastUp) {
+	if decides == 0 {
+		d.Authority = Unchecked
+	}
+	var by *judged
+	first := true
+	for i := range all {
+		v := &all[i]
+		if v.of.OnlyDegrades {
+			continue
+		}
+		// A target was up until the first of its checks left up.
+		if first || v.lastUp.Before(d.LastUp) {
 			d.LastUp = v.lastUp
 		}
-		if v.state != d.State || d.State == Unknown {
+		first = false
+		if v.state != d.State {
+			continue
+		}
+		if d.State == Unknown {
+			if by == nil {
+				by = v
+				d.Reason = "check has not run yet"
+				if v.reason != "" {
+					d.Reason = said(v.of.Name, v.verdict)
+				}
+			}
 			continue
 		}
 		if by == nil || (d.State == Down) == v.since.Before(by.since) {
-			by = v.verdict
-			d.Since, d.Reason = v.since, said(v.check, v.verdict)
+			by = v
+			d.Since, d.Reason = v.since, said(v.of.Name, v.verdict)
 		}
 		// All that are up make a target up, so one that is not confirmed leaves it
 		// unconfirmed; one that is down suffices, so one that is confirmed confirms it.
@@ -108,8 +159,13 @@ func combine(all []judged) Detail {
 			}
 		}
 	}
-	if d.State == Unknown {
-		d.Reason = "check has not run yet"
+	if d.Authority == Validation && by.of.Type == spec.CheckExternal {
+		d.Authority = Reported
+	}
+	if d.State == Up {
+		for _, v := range all {
+			d.lowers(v)
+		}
 	}
 	return d
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/probe"
+	"github.com/rhumb-dns/rhumb/spec"
 )
 
 func TestRiseAndFall(t *testing.T) {
@@ -74,27 +75,53 @@ func TestCombine(t *testing.T) {
 		in   []*verdict
 		want Detail
 	}{
-		{"up", []*verdict{up(5)}, Detail{Up, Validation, sec(5), "check a passed", sec(105)}},
-		{"down", []*verdict{down(5)}, Detail{Down, Validation, sec(5), "check a: refused", sec(5)}},
-		{"unknown", []*verdict{&unknown}, Detail{Unknown, NoAuthority, time.Time{}, "check has not run yet", time.Time{}}},
-		{"the last to pass made it up", []*verdict{up(5), up(9), up(7)}, Detail{Up, Validation, sec(9), "check b passed", sec(105)}},
-		{"the first to fail made it down", []*verdict{down(9), up(3), down(5)}, Detail{Down, Validation, sec(5), "check c: refused", sec(5)}},
-		{"down whatever else", []*verdict{&unknown, down(5), up(6)}, Detail{Down, Validation, sec(5), "check b: refused", time.Time{}}},
-		{"one unknown", []*verdict{up(5), &unknown, up(9)}, Detail{Unknown, NoAuthority, time.Time{}, "check has not run yet", time.Time{}}},
-		{"restored", []*verdict{restored(up(5))}, Detail{Up, Restored, sec(5), "check a passed", sec(105)}},
-		{"confirmed in part", []*verdict{up(5), restored(up(4)), up(1)}, Detail{Up, Restored, sec(5), "check a passed", sec(101)}},
-		{"one confirmed failure", []*verdict{restored(down(4)), down(5)}, Detail{Down, Validation, sec(4), "check a: refused", sec(4)}},
-		{"restored and unknown", []*verdict{restored(up(4)), &unknown}, Detail{Unknown, NoAuthority, time.Time{}, "check has not run yet", time.Time{}}},
+		{"up", []*verdict{up(5)}, Detail{State: Up, Authority: Validation, Since: sec(5), Reason: "check a passed", LastUp: sec(105)}},
+		{"down", []*verdict{down(5)}, Detail{State: Down, Authority: Validation, Since: sec(5), Reason: "check a: refused", LastUp: sec(5)}},
+		{"unknown", []*verdict{&unknown}, Detail{State: Unknown, Authority: NoAuthority, Since: time.Time{}, Reason: "check has not run yet", LastUp: time.Time{}}},
+		{"the last to pass made it up", []*verdict{up(5), up(9), up(7)}, Detail{State: Up, Authority: Validation, Since: sec(9), Reason: "check b passed", LastUp: sec(105)}},
+		{"the first to fail made it down", []*verdict{down(9), up(3), down(5)}, Detail{State: Down, Authority: Validation, Since: sec(5), Reason: "check c: refused", LastUp: sec(5)}},
+		{"down whatever else", []*verdict{&unknown, down(5), up(6)}, Detail{State: Down, Authority: Validation, Since: sec(5), Reason: "check b: refused", LastUp: time.Time{}}},
+		{"one unknown", []*verdict{up(5), &unknown, up(9)}, Detail{State: Unknown, Authority: NoAuthority, Since: time.Time{}, Reason: "check has not run yet", LastUp: time.Time{}}},
+		{"restored", []*verdict{restored(up(5))}, Detail{State: Up, Authority: Restored, Since: sec(5), Reason: "check a passed", LastUp: sec(105)}},
+		{"confirmed in part", []*verdict{up(5), restored(up(4)), up(1)}, Detail{State: Up, Authority: Restored, Since: sec(5), Reason: "check a passed", LastUp: sec(101)}},
+		{"one confirmed failure", []*verdict{restored(down(4)), down(5)}, Detail{State: Down, Authority: Validation, Since: sec(4), Reason: "check a: refused", LastUp: sec(4)}},
+		{"restored and unknown", []*verdict{restored(up(4)), &unknown}, Detail{State: Unknown, Authority: NoAuthority, Since: time.Time{}, Reason: "check has not run yet", LastUp: time.Time{}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var in []judged
 			for i, v := range c.in {
-				in = append(in, judged{string(rune('a' + i)), v})
+				in = append(in, judged{&spec.Check{Name: string(rune('a' + i))}, v})
 			}
 			if got := combine(in); got != c.want {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
 			}
 		})
+	}
+}
+
+// Checks that only degrade have no say in the state, whose it is, and since when.
+func TestCombineLesser(t *testing.T) {
+	sec := func(n int64) time.Time { return time.Unix(n, 0) }
+	up := func(n int64) *verdict { return &verdict{state: Up, since: sec(n), lastUp: sec(n + 100)} }
+	down := &verdict{state: Down, since: sec(1), reason: "refused"}
+	web, deep := &spec.Check{Name: "web"}, &spec.Check{Name: "deep", OnlyDegrades: true, DegradedShare: 0.5}
+	for _, c := range []struct {
+		name string
+		in   []judged
+		want Detail
+	}{
+		{"up", []judged{{deep, up(9)}, {web, up(5)}}, Detail{State: Up, Authority: Validation, Since: sec(5), Reason: "check web passed", LastUp: sec(105)}},
+		{"unknown", []judged{{deep, &verdict{}}, {web, up(5)}}, Detail{State: Up, Authority: Validation, Since: sec(5), Reason: "check web passed", LastUp: sec(105)}},
+		{"degraded", []judged{{deep, down}, {web, up(5)}}, Detail{
+			State: Up, Authority: Validation, Cause: ByCheck, Share: Whole / 2, Since: sec(1), Reason: "degraded to 50%: check deep: refused", LastUp: sec(105),
+		}},
+		{"down", []judged{{deep, down}, {web, &verdict{state: Down, since: sec(5), reason: "reset", lastUp: sec(5)}}}, Detail{
+			State: Down, Authority: Validation, Since: sec(5), Reason: "check web: reset", LastUp: sec(5),
+		}},
+	} {
+		if got := combine(c.in); got != c.want {
+			t.Errorf("%s: got  %+v\nwant %+v", c.name, got, c.want)
+		}
 	}
 }
 

@@ -28,12 +28,37 @@ type record struct {
 	Seen   time.Time `json:"seen"`
 	// Latency is the smoothed time of the probe's connections, in microseconds; 0
 	// while it is not known.
-	Latency uint32 `json:"latency,omitempty"`
+	Latency uint32      `json:"latency,omitempty"`
+	Level   *keptLevel  `json:"level,omitempty"`  // of one that is degraded
+	Report  *keptReport `json:"report,omitempty"` // of an external check
+}
+
+// keptLevel is why and since when an endpoint is degraded.
+type keptLevel struct {
+	Cause  Cause     `json:"cause"`
+	Since  time.Time `json:"since"`
+	Reason string    `json:"reason"`
+}
+
+// keptReport is until when a result counts, and who reported it.
+type keptReport struct {
+	Until  time.Time `json:"until"`
+	Source string    `json:"source,omitempty"`
 }
 
 func recordOf(r *runner) record {
 	v := &r.verdict
-	return record{v.state, v.since, v.reason, v.lastUp, v.seen, r.trip.known(r.check.Interval, v.seen)}
+	rec := record{
+		State: v.state, Since: v.since, Reason: v.reason, LastUp: v.lastUp, Seen: v.seen,
+		Latency: r.trip.known(r.check.Interval, v.seen),
+	}
+	if v.degraded() {
+		rec.Level = &keptLevel{v.level.cause, v.level.since, v.level.reason}
+	}
+	if r.report != nil {
+		rec.Report = &keptReport{r.report.until, r.report.source}
+	}
+	return rec
 }
 
 // trip is what is left of a kept latency: all of it for as long as a sample of
@@ -52,6 +77,9 @@ func (r record) verdict(now time.Time, interval time.Duration) verdict {
 	age := now.Sub(r.Seen)
 	v := verdict{
 		state: r.State, restored: true, since: r.Since, reason: r.Reason, lastUp: r.LastUp, seen: r.Seen,
+	}
+	if l := r.Level; r.State == Up && l != nil && l.Cause < causes {
+		v.level = &level{cause: l.Cause, since: l.Since, reason: l.Reason}
 	}
 	switch {
 	case r.State == Unknown || age < 0:

@@ -65,11 +65,14 @@ func (b *Board) sample(r *runner, res probe.Result, now time.Time) {
 // latencyOf is target i's latency as measured, the lowest of its checks; 0 while
 // it is not known, or the target is down.
 func (b *Board) latencyOf(i int, now time.Time) uint32 {
-	var lowest uint32
-	for _, r := range b.onTarget[i] {
-		if r.verdict.state == Down {
+	rs := b.onTarget[i]
+	for _, c := range b.targets[i].Checks {
+		if verdictOn(c.Check, &rs).state == Down && !c.OnlyDegrades {
 			return 0
 		}
+	}
+	var lowest uint32
+	for _, r := range b.onTarget[i] {
 		if is := r.trip.known(r.check.Interval, now); is > 0 && (lowest == 0 || is < lowest) {
 			lowest = is
 		}

@@ -41,7 +41,11 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lapse(now)
-	wait := b.publish(now)
+	lapse := b.outdate(now)
+	wait := min(b.publish(now), lapse)
+	if b.urgent {
+		b.urgent, l.nextSave = false, now
+	}
 	for l.inFlight < b.parallel && b.due.Len() > 0 && !b.due.next().After(now) {
 		l.start(ctx, b.due.pop(), now)
 	}
@@ -178,6 +182,7 @@ func (b *Board) take(o outcome, now time.Time) bool {
 func (b *Board) judge(o outcome, now time.Time) bool {
 	r, res := o.r, o.result
 	b.meters.probed(r.check, res)
+	b.note(r, res, now)
 	if res.Class == probe.ClassLocal {
 		// It says something of this node and nothing of the endpoint, which stays
 		// what it was.
@@ -200,12 +205,12 @@ func (b *Board) judge(o outcome, now time.Time) bool {
 	}
 	wasRestored, before := r.verdict.restored, r.verdict.state
 	changed := r.verdict.apply(res, r.check, now)
-	if changed || wasRestored != r.verdict.restored {
+	moved := r.verdict.weigh(res, r.check, now)
+	if changed || moved || wasRestored != r.verdict.restored {
 		b.touch(r)
 	}
-	if changed {
-		b.log.Info("endpoint "+r.verdict.state.String(), "endpoint", b.targets[r.targets[0]].String(),
-			"check", r.check.Name, "host", r.check.Host, "was", before.String(), "reason", said(r.check.Name, &r.verdict))
+	if changed || moved {
+		b.tell(r, before, moved)
 	}
 	b.settleFirst(r)
 	b.sample(r, res, now)
@@ -254,13 +259,18 @@ func (b *Board) lapse(now time.Time) {
 // much more than the interval, which spreads them evenly; after that each is the
 // interval, give or take a twentieth, from start to start, so that a probe that takes its timeout is made as often as one that is
 // refused. A start that was missed is not made up for.
+//
+// A failure of an endpoint that is up is confirmed, or refuted, sooner than that.
 func (r *runner) next(now time.Time) time.Time {
-	f := 0.95 + rand.Float64()/10
-	if !r.spread {
+	f, gap := 0.95+rand.Float64()/10, r.check.Interval
+	switch {
+	case r.verdict.doubted() && r.check.Confirm > 0:
+		gap = r.check.Confirm
+	case !r.spread:
 		r.spread = true
 		f = 0.05 + rand.Float64()
 	}
-	due := r.begun.Add(time.Duration(f * float64(r.check.Interval)))
+	due := r.begun.Add(time.Duration(f * float64(gap)))
 	if due.Before(now) {
 		return now
 	}

@@ -30,6 +30,8 @@ type fake struct {
 	upset map[string]bool          // addresses at which the prober panics
 	far   map[string]time.Duration // how long a connection takes, by address
 	local map[string]bool          // addresses for which this machine lacks something
+	slow  map[string]time.Duration // how long an answer takes, by address, or address and name of the check
+	worse map[string]bool          // addresses, likewise, whose probes say that they are degraded
 	runs  map[string][]time.Time   // starts, by address
 	hosts map[string]int           // runs, by address and host
 	now   int                      // probes under way
@@ -40,6 +42,7 @@ func newFake() *fake {
 	return &fake{
 		bad: map[string]bool{}, hung: map[string]bool{}, upset: map[string]bool{}, local: map[string]bool{},
 		runs: map[string][]time.Time{}, hosts: map[string]int{}, far: map[string]time.Duration{},
+		slow: map[string]time.Duration{}, worse: map[string]bool{},
 	}
 }
 
@@ -57,7 +60,8 @@ func (p fakeProber) Probe(ctx context.Context, t probe.Target) probe.Result {
 	f.hosts[at+" "+p.c.Host]++
 	f.now++
 	f.most = max(f.most, f.now)
-	took := f.took
+	took := cmp.Or(f.slow[at+" "+p.c.Name], f.slow[at], f.took)
+	worse := f.worse[at] || f.worse[at+" "+p.c.Name]
 	if f.hung[at] {
 		took = 24 * time.Hour
 	}
@@ -89,6 +93,9 @@ func (p fakeProber) Probe(ctx context.Context, t probe.Target) probe.Result {
 	if bad {
 		return probe.Result{Class: probe.ClassRefused, Detail: "connection refused", RTT: took}
 	}
+	if worse {
+		return probe.Result{OK: true, Degraded: true, Detail: "certificate ends soon", RTT: took, Connect: link}
+	}
 	return probe.Result{OK: true, RTT: took, Connect: link}
 }
 
@@ -97,6 +104,13 @@ func (f *fake) move(at string, link time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.far[at] = link
+}
+
+// delay is how long an endpoint, or its check of a name, takes to answer.
+func (f *fake) delay(at string, d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.slow[at] = d
 }
 
 func (f *fake) set(m map[string]bool, at string, v bool) {

@@ -10,7 +10,9 @@ type meters struct {
 	probes   *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	states   *prometheus.GaugeVec
+	degraded *prometheus.GaugeVec
 	reports  *prometheus.CounterVec
+	results  *prometheus.CounterVec
 }
 
 func newMeters(reg prometheus.Registerer) *meters {
@@ -28,13 +30,21 @@ func newMeters(reg prometheus.Registerer) *meters {
 			Name: "rhumb_targets",
 			Help: "Checked targets (endpoints that are judged alike count once), by state.",
 		}, []string{"state"}),
+		degraded: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rhumb_targets_degraded",
+			Help: "Checked targets that are up and degraded, by what degrades them most: latency, probe (which says so, or who reports), check (one that only degrades).",
+		}, []string{"reason"}),
+		results: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rhumb_check_reports_total",
+			Help: "Results that were reported for external checks, by check and result: ok, degraded, failed; lapsed when one counts no longer.",
+		}, []string{"check", "result"}),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rhumb_load_reports_total",
 			Help: "Reports of an endpoint's load, by result: ok, or unknown when no service has the endpoint.",
 		}, []string{"result"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.probes, m.duration, m.states, m.reports)
+		reg.MustRegister(m.probes, m.duration, m.states, m.degraded, m.reports, m.results)
 	}
 	return m
 }
@@ -53,7 +63,10 @@ func (m *meters) forget(check string) {
 	of := prometheus.Labels{"check": check}
 	m.probes.DeletePartialMatch(of)
 	m.duration.DeletePartialMatch(of)
+	m.results.DeletePartialMatch(of)
 }
+
+func (m *meters) told(check, result string) { m.results.WithLabelValues(check, result).Inc() }
 
 func (m *meters) reported(known bool) {
 	result := "ok"
@@ -63,8 +76,13 @@ func (m *meters) reported(known bool) {
 	m.reports.WithLabelValues(result).Inc()
 }
 
-func (m *meters) targets(tally [Down + 1]int) {
+func (m *meters) targets(tally [Down + 1]int, degraded [causes]int) {
 	for state, n := range tally {
 		m.states.WithLabelValues(State(state).String()).Set(float64(n))
+	}
+	for cause, n := range degraded {
+		if cause := Cause(cause); cause != NotDegraded {
+			m.degraded.WithLabelValues(cause.String()).Set(float64(n))
+		}
 	}
 }

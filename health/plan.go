@@ -1,6 +1,7 @@
 package health
 
 import (
+	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -55,36 +56,44 @@ func (b *Board) Prepare(targets []Target, locate Locate) (*Plan, error) {
 		}
 		name := t.String()
 		p.onTarget[i] = make([]*runner, 0, len(t.Checks))
-		for _, c := range t.Checks {
-			id := asked{c.Check, c.Host}
-			m, ok := known[id]
-			if !ok {
-				pr, err := b.prober(c)
-				if err != nil {
-					return nil, fmt.Errorf("check %s: %w", c.Name, err)
+		for _, listed := range t.Checks {
+			for c := range listed.leaves {
+				id := asked{c.Check, c.Host}
+				m, ok := known[id]
+				if !ok {
+					m = made{request: c.request(), cadence: c.cadence()}
+					if c.Type != spec.CheckExternal {
+						var err error
+						if m.prober, err = b.prober(c); err != nil {
+							return nil, fmt.Errorf("check %s: %w", c.Name, err)
+						}
+					}
+					known[id] = m
 				}
-				m = made{pr, c.request(), c.cadence()}
-				known[id] = m
-			}
-			if t.Priority != 0 && c.Type.Scripted() {
-				m.request += fmt.Sprintf(" priority=%d", t.Priority)
-			}
-			key := name + " " + m.request + " " + m.cadence
-			r := p.runners[key]
-			if r == nil {
-				r = &runner{
-					key: key, request: key[:len(name)+1+len(m.request)], check: c, prober: m.prober, index: -1,
-					aim: probe.Target{Addr: t.Addr, Host: t.Host, Port: c.Port, Priority: t.Priority},
+				if t.Priority != 0 && c.Type.Scripted() {
+					m.request += fmt.Sprintf(" priority=%d", t.Priority)
 				}
-				p.runners[key] = r
+				key := name + " " + m.request + " " + m.cadence
+				r := p.runners[key]
+				if r == nil {
+					r = &runner{
+						key: key, request: key[:len(name)+1+len(m.request)], check: c, prober: m.prober, index: -1,
+						aim: probe.Target{Addr: t.Addr, Host: t.Host, Port: c.Port, Priority: t.Priority},
+					}
+					if c.Type == spec.CheckExternal {
+						r.report = &reported{index: -1}
+					}
+					p.runners[key] = r
+				}
+				if role := c.role(name); !slices.Contains(r.roles, role) {
+					r.roles = append(r.roles, role)
+				}
+				if n := len(r.targets); n == 0 || r.targets[n-1] != int32(i) {
+					r.targets = append(r.targets, int32(i))
+				}
+				r.decides = r.decides || c.Check == listed.Check && !c.OnlyDegrades
+				p.onTarget[i] = append(p.onTarget[i], r)
 			}
-			if role := c.role(name); !slices.Contains(r.roles, role) {
-				r.roles = append(r.roles, role)
-			}
-			if n := len(r.targets); n == 0 || r.targets[n-1] != int32(i) {
-				r.targets = append(r.targets, int32(i))
-			}
-			p.onTarget[i] = append(p.onTarget[i], r)
 		}
 	}
 	return p, nil
@@ -102,6 +111,7 @@ func (b *Board) Apply(p *Plan) *View {
 	b.forget(p)
 	b.runners, b.targets, b.locate, b.onTarget = p.runners, p.targets, p.locate, p.onTarget
 	b.uses, b.byEndpoint = p.Uses, nil
+	b.index()
 	b.measure()
 	clear(b.dirty)
 
@@ -114,7 +124,7 @@ func (b *Board) Apply(p *Plan) *View {
 	b.placeOverrides(v, now)
 	b.figured = now
 	b.view.Store(v)
-	b.meters.targets(b.tally)
+	b.meters.targets(b.tally, b.degraded)
 	b.publish(now) // nothing but that the board has settled, if it has
 	notify(b.changed)
 	notify(b.wake)
@@ -131,7 +141,7 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 			continue
 		}
 		// The running probe goes on, with the new check's fields.
-		old.roles, old.targets, old.check, old.prober = r.roles, r.targets, r.check, r.prober
+		old.roles, old.targets, old.check, old.prober, old.decides = r.roles, r.targets, r.check, r.prober, r.decides
 		p.runners[key] = old
 	}
 	for _, rs := range p.onTarget {
@@ -146,6 +156,10 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 	for _, r := range b.runners {
 		byRequest[r.request] = r
 		for _, role := range r.roles {
+			if _, twice := byRole[role]; twice {
+				byRole[role] = nil // overridden in several ways: whose verdict it would be cannot be told
+				continue
+			}
 			byRole[role] = r
 		}
 	}
@@ -158,7 +172,14 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 			}
 		}
 		if old != nil {
-			r.verdict, r.trip, r.last, r.runs = old.verdict, old.trip, old.last, old.runs
+			r.heed(old)
+		}
+		if r.report != nil {
+			b.expect(r, old, now)
+			continue
+		}
+		if old != nil {
+			// It goes on from there.
 		} else if kept, ok := b.restored[r.request]; ok {
 			r.verdict, r.trip = kept.verdict(now, r.check.Interval), kept.trip()
 		}
@@ -173,6 +194,19 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 			}
 		}
 		b.due.add(r)
+	}
+}
+
+// heed gives a probe what another one has found out.
+func (r *runner) heed(old *runner) {
+	r.verdict, r.trip, r.last, r.runs = old.verdict, old.trip, old.last, old.runs
+	if old.verdict.level != nil {
+		own := *old.verdict.level
+		r.verdict.level = &own
+	}
+	if old.past != nil {
+		own := *old.past
+		r.past = &own
 	}
 }
 
@@ -191,6 +225,9 @@ func (b *Board) forget(p *Plan) {
 		}
 		r.gone = true
 		b.due.remove(r)
+		if r.report != nil && r.report.index >= 0 {
+			heap.Remove(&b.lapsing, r.report.index)
+		}
 		if !wanted[r.request] {
 			b.keep(r.request, record{})
 		}
@@ -224,10 +261,19 @@ func (b *Board) measure() {
 	b.doubtful = b.doubtful[:0]
 	load := 0.0
 	for _, r := range b.runners {
+		if r.report != nil {
+			b.saveEvery = min(b.saveEvery, r.check.Interval/restoredIntervals)
+			continue
+		}
 		// When nobody answers, every probe takes its timeout, and the round must
 		// still fit in the interval: a site that is cut off must not make the
-		// verdicts of the others late.
-		load += float64(r.check.Timeout) / float64(r.check.Interval)
+		// verdicts of the others late. What is being confirmed is probed fall times
+		// in a row.
+		row := 1.0
+		if r.check.Confirm > 0 && r.check.Confirm < r.check.Interval {
+			row = float64(r.check.Fall)
+		}
+		load += min(row*float64(r.check.Timeout)/float64(r.check.Interval), 1)
 		b.saveEvery = min(b.saveEvery, r.check.Interval)
 		if r.awaited = r.verdict.state == Unknown; r.awaited {
 			b.unsettled++

@@ -1,18 +1,28 @@
 package health
 
-import "time"
+import (
+	"time"
+
+	"github.com/rhumb-dns/rhumb/spec"
+)
 
 // Probed is one check of a target as its probes left it.
 type Probed struct {
-	Check    string
-	Type     string
+	Check string
+	Type  string
+	// Within is the calculated check of the target that this one is a member of, when
+	// it is not among the target's own.
+	Within   string
 	Host     string // Host header and SNI; empty for none
 	Port     uint16
-	Interval time.Duration
+	Interval time.Duration // 0 of those that are not probed
 	State    State
-	Streak   int // results in a row against State
-	Runs     int // results since this node started
-	// Of the last result; zero before the first.
+	Cause    Cause  // what degrades it; NotDegraded while it is not up and degraded
+	Degraded string // why, one line
+	Streak   int    // results in a row against State
+	Runs     int    // results since this node started
+	// Of the last result; zero before the first. Of a calculated check they are those
+	// of its condition.
 	At     time.Time
 	OK     bool
 	Class  string
@@ -20,12 +30,20 @@ type Probed struct {
 	RTT    time.Duration
 	// Latency is the smoothed time of its connections; 0 while it is not known.
 	Latency time.Duration
+	Until   time.Time // the result of an external check counts; zero of others
+	Results []Past    // of Evidence: the last ones, the latest first
 }
 
 // Probed is the checks of target i of the board's present targets, in the order
-// the configuration has them. It is nil for a target that nobody judges, and
-// when the targets have changed since generation.
-func (b *Board) Probed(generation uint64, i int) []Probed {
+// the configuration has them, and those that they are calculated from behind them.
+// It is nil for a target that nobody judges, and when the targets have changed since
+// generation.
+func (b *Board) Probed(generation uint64, i int) []Probed { return b.probes(generation, i, false) }
+
+// Evidence is Probed with Results.
+func (b *Board) Evidence(generation uint64, i int) []Probed { return b.probes(generation, i, true) }
+
+func (b *Board) probes(generation uint64, i int, results bool) []Probed {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if generation != b.generation || i < 0 || i >= len(b.onTarget) {
@@ -33,17 +51,60 @@ func (b *Board) Probed(generation uint64, i int) []Probed {
 	}
 	var all []Probed
 	now := time.Now()
-	for k, r := range b.onTarget[i] {
-		p := Probed{
-			Check: b.targets[i].Checks[k].Name, Type: string(r.check.Type), Host: r.check.Host, Port: r.check.Port,
-			Interval: r.check.Interval, State: r.verdict.state, Streak: r.verdict.streak, Runs: r.runs,
-			OK: r.last.OK, Class: string(r.last.Class), Detail: r.last.Detail, RTT: r.last.RTT,
-			Latency: time.Duration(r.trip.known(r.check.Interval, now)) * time.Microsecond,
+	rs := b.onTarget[i]
+	for _, c := range b.targets[i].Checks {
+		mine := rs
+		v := verdictOn(c.Check, &rs)
+		if c.Type != spec.CheckCalculated {
+			all = append(all, b.probed(mine[0], c.Name, results, now))
+			continue
 		}
-		if r.runs > 0 {
-			p.At = r.verdict.seen
+		p := Probed{Check: c.Name, Type: string(c.Type), State: v.state, At: v.seen, OK: v.state == Up, Detail: v.reason}
+		if v.degraded() {
+			p.Cause, p.Degraded = v.level.cause, v.level.reason
 		}
 		all = append(all, p)
+		told := map[*runner]bool{}
+		at := 0
+		for l := range c.leaves {
+			r := mine[at]
+			at++
+			if !told[r] {
+				told[r] = true
+				p := b.probed(r, l.Name, results, now)
+				p.Within = c.Name
+				all = append(all, p)
+			}
+		}
 	}
 	return all
+}
+
+func (b *Board) probed(r *runner, check string, results bool, now time.Time) Probed {
+	v := &r.verdict
+	p := Probed{
+		Check: check, Type: string(r.check.Type), Host: r.check.Host, Port: r.check.Port,
+		Interval: r.check.Interval, State: v.state, Streak: v.streak, Runs: r.runs,
+		OK: r.last.OK, Class: string(r.last.Class), Detail: r.last.Detail, RTT: r.last.RTT,
+		Latency: time.Duration(r.trip.known(r.check.Interval, now)) * time.Microsecond,
+	}
+	if r.runs > 0 {
+		p.At = v.seen
+	}
+	if v.degraded() {
+		p.Cause, p.Degraded = v.level.cause, v.level.reason
+	}
+	if r.report != nil {
+		p.Interval = 0
+		if v.state == Unknown {
+			p.Detail = v.reason
+		}
+		if r.report.index >= 0 && v.state != Unknown {
+			p.Until = r.report.until
+		}
+	}
+	if results {
+		p.Results = b.pasts(r)
+	}
+	return p
 }

@@ -13,7 +13,7 @@ import (
 type Target struct {
 	Addr   netip.Addr
 	Host   string  // when Addr is not valid: a name without its final dot
-	Checks []Check // all must pass; empty: nobody judges it
+	Checks []Check // all must pass but those that only degrade; empty: nobody judges it
 	// Priority is the endpoint's, if one of the checks is scripted and is told of it.
 	Priority int
 }
@@ -36,6 +36,9 @@ type Check struct {
 // requests are the same probe. Only its type and port can be read: headers may
 // hold secrets, and the request is the name of the verdict on disk.
 func (c Check) request() string {
+	if c.Type == spec.CheckExternal {
+		return "external " + c.Name
+	}
 	h := sha256.New()
 	fmt.Fprintf(h, "host=%q", c.Host)
 	// Maps are written by key, so that equal parameters are equal bytes. What a
@@ -50,7 +53,10 @@ func (c Check) request() string {
 // cadence says how often a probe is made and judged; probes that differ in it
 // are apart although they ask the same.
 func (c Check) cadence() string {
-	return fmt.Sprintf("%v %v %d %d", c.Interval, c.Timeout, c.Rise, c.Fall)
+	if c.Type == spec.CheckExternal {
+		return c.Variant
+	}
+	return fmt.Sprintf("%v %v %v %d %d %v", c.Interval, c.Timeout, c.Confirm, c.Rise, c.Fall, c.DegradedAbove)
 }
 
 // role says what a probe is to its endpoint, whatever its parameters: a check

@@ -37,6 +37,7 @@ const (
 	NoAuthority Authority = iota // nobody has said anything yet
 	Unchecked                    // it has no check, so it counts as up
 	Restored                     // a probe before the last restart
+	Reported                     // somebody who reports the results of an external check
 	Validation                   // this node's probes
 	Draining                     // this node's probes, while an operator takes it out
 	Override                     // an operator
@@ -48,6 +49,8 @@ func (a Authority) String() string {
 		return "no check"
 	case Restored:
 		return "probe before restart"
+	case Reported:
+		return "reported result"
 	case Validation:
 		return "probe"
 	case Draining:
@@ -62,9 +65,21 @@ func (a Authority) String() string {
 type Detail struct {
 	State     State
 	Authority Authority
-	Since     time.Time // of the last change; zero when it never changed
-	Reason    string    // of the last change, one line
-	LastUp    time.Time // when it last was up; zero: never known to be
+	// Of one that is up and degraded, by its checks: why, and what it is left of its
+	// traffic, of Whole. Since and Reason are of that then. Share is 0 otherwise.
+	Cause  Cause
+	Share  uint16
+	Since  time.Time // of the last change; zero when it never changed
+	Reason string    // of the last change, one line
+	LastUp time.Time // when it last was up; zero: never known to be
+}
+
+// mark is the state with the bit that says that Share is to be asked.
+func (d *Detail) mark() State {
+	if d.Cause != NotDegraded && d.Share < Whole {
+		return d.State | reduced
+	}
+	return d.State
 }
 
 // View is the health of every target at one instant, the operators' overrides,
@@ -82,6 +97,9 @@ type View struct {
 // overridden is the bit of a state that says that some service has an override
 // on the target, so that a query pays a single load where there is none.
 const overridden State = 0x80
+
+// reduced is the bit that says that a target is degraded, for the same reason.
+const reduced State = 0x40
 
 // pageLen is how many targets share a page of details. A change copies one
 // page and the list of pages, not the details of a million targets.
@@ -109,14 +127,18 @@ const Whole = 1 << 10
 func (v *View) Generation() uint64 { return v.generation }
 
 // Raw is the states of all targets, for loops over many of them. A value that is
-// none of Unknown, Up and Down is that of a target with an override: ask Of.
+// none of Unknown, Up and Down is that of a target that is Marked: ask Of and Share.
 func (v *View) Raw() []State { return v.states }
 
 // Len is the number of targets.
 func (v *View) Len() int { return len(v.states) }
 
 // State is target i's state, overrides not considered.
-func (v *View) State(i int) State { return v.states[i] &^ overridden }
+func (v *View) State(i int) State { return v.states[i] &^ (overridden | reduced) }
+
+// Marked is whether there is more to say of target i than its State: some service
+// has an override on it, or it is degraded. Of and Share then know.
+func (v *View) Marked(i int) bool { return v.states[i]&(overridden|reduced) != 0 }
 
 // Forced is whether some service has an override on target i: Of then knows.
 func (v *View) Forced(i int) bool { return v.states[i]&overridden != 0 }
@@ -131,11 +153,26 @@ func (v *View) Of(i int, service []byte) (s State, byOperator bool) {
 }
 
 // Share is how much of its usual traffic target i is to have for one service, of
-// Whole: less than all, and never nothing, while an operator drains it. One that
-// has been drained is down, as Of says.
+// Whole: less than all, and never nothing, while an operator drains it, while it is
+// degraded by its checks, and the one share of the other while both are so. One that
+// has been drained is down, as Of says, and one that an operator says is up has all.
 func (v *View) Share(i int, service []byte) uint16 {
-	if f := v.word(i, service); f != nil {
+	share := v.Left(i)
+	f := v.word(i, service)
+	switch {
+	case f == nil:
+		return share
+	case f.state != Unknown || share == Whole:
 		return f.share
+	}
+	return uint16(max(uint32(share)*uint32(f.share)/Whole, 1))
+}
+
+// Left is how much of its usual traffic the checks of target i leave it, of Whole:
+// less than all while it is degraded, and never nothing.
+func (v *View) Left(i int) uint16 {
+	if v.states[i]&reduced != 0 {
+		return v.pages[i/pageLen][i%pageLen].Share
 	}
 	return Whole
 }
@@ -172,7 +209,11 @@ func (v *View) Detail(i int, service []byte) Detail {
 	case f.state != Unknown:
 		return *f.detail
 	case d.State == Up:
+		degraded := d.Reason
 		d.Authority, d.Since, d.Reason = f.detail.Authority, f.detail.Since, f.detail.Reason
+		if d.Cause != NotDegraded {
+			d.Reason += "; " + degraded
+		}
 	default:
 		d.Reason += "; " + f.detail.Reason
 	}
@@ -259,7 +300,7 @@ func (v *View) With(f Figures) *View {
 
 // set changes one target of a view that nobody else has seen yet.
 func (v *View) set(i int, d Detail) {
-	v.states[i] = v.states[i]&overridden | d.State
+	v.states[i] = v.states[i]&overridden | d.mark()
 	p := *v.pages[i/pageLen]
 	p[i%pageLen] = d
 	v.pages[i/pageLen] = &p

@@ -60,6 +60,7 @@ const (
 	ClassScript      Class = "script"      // the check's own script broke, or took more than it may
 	ClassCanceled    Class = "canceled"    // the context was canceled: no verdict on the endpoint
 	ClassLocal       Class = "local"       // this machine lacks descriptors, ports or memory: no verdict on the endpoint
+	ClassReported    Class = "reported"    // no probe: somebody else says that the endpoint fails
 	ClassError       Class = "error"       // everything else
 )
 

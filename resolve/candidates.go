@@ -96,7 +96,9 @@ func (s *Snapshot) up(c *Scratch, p *table.Plan, ms *table.Members) (set []steer
 				continue
 			}
 			st, set[k].Share = s.standing(c, p, ms, i)
-			c.short = c.short || st == health.Up && set[k].Share < steer.Whole
+			if st == health.Up {
+				s.lessened(c, int(ms.Targets[i]), set[k].Share)
+			}
 		}
 		if st == health.Up {
 			k++
@@ -109,7 +111,8 @@ func (s *Snapshot) up(c *Scratch, p *table.Plan, ms *table.Members) (set []steer
 
 // standing is a member's state for one service, and the share of its traffic
 // that it is to have: the operator's word, or else what the conduct of its pool
-// makes of its health.
+// makes of its health. Of the share that its checks leave it and the one that its
+// conduct does, the lesser counts.
 func (s *Snapshot) standing(c *Scratch, p *table.Plan, ms *table.Members, i int) (health.State, uint16) {
 	if n := p.Nests(int(ms.Candidates[i].Pool)); n != nil {
 		within := c.within
@@ -123,7 +126,7 @@ func (s *Snapshot) standing(c *Scratch, p *table.Plan, ms *table.Members, i int)
 	}
 	t := int(ms.Targets[i])
 	share := uint16(steer.Whole)
-	if s.Health.Forced(t) {
+	if s.Health.Marked(t) {
 		service := s.service(c)
 		share = s.Health.Share(t, service)
 		if st, byOperator := s.Health.Of(t, service); byOperator {
@@ -138,6 +141,15 @@ func (s *Snapshot) standing(c *Scratch, p *table.Plan, ms *table.Members, i int)
 		return course.States[slot], share
 	}
 	return s.Health.State(t), share
+}
+
+// lessened notes the share of a candidate. One that its checks alone make less may stay
+// so for long; any other is in transition.
+func (s *Snapshot) lessened(c *Scratch, target int, share uint16) {
+	if share < steer.Whole {
+		c.short = true
+		c.moving = c.moving || share < s.Health.Left(target)
+	}
 }
 
 // service is the name, in wire form, of the service whose endpoints are picked:
@@ -163,7 +175,7 @@ func (s *Snapshot) course(p *table.Plan, pool uint16) *conduct.State {
 
 // state is a member's state for one service.
 func (s *Snapshot) state(c *Scratch, p *table.Plan, ms *table.Members, i int) health.State {
-	if t := int(ms.Targets[i]); p.Courses == nil && p.Nested == nil && !s.Health.Forced(t) {
+	if t := int(ms.Targets[i]); p.Courses == nil && p.Nested == nil && !s.Health.Marked(t) {
 		return s.Health.State(t)
 	}
 	st, _ := s.standing(c, p, ms, i)
@@ -180,7 +192,7 @@ func (s *Snapshot) withState(c *Scratch, p *table.Plan, ms *table.Members, want 
 		if st, share := s.standing(c, p, ms, i); st == want {
 			set = append(set, ms.Candidates[i])
 			set[len(set)-1].Share = share
-			c.short = c.short || share < steer.Whole
+			s.lessened(c, int(ms.Targets[i]), share)
 		}
 	}
 	c.set = set
@@ -202,7 +214,7 @@ func (s *Snapshot) unforced(c *Scratch, p *table.Plan, ms *table.Members) []stee
 				continue
 			}
 			share = s.Health.Share(t, service)
-			c.short = c.short || share < steer.Whole
+			s.lessened(c, t, share)
 		}
 		set = append(set, ms.Candidates[i])
 		set[len(set)-1].Share = share

@@ -30,11 +30,11 @@ func (s *Snapshot) left(c *Scratch, p *table.Plan, ms *table.Members, at stage) 
 // which is not known before what is nested has chosen. Nobody sees that it is
 // tried.
 func (s *Snapshot) turns(c *Scratch, p *table.Plan, ms *table.Members, at stage, anyhow bool) uint32 {
-	trace, luck, short, lapsed := c.trace, *c.query.Rand, c.short, c.lapsed
+	trace, luck, short, moving, lapsed := c.trace, *c.query.Rand, c.short, c.moving, c.lapsed
 	c.trace, c.rehearses, c.turns, c.anyhow = nil, true, 1, anyhow
 	set, _ := s.candidates(c, p, ms, at)
 	c.chain(p, ms, set)
-	c.trace, c.rehearses, c.short, c.lapsed = trace, false, short, lapsed
+	c.trace, c.rehearses, c.short, c.moving, c.lapsed = trace, false, short, moving, lapsed
 	*c.query.Rand = luck
 	return uint32(max(1, c.among))
 }

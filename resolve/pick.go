@@ -71,7 +71,7 @@ func (s *Snapshot) pick(node *table.Node, p *table.Plan, f table.Family, c *Scra
 
 // consider is pick by the rules themselves.
 func (s *Snapshot) consider(p *table.Plan, f table.Family, c *Scratch) (*table.Members, []steer.Candidate) {
-	c.short = false
+	c.short, c.moving = false, false
 	if p.Needs&(steer.Latencies|steer.Loads|steer.Schedules) != 0 {
 		s.facts(p, c)
 	}

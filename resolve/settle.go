@@ -64,6 +64,7 @@ type decision struct {
 	ede     dnswire.EDE
 	edeText string
 	short   bool // of candidates some have not all of their share
+	moving  bool // and that is about to change
 	lapsed  bool // something nested has gone by its all_down
 }
 
@@ -209,6 +210,7 @@ func (k *settler) unchanged(p *table.Plan) bool {
 		for f := range group {
 			for _, t := range group[f].Targets {
 				if a.Health.State(int(t)) != b.Health.State(int(t)) ||
+					a.Health.Left(int(t)) != b.Health.Left(int(t)) ||
 					latency && measure(a.Health.Latency(), t) != measure(b.Health.Latency(), t) ||
 					load && measure(a.Health.Load(), t) != measure(b.Health.Load(), t) {
 					return false
@@ -368,7 +370,7 @@ func (k *settler) decision(n *table.Node, p *table.Plan, f table.Family, named b
 	ms, picked := k.s.consider(p, f, c)
 	d := decision{ms: ms, rcode: c.Outcome.RCode, ede: c.opt.EDE, edeText: c.opt.EDEText}
 	if len(picked) > 0 {
-		d.set, d.link, d.short, d.lapsed = c.kept, c.link, c.short, c.lapsed
+		d.set, d.link, d.short, d.moving, d.lapsed = c.kept, c.link, c.short, c.moving, c.lapsed
 	}
 	return d
 }
@@ -434,7 +436,7 @@ func (s *Snapshot) resume(p *table.Plan, d *decision, c *Scratch) (*table.Member
 	}
 	s.facts(p, c)
 	c.query.Targets = d.ms.Targets
-	c.kept, c.link, c.short = d.set, d.link, d.short
+	c.kept, c.link, c.short, c.moving = d.set, d.link, d.short, d.moving
 	c.set = append(c.set[:0], d.set...)
 	picked := c.first(p, d.ms, c.draw(d.link, d.ms, c.set))
 	if d.lapsed {

@@ -74,6 +74,7 @@ type Scratch struct {
 	anyhow   bool              // candidates of pools that do not stand are wanted as well
 	dropped  bool              // some were left out
 	short    bool              // some candidate does not have all of its share
+	moving   bool              // and that is about to change
 	since    int64             // when candidates must have been up last, Unix nanoseconds
 	torn     bool              // chance had a say within what is nested
 	counters []uint32

@@ -61,8 +61,11 @@ type TracedEndpoint struct {
 	// it.
 	ConnectMS float64  `json:"connect_ms,omitempty"` // smoothed latency
 	Load      *float64 `json:"load,omitempty"`       // as reported
+	// Degraded is that it is up, and its checks leave it Share, or less while it is
+	// drained as well.
+	Degraded bool `json:"degraded,omitempty"`
 	// Share is how much of its usual traffic it is to have, below 1 while it is
-	// drained; absent when that is all.
+	// drained or degraded; absent when that is all.
 	Share float64 `json:"share,omitempty"`
 }
 
@@ -252,6 +255,7 @@ func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
 					Service: name, Address: e.String(), Pool: pool.Name,
 					Weight: e.Weight, Priority: e.Priority, Tags: e.Tags,
 					State: d.State.String(), Authority: d.Authority.String(), Reason: d.Reason, Since: d.Since,
+					Degraded: d.Cause != health.NotDegraded,
 				}
 				x.figures(s.Health, int(ms.Targets[i]), text)
 				x.conduct(s, p, ms, i)

@@ -5,17 +5,17 @@ import "github.com/rhumb-dns/rhumb/table"
 // ttl is that of a service's records, once its endpoints are picked: a short one
 // while something about the answer is in transition.
 func (s *Snapshot) ttl(p *table.Plan, c *Scratch) uint32 {
-	if p.Courses == nil && p.Nested == nil && !c.short {
+	if p.Courses == nil && p.Nested == nil && !c.moving {
 		return p.Policy.TTL
 	}
 	return s.transition(p, c)
 }
 
 // transition is ttl where pools have a conduct, or others are nested, or an
-// endpoint has not all of its share.
+// endpoint has not all of its share and is about to have more or less.
 func (s *Snapshot) transition(p *table.Plan, c *Scratch) uint32 {
 	ttl, moving := s.moving(p, p.Policy.TTL)
-	if moving || c.short {
+	if moving || c.moving {
 		ttl = min(ttl, p.Policy.TransitionTTL)
 	}
 	if ttl < p.Policy.TTL {
