@@ -18,7 +18,7 @@ import (
 // servers lists the endpoints. Overrides are for one endpoint of one service,
 // so the state of a row is that of its checks unless the row is of a service.
 func (a *Admin) servers(w http.ResponseWriter, r *http.Request) {
-	q, err := parameters(r, "pool", "region", "state", "service")
+	q, err := parameters(r, "pool", "region", "state", "service", "results")
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "%s", err)
 		return
@@ -29,9 +29,18 @@ func (a *Admin) servers(w http.ResponseWriter, r *http.Request) {
 		state = health.Up.String()
 	case "unhealthy":
 		state = health.Down.String()
-	case "", health.Up.String(), health.Down.String(), health.Unknown.String():
+	case "", degraded, health.Up.String(), health.Down.String(), health.Unknown.String():
 	default:
-		refuse(w, http.StatusBadRequest, "state: %q is not up, down or unknown", state)
+		refuse(w, http.StatusBadRequest, "state: %q is not up, degraded, down or unknown", state)
+		return
+	}
+	list := a.engine.Endpoints
+	switch q("results") {
+	case "true":
+		list = a.engine.Evidence
+	case "", "false":
+	default:
+		refuse(w, http.StatusBadRequest, "results: %q is not true or false", q("results"))
 		return
 	}
 	var service dnswire.Name
@@ -52,7 +61,7 @@ func (a *Admin) servers(w http.ResponseWriter, r *http.Request) {
 	if service != "" {
 		only = endpointsOf(a.engine.Snapshot(), service)
 	}
-	for _, e := range a.engine.Endpoints() {
+	for _, e := range list() {
 		if pool := q("pool"); pool != "" && e.Pool.Name != pool {
 			continue
 		}
@@ -78,13 +87,17 @@ func (a *Admin) servers(w http.ResponseWriter, r *http.Request) {
 				}
 			}
 		}
-		if state == "" || s.State == state {
+		if state == "" || s.State == state || state == degraded && s.Degraded {
 			out.Servers = append(out.Servers, s)
 		}
 	}
 	out.Total = len(out.Servers)
 	respond(w, http.StatusOK, out)
 }
+
+// degraded stands for a state where endpoints are selected: that of those that are up,
+// and get less traffic because of their checks.
+const degraded = "degraded"
 
 // word is an override with what it makes of its endpoint.
 type word struct {
@@ -146,6 +159,13 @@ func judge(r *api.Server, d health.Detail) {
 		r.Status = "unknown"
 	}
 	r.State, r.Authority, r.Reason, r.Since = d.State.String(), d.Authority.String(), d.Reason, d.Since.UTC()
+	r.Degraded, r.Share = d.Cause != health.NotDegraded, 0
+	switch {
+	case r.Degraded:
+		r.Share = float64(d.Share) / health.Whole
+	case r.Healthy:
+		r.Share = 1
+	}
 }
 
 func server(e rhumb.EndpointStatus) api.Server {
@@ -158,6 +178,9 @@ func server(e rhumb.EndpointStatus) api.Server {
 	told := -1 // the check that the row's counts are of
 	for i, c := range e.Checks {
 		r.Checks = append(r.Checks, check(c))
+		if c.Type == string(spec.CheckCalculated) {
+			continue // its members are there themselves
+		}
 		if c.At.After(r.LastCheck) {
 			r.LastCheck = c.At.UTC()
 		}
@@ -193,18 +216,25 @@ func streaks(c health.Probed) (failures, successes int) {
 }
 
 func check(c health.Probed) api.Check {
-	return api.Check{
+	r := api.Check{
 		Name: c.Check, Type: c.Type, Host: c.Host, Port: c.Port, IntervalSeconds: c.Interval.Seconds(),
-		State: c.State.String(), LastCheck: c.At.UTC(), OK: c.OK, Class: c.Class, Detail: c.Detail,
-		LatencyMS: milliseconds(c.RTT), Runs: c.Runs,
+		Within: c.Within, State: c.State.String(), Degraded: c.Degraded,
+		LastCheck: c.At.UTC(), OK: c.OK, Class: c.Class, Detail: c.Detail,
+		LatencyMS: milliseconds(c.RTT), Runs: c.Runs, ValidUntil: c.Until.UTC(),
 	}
+	for _, p := range c.Results {
+		r.Results = append(r.Results, api.ProbeResult{
+			At: p.At.UTC(), OK: p.OK, Degraded: p.Degraded, Class: p.Class, Detail: p.Detail, LatencyMS: milliseconds(p.RTT),
+		})
+	}
+	return r
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func (a *Admin) regions(w http.ResponseWriter, _ *http.Request) {
 	by := map[string]*api.Region{}
-	for key, state := range census(a.engine.Endpoints()) {
+	for key, is := range census(a.engine.Endpoints()) {
 		name := key.pool.Place.Region
 		r := by[name]
 		if r == nil {
@@ -212,9 +242,12 @@ func (a *Admin) regions(w http.ResponseWriter, _ *http.Request) {
 			by[name] = r
 		}
 		r.TotalServers++
-		switch state {
+		switch is.state {
 		case health.Up:
 			r.HealthyCount++
+			if is.degraded {
+				r.DegradedCount++
+			}
 		case health.Down:
 			r.UnhealthyCount++
 		default:
@@ -236,14 +269,25 @@ type seat struct {
 	endpoint *spec.Endpoint
 }
 
+// standing is how an endpoint is by its checks.
+type standing struct {
+	state    health.State
+	degraded bool
+}
+
 // census is every endpoint of every pool once, with its state by its checks; of
 // those that are judged for each service apart, the worst.
-func census(all []rhumb.EndpointStatus) map[seat]health.State {
-	of := make(map[seat]health.State, len(all))
+func census(all []rhumb.EndpointStatus) map[seat]standing {
+	of := make(map[seat]standing, len(all))
 	for _, e := range all {
 		key := seat{e.Pool, e.Endpoint}
-		if had, ok := of[key]; !ok || badness(e.Detail.State) > badness(had) {
-			of[key] = e.Detail.State
+		is := standing{e.Detail.State, e.Detail.Cause != health.NotDegraded}
+		had, ok := of[key]
+		switch {
+		case !ok || badness(is.state) > badness(had.state):
+			of[key] = is
+		case is.state == had.state && is.degraded:
+			of[key] = is
 		}
 	}
 	return of
@@ -259,12 +303,15 @@ func badness(s health.State) int {
 	return 1
 }
 
-func total(of map[seat]health.State) api.EndpointCounts {
+func total(of map[seat]standing) api.EndpointCounts {
 	c := api.EndpointCounts{Total: len(of)}
-	for _, state := range of {
-		switch state {
+	for _, is := range of {
+		switch is.state {
 		case health.Up:
 			c.Up++
+			if is.degraded {
+				c.Degraded++
+			}
 		case health.Down:
 			c.Down++
 		default:

@@ -74,8 +74,8 @@ func TestServers(t *testing.T) {
 func TestServersRefuse(t *testing.T) {
 	n := newNode(t, configuration)
 	for query, want := range map[string]string{
-		"?state=sick":         `state: "sick" is not up, down or unknown`,
-		"?pol=eu":             `query: no parameter "pol"; there are pool, region, state, service`,
+		"?state=sick":         `state: "sick" is not up, degraded, down or unknown`,
+		"?pol=eu":             `query: no parameter "pol"; there are pool, region, state, service, results`,
 		"?pool=eu&pool=us":    "query: pool is there twice",
 		"?service=a..b":       `service: empty label in "a..b"`,
 		"?pool=%zz":           `query: invalid URL escape "%zz"`,

@@ -72,6 +72,12 @@ func (a *Admin) routes(g prometheus.Gatherer) []route {
 			http.MethodPut:    {operator, a.setLoad},
 			http.MethodDelete: {operator, a.clearLoad},
 		}},
+		{prefix + "/results", get(viewer, a.results)},
+		{prefix + "/results/{check}/{address}", map[string]deed{
+			http.MethodGet:    {viewer, a.result},
+			http.MethodPut:    {operator, a.setResult},
+			http.MethodDelete: {operator, a.clearResult},
+		}},
 		{prefix + "/openapi.json", get(viewer, a.openapi)},
 		{prefix + "/metrics", get(viewer, metrics)},
 		{"/metrics", get(viewer, metrics)},

@@ -101,14 +101,19 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 type ServersQuery struct {
 	Pool    string
 	Region  string
-	State   string // up, down or unknown
+	State   string // up, down, unknown or, of those that are up, degraded
 	Service string // the endpoints that it uses, with their state for it
+	Results bool   // with the last results of every check
 }
 
 // Servers are the endpoints that the query selects.
 func (c *Client) Servers(ctx context.Context, q ServersQuery) (*Servers, error) {
+	results := ""
+	if q.Results {
+		results = "true"
+	}
 	return call[Servers](ctx, c, request{path: "health/servers", query: values(
-		"pool", q.Pool, "region", q.Region, "state", q.State, "service", q.Service)})
+		"pool", q.Pool, "region", q.Region, "state", q.State, "service", q.Service, "results", results)})
 }
 
 // Regions are the regions that pools are in.
@@ -199,6 +204,26 @@ func (c *Client) SetLoads(ctx context.Context, all []AddressLoad) (*LoadsReporte
 func (c *Client) ClearLoad(ctx context.Context, address string) error {
 	_, err := call[struct{}](ctx, c, request{method: http.MethodDelete, path: loadPath(address)})
 	return err
+}
+
+// CheckResults are the results of external checks that count, of all checks or of one.
+func (c *Client) CheckResults(ctx context.Context, check string) (*CheckResults, error) {
+	return call[CheckResults](ctx, c, request{path: "results", query: values("check", check)})
+}
+
+// SetCheckResult reports what came of an external check of an endpoint.
+func (c *Client) SetCheckResult(ctx context.Context, check, address string, r CheckResultRequest) (*CheckResult, error) {
+	return call[CheckResult](ctx, c, request{method: http.MethodPut, path: resultPath(check, address), body: r})
+}
+
+// ClearCheckResult forgets the result of an endpoint.
+func (c *Client) ClearCheckResult(ctx context.Context, check, address string) error {
+	_, err := call[struct{}](ctx, c, request{method: http.MethodDelete, path: resultPath(check, address)})
+	return err
+}
+
+func resultPath(check, address string) string {
+	return "results/" + url.PathEscape(check) + "/" + url.PathEscape(address)
 }
 
 func loadPath(address string) string { return "loads/" + url.PathEscape(address) }

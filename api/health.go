@@ -41,29 +41,54 @@ type Server struct {
 	Priority int      `json:"priority"`
 	Tags     []string `json:"tags"`
 
-	State     string    `json:"state"`     // up, down or unknown
+	State string `json:"state"` // up, down or unknown
+	// Degraded is that it is up, and its checks leave it Share of its traffic; Reason
+	// and Since say why and since when.
+	Degraded  bool      `json:"degraded"`
+	Share     float64   `json:"share"`     // what its checks leave it, above 0 to 1; 0 unless it is up
 	Authority string    `json:"authority"` // who said so
 	Reason    string    `json:"reason"`    // of the last change
 	Since     time.Time `json:"since,omitzero"`
-	Checks    []Check   `json:"checks"`
+	// Checks are in the order the configuration has them, those that one is calculated
+	// from behind it.
+	Checks []Check `json:"checks"`
 	// Overrides are the operators' words on it, for the service they are for.
 	Overrides []Override `json:"overrides"`
 }
 
 // Check is one check of an endpoint as its probes left it.
 type Check struct {
-	Name            string    `json:"name"`
-	Type            string    `json:"type"`
-	Host            string    `json:"host"` // Host header and SNI; empty for none
-	Port            uint16    `json:"port"`
-	IntervalSeconds float64   `json:"interval_seconds"`
-	State           string    `json:"state"`
-	LastCheck       time.Time `json:"last_check,omitzero"`
-	OK              bool      `json:"ok"`         // the last result
-	Class           string    `json:"class"`      // the kind of the last result
-	Detail          string    `json:"detail"`     // the last result in words
-	LatencyMS       float64   `json:"latency_ms"` // of the last result
-	Runs            int       `json:"runs"`       // results since the node started
+	Name            string  `json:"name"`
+	Type            string  `json:"type"`
+	Host            string  `json:"host"` // Host header and SNI; empty for none
+	Port            uint16  `json:"port"`
+	IntervalSeconds float64 `json:"interval_seconds"`
+	// Within is the calculated check that it is a member of, when it is not among the
+	// endpoint's own.
+	Within    string    `json:"within,omitempty"`
+	State     string    `json:"state"`
+	Degraded  string    `json:"degraded,omitempty"` // why, while it is up and degraded
+	LastCheck time.Time `json:"last_check,omitzero"`
+	OK        bool      `json:"ok"`         // the last result
+	Class     string    `json:"class"`      // the kind of the last result
+	Detail    string    `json:"detail"`     // the last result in words
+	LatencyMS float64   `json:"latency_ms"` // of the last result
+	Runs      int       `json:"runs"`       // results since the node started
+	// ValidUntil is until when the result of an external check counts.
+	ValidUntil time.Time `json:"valid_until,omitzero"`
+	// Results are the last ones, the latest first, when they were asked for: the last
+	// alone while all have passed.
+	Results []ProbeResult `json:"results,omitempty"`
+}
+
+// ProbeResult is one of the last results of a check.
+type ProbeResult struct {
+	At        time.Time `json:"at"`
+	OK        bool      `json:"ok"`
+	Degraded  bool      `json:"degraded"` // it passed, and not as it should
+	Class     string    `json:"class"`    // the kind of failure; empty when it passed
+	Detail    string    `json:"detail"`
+	LatencyMS float64   `json:"latency_ms"`
 }
 
 // Regions are the regions that pools are in.
@@ -80,6 +105,7 @@ type Region struct {
 	HealthyCount   int     `json:"healthy_count"`
 	UnhealthyCount int     `json:"unhealthy_count"`
 	UnknownCount   int     `json:"unknown_count"`
+	DegradedCount  int     `json:"degraded_count"` // of those that are healthy
 	HealthPercent  float64 `json:"health_percent"` // 100 * healthy / total
 }
 

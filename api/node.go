@@ -91,6 +91,8 @@ type EndpointCounts struct {
 	Up      int `json:"up"`
 	Down    int `json:"down"`
 	Unknown int `json:"unknown"`
+	// Degraded are those that are up, and get less traffic because of their checks.
+	Degraded int `json:"degraded"`
 }
 
 // Reloaded is what a reload put in force.

@@ -12,7 +12,7 @@ import (
 	"github.com/rhumb-dns/rhumb/api"
 )
 
-var states = []string{"up", "down", "unknown"}
+var states = []string{"up", "degraded", "down", "unknown"}
 
 func (c *cli) serversCommand() *cobra.Command {
 	var q api.ServersQuery
@@ -32,6 +32,12 @@ func (c *cli) serversCommand() *cobra.Command {
 				return c.printJSON(all)
 			}
 			c.printServers(all)
+			if q.Results {
+				for i := range all.Servers {
+					fmt.Fprintln(c.out.w)
+					c.printEvidence(&all.Servers[i])
+				}
+			}
 			return nil
 		}),
 	}
@@ -39,6 +45,7 @@ func (c *cli) serversCommand() *cobra.Command {
 	cmd.Flags().StringVar(&q.Region, "region", "", "only of pools in this region")
 	cmd.Flags().StringVar(&q.Service, "service", "", "only those that this service uses, with their state for it")
 	cmd.Flags().StringVar(&q.State, "state", "", "only in this state: "+strings.Join(states, ", "))
+	cmd.Flags().BoolVarP(&q.Results, "verbose", "v", false, "with the last results of every check")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
 }
@@ -53,7 +60,7 @@ func (c *cli) printServers(all *api.Servers) {
 	var words []api.Override
 	for _, s := range all.Servers {
 		latency := ""
-		if !s.LastCheck.IsZero() {
+		if !s.LastCheck.IsZero() && s.LatencyMS > 0 {
 			latency = strconv.FormatFloat(s.LatencyMS, 'f', 1, 64) + " ms"
 		}
 		rows = append(rows, []cell{
@@ -61,7 +68,7 @@ func (c *cli) printServers(all *api.Servers) {
 			{s.Region, plain},
 			{s.Address, bold},
 			{s.Service, plain},
-			{s.State, styleOf(s.State)},
+			stateOf(s.State, s.Degraded),
 			{s.Authority, plain},
 			{ago(now, s.Since), plain},
 			{latency, plain},

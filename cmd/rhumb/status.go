@@ -74,6 +74,10 @@ func (c *cli) printStatus(s *api.Status) {
 	}
 	endpoints := fmt.Sprintf("%d up", s.Endpoints.Up)
 	as = green
+	if n := s.Endpoints.Degraded; n > 0 {
+		endpoints += fmt.Sprintf(" (%d degraded)", n)
+		as = yellow
+	}
 	if n := s.Endpoints.Down; n > 0 {
 		endpoints += fmt.Sprintf(", %d down", n)
 		as = red

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/rhumb-dns/rhumb/api"
+)
+
+// stateOf is the state of an endpoint in the words and the colour that people see.
+func stateOf(state string, degraded bool) cell {
+	if degraded {
+		state = "degraded"
+	}
+	return cell{state, styleOf(state)}
+}
+
+// printEvidence prints what the checks of an endpoint have found out last.
+func (c *cli) printEvidence(s *api.Server) {
+	title := []cell{{s.Address, bold}, {" of pool " + s.Pool, plain}}
+	if s.Service != "" {
+		title = append(title, cell{" for " + s.Service, plain})
+	}
+	c.out.line(append(title, cell{": ", plain}, stateOf(s.State, s.Degraded), cell{", " + s.Reason, dim})...)
+	rows := [][]cell{titles("CHECK", "TYPE", "STATE", "AT", "RESULT", "TOOK", "WHY")}
+	for _, k := range s.Checks {
+		name := k.Name
+		if k.Within != "" {
+			name += ", of " + k.Within
+		}
+		row := []cell{{name, plain}, {k.Type, plain}, stateOf(k.State, k.Degraded != "")}
+		if len(k.Results) == 0 {
+			rows = append(rows, append(row, cell{}, cell{}, cell{}, cell{k.Detail, dim}))
+			continue
+		}
+		for _, r := range k.Results {
+			took := ""
+			if r.LatencyMS > 0 {
+				took = strconv.FormatFloat(r.LatencyMS, 'f', 1, 64) + " ms"
+			}
+			word := cell{"ok", green}
+			switch {
+			case !r.OK:
+				word = cell{r.Class, red}
+			case r.Degraded:
+				word = cell{"degraded", yellow}
+			}
+			rows = append(rows, append(row, cell{r.At.UTC().Format("2006-01-02 15:04:05.000"), plain}, word, cell{took, plain}, cell{strings.TrimSpace(r.Detail), dim}))
+			row = []cell{{}, {}, {}}
+		}
+	}
+	if len(s.Checks) > 0 {
+		c.out.table("  ", true, rows)
+	}
+}
