@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/resolve"
@@ -76,7 +77,7 @@ func TestDrain(t *testing.T) {
 		check(.04, 10)
 		after(4 * time.Second)
 		check(0, 30)
-		if err := e.ClearOverride("www.example.com", "192.0.2.1"); err != nil {
+		if err := e.ClearOverride("www.example.com", "192.0.2.1", audit.By{Who: "ops"}); err != nil {
 			t.Fatal(err)
 		}
 		check(1, 30)

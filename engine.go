@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/conduct"
 	"github.com/rhumb-dns/rhumb/geo"
 	"github.com/rhumb-dns/rhumb/health"
@@ -25,6 +26,7 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Keeper     health.Keeper // where verdicts, overrides, conduct and hosts' addresses survive a restart
+	Audit      *audit.Log    // of operators' words; nil: nobody asks
 	// Prober makes the probe of a check; nil: those of package probe.
 	Prober func(c health.Check) (probe.Prober, error)
 	// Exchange asks a server for the addresses of a host name; nil: over the network.
@@ -37,6 +39,7 @@ type Engine struct {
 	conduct  *conduct.Director
 	hosts    *hosts.Resolver
 	atlas    *geo.Atlas
+	audit    *audit.Log
 	clock    *clock
 	snapshot atomic.Pointer[resolve.Snapshot]
 	settled  chan struct{} // closed when the snapshot has every first verdict
@@ -53,7 +56,7 @@ type Engine struct {
 
 // New makes an engine without intent: Snapshot is nil until the first Commit.
 func New(o Options) (*Engine, error) {
-	board, err := health.New(health.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, Prober: o.Prober})
+	board, err := health.New(health.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, Audit: o.Audit, Prober: o.Prober})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func New(o Options) (*Engine, error) {
 	}
 	atlas := geo.New(geo.Options{Logger: o.Logger, Registerer: o.Registerer})
 	e := &Engine{
-		board: board, conduct: director, hosts: resolver, atlas: atlas, clock: newClock(),
+		board: board, conduct: director, hosts: resolver, atlas: atlas, audit: o.Audit, clock: newClock(),
 		settled: make(chan struct{}), charted: make(chan struct{}),
 	}
 	if o.Registerer != nil {
@@ -116,6 +119,7 @@ func (e *Engine) Prepare(s *spec.Spec) (*Change, error) {
 	}
 	needs := t.Needs()
 	plan.Uses = health.Uses{Latency: needs&steer.Latencies != 0, Load: needs&steer.Loads != 0}
+	plan.Pools = s.Pools
 	places, err := e.preparePlaces(s, t, placed)
 	if err != nil {
 		return nil, err

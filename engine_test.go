@@ -17,6 +17,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rhumb-dns/rhumb/audit"
+
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
@@ -298,13 +300,13 @@ func TestReloadKeepsLiveState(t *testing.T) {
 		after(time.Second)
 		wantAddresses(t, e, "www.example.com", "192.0.2.1", "192.0.2.9")
 		wantAddresses(t, e, "api.example.com", "192.0.2.9")
-		if err := e.ClearOverride("api.example.com", "192.0.2.1"); err != nil {
+		if err := e.ClearOverride("api.example.com", "192.0.2.1", audit.By{Who: "ops"}); err != nil {
 			t.Fatal(err)
 		}
 		wantAddresses(t, e, "api.example.com", "192.0.2.1", "192.0.2.9")
 
 		for _, err := range []error{
-			e.ClearOverride("api.example.com", "192.0.2.1"),
+			e.ClearOverride("api.example.com", "192.0.2.1", audit.By{Who: "ops"}),
 			e.Override(health.Overriding{Service: "api.example.com", Endpoint: "192.0.2.77"}),
 			e.Override(health.Overriding{Service: "none.example.com", Endpoint: "192.0.2.1"}),
 		} {
@@ -312,7 +314,7 @@ func TestReloadKeepsLiveState(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		}
-		if err := e.ClearOverride("a..b", "192.0.2.1"); err == nil || errors.Is(err, health.ErrNotFound) {
+		if err := e.ClearOverride("a..b", "192.0.2.1", audit.By{Who: "ops"}); err == nil || errors.Is(err, health.ErrNotFound) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -496,7 +498,7 @@ func TestAnswersUnderChange(t *testing.T) {
 				t.Error("an endpoint without pool")
 			}
 		}
-		if err := e.ClearOverride(o.Service, o.Endpoint); err != nil {
+		if err := e.ClearOverride(o.Service, o.Endpoint, audit.By{Who: "ops"}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -68,7 +68,7 @@ func conducted(s *resolve.Snapshot, v *conduct.View, i int) PoolStatus {
 		Pool: of.Pool, Conduct: of.Conduct, Service: service, Stands: is.Stands, Moving: is.Moving, Since: v.Since(i), Why: v.Why(i),
 	}
 	for slot, state := range is.States {
-		d := s.Health.Detail(int(of.Targets[slot]), nil)
+		d := s.Health.Judged(int(of.Targets[slot]))
 		e := PoolEndpoint{State: state, Judged: d.State, Share: 1, Why: cmp.Or(v.EndpointWhy(i, slot), d.Reason)}
 		switch {
 		case state == health.Down:
@@ -157,7 +157,7 @@ func judged(s *resolve.Snapshot, pool *spec.Pool, targets []int32, service strin
 	st := PoolStatus{Pool: pool, Service: service}
 	up := 0
 	for i := range pool.Endpoints {
-		d := s.Health.Detail(int(targets[i]), nil)
+		d := s.Health.Judged(int(targets[i]))
 		e := PoolEndpoint{State: d.State, Judged: d.State, Share: 1, Why: d.Reason}
 		switch d.State {
 		case health.Up:

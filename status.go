@@ -26,7 +26,8 @@ type EndpointStatus struct {
 	// Service is the service it is judged for, when its checks ask for the
 	// service's host; empty when it is judged for all alike.
 	Service string
-	Detail  health.Detail
+	Detail  health.Detail // with the maintenance that it is in
+	Judged  health.State  // by its checks
 	Checks  []health.Probed
 	// Latency is the smoothed time of connections to it, the lowest of its checks;
 	// 0 while it is not known, or the endpoint is down.
@@ -73,13 +74,14 @@ func (e *Engine) endpoints(results bool) []EndpointStatus {
 					st := EndpointStatus{
 						Pool: pool, Endpoint: ep,
 						Detail: s.Health.Detail(int(ms.Targets[i]), nil),
+						Judged: s.Health.State(int(ms.Targets[i])),
 					}
 					if results {
 						st.Checks = e.board.Evidence(s.Health.Generation(), int(ms.Targets[i]))
 					} else {
 						st.Checks = e.board.Probed(s.Health.Generation(), int(ms.Targets[i]))
 					}
-					st.Latency = latency(st.Detail.State, st.Checks)
+					st.Latency = latency(st.Judged, st.Checks)
 					if ms.Flat(i) && st.Detail.Reason == "" && s.Hosts != nil {
 						st.Detail.Reason = resolution(s.Hosts.Detail(int(ms.Hosts[i])))
 					}
@@ -172,45 +174,6 @@ func Explain(s *resolve.Snapshot, question Question) (*resolve.Trace, error) {
 	return s.Explain(&q, rand.Uint64(), rand.Uint64()), nil
 }
 
-// Override puts an operator's word on an endpoint of a service in force. When it
-// returns, Snapshot has it.
-func (e *Engine) Override(o health.Overriding) error {
-	if o.Since.IsZero() {
-		o.Since = time.Now()
-	}
-	if s := e.Snapshot(); s != nil {
-		if name, err := dnswire.ParseName(o.Service); err == nil {
-			if n := s.Table.Lookup([]byte(name)); n == nil || n.Plan == table.NoPlan {
-				return fmt.Errorf("%w: there is no service %s", health.ErrNotFound, o.Service)
-			}
-			if of := s.Table.Guest(name, o.Endpoint); of != "" && len(s.Table.Locate(name, o.Endpoint)) == 0 {
-				return fmt.Errorf("%w: %s is an endpoint of %s, which %s nests: set the override there", health.ErrNotFound, o.Endpoint, of, name)
-			}
-		}
-	}
-	if err := e.board.SetOverride(o); err != nil {
-		return err
-	}
-	e.follow()
-	return nil
-}
-
-// ClearOverride ends an operator's word. When it returns, Snapshot is without it.
-func (e *Engine) ClearOverride(service, endpoint string) error {
-	n, err := dnswire.ParseName(service)
-	if err != nil {
-		return fmt.Errorf("service %q: %w", service, err)
-	}
-	if err := e.board.ClearOverride(n, endpoint); err != nil {
-		return err
-	}
-	e.follow()
-	return nil
-}
-
-// Overrides lists the operators' words in force.
-func (e *Engine) Overrides() []health.Overriding { return e.board.Overrides() }
-
 // endpointStates is the metric of every checked endpoint's state.
 type endpointStates struct{ e *Engine }
 
@@ -240,7 +203,7 @@ func (c endpointStates) Collect(ch chan<- prometheus.Metric) {
 			continue
 		}
 		v := -1.0
-		switch st.Detail.State {
+		switch st.Judged {
 		case health.Up:
 			v = 1
 		case health.Down:

@@ -66,18 +66,18 @@ func TestClient(t *testing.T) {
 		}
 	}
 
-	if err := c.ClearOverride(ctx, "www.gslb.example.com", "192.0.2.10"); err != nil {
+	if err := c.ClearOverride(ctx, "www.gslb.example.com", "192.0.2.10", api.Because{Reason: "mended", Source: "ops"}); err != nil {
 		t.Error(err)
 	}
 	var p *api.Problem
-	if err := c.ClearOverride(ctx, "www.gslb.example.com", "192.0.2.10"); !errors.As(err, &p) || p.Status != http.StatusNotFound {
+	if err := c.ClearOverride(ctx, "www.gslb.example.com", "192.0.2.10", api.Because{Reason: "mended", Source: "ops"}); !errors.As(err, &p) || p.Status != http.StatusNotFound {
 		t.Errorf("cleared twice: %v", err)
 	}
-	if r, err := c.Reload(ctx); err != nil || !r.Reloaded {
+	if r, err := c.Reload(ctx, api.Because{}); err != nil || !r.Reloaded {
 		t.Errorf("%+v, %v", r, err)
 	}
 	n.process.refuse = spec.Errors{{File: "a.yaml", Line: 1, Col: 1, Msg: "wrong"}}
-	if _, err := c.Reload(ctx); !errors.As(err, &p) || fmt.Sprint(p.Errors) != "[a.yaml:1:1: wrong]" || err.Error() != "a.yaml:1:1: wrong" {
+	if _, err := c.Reload(ctx, api.Because{}); !errors.As(err, &p) || fmt.Sprint(p.Errors) != "[a.yaml:1:1: wrong]" || err.Error() != "a.yaml:1:1: wrong" {
 		t.Errorf("%v", err)
 	}
 	n.process.condition.Bound = false

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -69,7 +70,21 @@ func conduct(c *spec.Conduct) *api.PoolConduct {
 // failback has a pool stand again.
 func (a *Admin) failback(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("pool")
-	done, err := a.engine.Failback(name)
+	because, ok := why(w, r)
+	if !ok {
+		return
+	}
+	var done bool
+	fail := func() (err error) {
+		done, err = a.engine.Failback(name)
+		return err
+	}
+	var err error
+	if len(a.poolsNamed(name)) == 0 {
+		err = fail() // it says so, and nobody did anything
+	} else {
+		err = a.engine.Audit().Announce(because.Entry(audit.Failback, name, ""), fail)
+	}
 	switch {
 	case errors.Is(err, rhumb.ErrNoPool):
 		refuse(w, http.StatusNotFound, "%s", err)

@@ -25,6 +25,7 @@ import (
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/admin"
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/server/meter"
 	"github.com/rhumb-dns/rhumb/spec"
 )
@@ -105,7 +106,11 @@ type node struct {
 func newNode(t testing.TB, config string) *node {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	engine, err := rhumb.New(rhumb.Options{Registerer: reg})
+	log, _, err := audit.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := rhumb.New(rhumb.Options{Registerer: reg, Audit: log})
 	if err != nil {
 		t.Fatal(err)
 	}

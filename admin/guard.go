@@ -62,6 +62,7 @@ func (a *Admin) guard(next http.Handler) http.Handler {
 		if rec.who.role = spec.RoleViewer; stated != nil {
 			rec.who = a.identify(conf, r, from)
 		}
+		rec.who.from = from
 		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(maxWrite)) // not of every writer
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		next.ServeHTTP(rec, r)

@@ -281,7 +281,7 @@ func census(all []rhumb.EndpointStatus) map[seat]standing {
 	of := make(map[seat]standing, len(all))
 	for _, e := range all {
 		key := seat{e.Pool, e.Endpoint}
-		is := standing{e.Detail.State, e.Detail.Cause != health.NotDegraded}
+		is := standing{e.Judged, e.Detail.Cause != health.NotDegraded}
 		had, ok := of[key]
 		switch {
 		case !ok || badness(is.state) > badness(had.state):

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -116,7 +117,22 @@ func listening(conf spec.Admin, r *http.Request) netip.AddrPort {
 
 // reload does not stop when the client leaves: a reload is whole or is not.
 func (a *Admin) reload(w http.ResponseWriter, r *http.Request) {
-	if err := a.process.Reload(context.WithoutCancel(r.Context())); err != nil {
+	because, ok := why(w, r)
+	if !ok {
+		return
+	}
+	var refused error
+	err := a.engine.Audit().Announce(because.Entry(audit.Reload, "", ""), func() error {
+		refused = a.process.Reload(context.WithoutCancel(r.Context()))
+		return refused
+	})
+	switch {
+	case refused == nil && err != nil:
+		a.log.Error("not reloaded", "error", err)
+		refuse(w, http.StatusInternalServerError, "the audit log could not be written, so nothing was reloaded: %s", err)
+		return
+	case refused != nil:
+		err = refused
 		p := &api.Problem{Status: http.StatusUnprocessableEntity, Detail: err.Error()}
 		var many spec.Errors
 		if errors.As(err, &many) {

@@ -23,7 +23,7 @@ const (
 func override(o health.Overriding, inForce bool) api.Override {
 	r := api.Override{
 		Service: o.Service, Address: o.Endpoint, Healthy: o.Healthy, State: api.OverrideDown,
-		Reason: o.Reason, Source: o.Source, Since: o.Since.UTC(), InForce: inForce,
+		Reason: o.Reason, Source: o.Source, Since: o.Since.UTC(), Until: o.Until.UTC(), InForce: inForce,
 	}
 	switch {
 	case o.Healthy:
@@ -36,8 +36,8 @@ func override(o health.Overriding, inForce bool) api.Override {
 }
 
 // asked is the override that a request asks for, but for what it is on.
-func asked(req api.OverrideRequest) (o health.Overriding, err error) {
-	o.Reason, o.Source = req.Reason, req.Source
+func asked(req api.OverrideRequest, now time.Time) (o health.Overriding, err error) {
+	o.Since = now
 	switch {
 	case req.Healthy == nil && req.State == "":
 		return o, errors.New("healthy: true or false is required, or state: up, down or drain")
@@ -60,10 +60,45 @@ func asked(req api.OverrideRequest) (o health.Overriding, err error) {
 			return o, fmt.Errorf("duration: %.40q is not a duration from 0s to %v, such as 10m", req.Duration, health.MaxDrain)
 		}
 	}
-	if req.Source == "" {
-		return o, errors.New("source: who or what sets it is required")
+	if o.Until, err = end(now, req.For, req.Until); err != nil {
+		return o, err
+	}
+	if out := now.Add(o.Over); o.Drain && !o.Until.IsZero() && !o.Until.After(out) {
+		return o, fmt.Errorf("until: the drain ends at %s: state a later end", out.UTC().Format(time.RFC3339))
 	}
 	return o, cmp.Or(oneLine("reason", req.Reason, maxReason), oneLine("source", req.Source, maxSource))
+}
+
+// end is when something ends that a request states a time or a duration for; zero
+// when it states neither.
+func end(now time.Time, lasts, until string) (time.Time, error) {
+	switch {
+	case lasts != "" && until != "":
+		return time.Time{}, errors.New("for and until: one of them says it")
+	case lasts != "":
+		d, err := time.ParseDuration(lasts)
+		if err != nil || d < time.Second || d > health.MaxAhead {
+			return time.Time{}, fmt.Errorf("for: %.40q is not a duration from 1s to %v, such as 2h", lasts, health.MaxAhead)
+		}
+		return now.Add(d), nil
+	case until != "":
+		at, err := moment("until", until)
+		if err == nil && (!at.After(now) || at.Sub(now) > health.MaxAhead) {
+			err = fmt.Errorf("until: %s is not ahead, within %v", until, health.MaxAhead)
+		}
+		return at, err
+	}
+	return time.Time{}, nil
+}
+
+// moment reads a time, of which the seconds may be left out.
+func moment(what, s string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00"} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s: %.40q is not a time such as 2026-11-21T18:00Z (RFC 3339)", what, s)
 }
 
 // words is the overrides of all services, also of those that the configuration
@@ -121,12 +156,14 @@ func (a *Admin) setOverride(w http.ResponseWriter, r *http.Request) {
 		refuse(w, code, "%s", err)
 		return
 	}
-	o, err := asked(req)
+	o, err := asked(req, time.Now())
 	if err != nil {
 		refuse(w, http.StatusBadRequest, "body: %s", err)
 		return
 	}
 	o.Service, o.Endpoint = service.String(), address
+	o.By = by(w, req.Source, req.Reason)
+	o.Source, o.Reason = o.By.Who, o.By.Why
 	switch err = a.engine.Override(o); {
 	case errors.Is(err, health.ErrNotFound):
 		if s := a.engine.Snapshot(); s != nil {
@@ -155,7 +192,11 @@ func (a *Admin) clearOverride(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "%s", err)
 		return
 	}
-	err = a.engine.ClearOverride(service.String(), address)
+	because, ok := why(w, r)
+	if !ok {
+		return
+	}
+	err = a.engine.ClearOverride(service.String(), address, because)
 	switch {
 	case errors.Is(err, health.ErrNotFound):
 		refuse(w, http.StatusNotFound, "no override on %s of %s", address, service)

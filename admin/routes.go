@@ -63,6 +63,15 @@ func (a *Admin) routes(g prometheus.Gatherer) []route {
 			http.MethodPut:    {operator, a.setOverride},
 			http.MethodDelete: {operator, a.clearOverride},
 		}},
+		{prefix + "/maintenance", map[string]deed{
+			http.MethodGet:  {viewer, a.maintenances},
+			http.MethodPost: {operator, a.addMaintenance},
+		}},
+		{prefix + "/maintenance/{id}", map[string]deed{
+			http.MethodGet:    {viewer, a.maintenanceOf},
+			http.MethodDelete: {operator, a.cancelMaintenance},
+		}},
+		{prefix + "/audit", get(viewer, a.auditLog)},
 		{prefix + "/loads", map[string]deed{
 			http.MethodGet: {viewer, a.loads},
 			http.MethodPut: {operator, a.setLoads},

@@ -14,6 +14,7 @@ import (
 type asker struct {
 	role  spec.Role
 	token string // its name; empty: no token is asked for, or none was right
+	from  netip.Addr
 	// why says what is wrong with the token of one that has no role.
 	why  failure
 	wait time.Duration // before the next try, for tokenLimited

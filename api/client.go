@@ -165,8 +165,8 @@ func (c *Client) GeoLookup(ctx context.Context, ip string) (*GeoLookup, error) {
 
 // Reload makes the node read its configuration again. The *Problem of one that
 // is refused has its Errors.
-func (c *Client) Reload(ctx context.Context) (*Reloaded, error) {
-	return call[Reloaded](ctx, c, request{method: http.MethodPost, path: "reload"})
+func (c *Client) Reload(ctx context.Context, why Because) (*Reloaded, error) {
+	return call[Reloaded](ctx, c, request{method: http.MethodPost, path: "reload", query: why.values()})
 }
 
 // Overrides are the operators' words.
@@ -180,8 +180,8 @@ func (c *Client) SetOverride(ctx context.Context, service, address string, o Ove
 }
 
 // ClearOverride ends an operator's word.
-func (c *Client) ClearOverride(ctx context.Context, service, address string) error {
-	_, err := call[struct{}](ctx, c, request{method: http.MethodDelete, path: overridePath(service, address)})
+func (c *Client) ClearOverride(ctx context.Context, service, address string, why Because) error {
+	_, err := call[struct{}](ctx, c, request{method: http.MethodDelete, path: overridePath(service, address), query: why.values()})
 	return err
 }
 

@@ -106,12 +106,20 @@ func TestRequests(t *testing.T) {
 			_, err := c.Explain(ctx, api.ExplainQuery{Name: "www.example", Type: "A", Client: "::1", Subnet: "10.0.0.0/8"})
 			return err
 		},
-		"POST /api/v1/reload ": func(c *api.Client) error { _, err := c.Reload(ctx); return err },
+		"POST /api/v1/reload ": func(c *api.Client) error { _, err := c.Reload(ctx, api.Because{}); return err },
 		`PUT /api/v1/overrides/%2A.a%2Fb/2001:db8::1 {"healthy":true,"reason":"r","source":"s"}`: func(c *api.Client) error {
 			_, err := c.SetOverride(ctx, "*.a/b", "2001:db8::1", api.OverrideRequest{Healthy: &yes, Reason: "r", Source: "s"})
 			return err
 		},
-		"DELETE /api/v1/overrides/a.example/192.0.2.1 ": func(c *api.Client) error { return c.ClearOverride(ctx, "a.example", "192.0.2.1") },
+		"GET /api/v1/maintenance ": func(c *api.Client) error { _, err := c.Maintenance(ctx); return err },
+		"DELETE /api/v1/maintenance/a%2Fb?reason=done&source=me ": func(c *api.Client) error {
+			return c.CancelMaintenance(ctx, "a/b", api.Because{Reason: "done", Source: "me"})
+		},
+		"GET /api/v1/audit?after=3&limit=5&since=2026-01-02T03%3A04%3A05Z ": func(c *api.Client) error {
+			_, err := c.Audit(ctx, api.AuditQuery{Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), After: 3, Limit: 5})
+			return err
+		},
+		"DELETE /api/v1/overrides/a.example/192.0.2.1 ": func(c *api.Client) error { return c.ClearOverride(ctx, "a.example", "192.0.2.1", api.Because{}) },
 	} {
 		got := ""
 		err := asked(t, func(w http.ResponseWriter, r *http.Request) {

@@ -71,6 +71,6 @@ func (c *Client) Pools(ctx context.Context, name string) (*Pools, error) {
 }
 
 // Failback has a pool that gave way stand again.
-func (c *Client) Failback(ctx context.Context, name string) (*Failback, error) {
-	return call[Failback](ctx, c, request{method: http.MethodPost, path: "pools/" + url.PathEscape(name) + "/failback"})
+func (c *Client) Failback(ctx context.Context, name string, why Because) (*Failback, error) {
+	return call[Failback](ctx, c, request{method: http.MethodPost, path: "pools/" + url.PathEscape(name) + "/failback", query: why.values()})
 }

@@ -118,6 +118,7 @@ type Override struct {
 	Reason  string    `json:"reason"`
 	Source  string    `json:"source"` // who or what set it
 	Since   time.Time `json:"since"`
+	Until   time.Time `json:"until,omitzero"` // when it lapses by itself; absent: never
 	// InForce is false while the configuration has no such service or endpoint.
 	InForce bool `json:"in_force"`
 	// Share is how much of its usual traffic the endpoint is left: 1 when it is up, 0
@@ -141,7 +142,17 @@ type OverrideRequest struct {
 	State    string `json:"state,omitempty"`    // up, down or drain; in place of Healthy
 	Duration string `json:"duration,omitempty"` // of a drain, such as 10m, at most 168h; 0s when absent: out at once
 	Reason   string `json:"reason"`             // at most 500 bytes on one line
-	Source   string `json:"source"`             // required; at most 200 bytes on one line
+	// Source is who sets it; at most 200 bytes on one line. It is believed of admins.
+	// Of others the token is, or the address, and the audit log has it beside.
+	Source string `json:"source,omitempty"`
+	For    string `json:"for,omitempty"`   // how long it holds, such as 2h: 1s to 8784h
+	Until  string `json:"until,omitempty"` // or until when, such as 2026-11-21T18:00Z (RFC 3339)
+}
+
+// Because is why something is ended, and who says so.
+type Because struct {
+	Reason string // at most 500 bytes on one line
+	Source string // as in OverrideRequest
 }
 
 // Overrides are the operators' words in force or waiting for their endpoint.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/admin"
+	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/server"
 	"github.com/rhumb-dns/rhumb/source"
@@ -50,6 +51,7 @@ type App struct {
 	reloads  *reloadMeters
 	hangups  <-chan os.Signal
 	store    *store.Store // nil: memory only
+	audit    *audit.Log
 	engine   *rhumb.Engine
 	dns      *server.Server
 	admin    *adminServer
@@ -99,6 +101,11 @@ func New(o Options) (*App, error) {
 		}
 		engine.Keeper = keeper{a.store}
 	}
+	if err := a.openAudit(s.Node.DataDir); err != nil {
+		a.closeStore()
+		return nil, err
+	}
+	engine.Audit = a.audit
 	if a.engine, err = rhumb.New(engine); err != nil {
 		a.closeStore()
 		return nil, err
@@ -110,14 +117,6 @@ func New(o Options) (*App, error) {
 	})
 	a.admin = &adminServer{handler: surface.Handler(), log: a.log}
 	return a, nil
-}
-
-func (a *App) closeStore() {
-	if a.store != nil {
-		if err := a.store.Close(); err != nil {
-			a.log.Error("store not closed", "error", err)
-		}
-	}
 }
 
 // Engine is the node's engine.

@@ -1,6 +1,36 @@
 package app
 
-import "github.com/rhumb-dns/rhumb/store"
+import (
+	"fmt"
+
+	"github.com/rhumb-dns/rhumb/audit"
+	"github.com/rhumb-dns/rhumb/store"
+)
+
+// openAudit opens the audit log, in memory alone without a data directory.
+func (a *App) openAudit(dir string) error {
+	log, skipped, err := audit.Open(dir)
+	if err != nil {
+		return fmt.Errorf("node.data_dir: %w", err)
+	}
+	if skipped > 0 {
+		a.log.Warn("lines of the audit log not understood", "file", audit.FileName, "lines", skipped)
+	}
+	a.audit = log
+	return nil
+}
+
+// closeStore closes what New has opened in the data directory.
+func (a *App) closeStore() {
+	if err := a.audit.Close(); err != nil {
+		a.log.Error("audit log not closed", "error", err)
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.log.Error("store not closed", "error", err)
+		}
+	}
+}
 
 // keeper lets health, conduct and hosts remember in the store.
 type keeper struct{ store *store.Store }

@@ -10,8 +10,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/probe"
+	"github.com/rhumb-dns/rhumb/spec"
 )
 
 // Options are what a Board needs from outside.
@@ -19,6 +21,7 @@ type Options struct {
 	Logger     *slog.Logger          // nil: silent
 	Registerer prometheus.Registerer // nil: no metrics
 	Keeper     Keeper                // nil: memory only
+	Audit      *audit.Log            // of operators' words; nil: nobody asks
 	// Prober makes the probe of a check; nil: the real ones.
 	Prober func(c Check) (probe.Prober, error)
 }
@@ -27,6 +30,7 @@ type Options struct {
 type Board struct {
 	log    *slog.Logger
 	keeper Keeper
+	audit  *audit.Log
 	prober func(c Check) (probe.Prober, error)
 	meters *meters
 
@@ -35,8 +39,8 @@ type Board struct {
 	wake    chan struct{} // one token: the schedule changed
 	settled chan struct{} // closed when every probe has a verdict
 
-	// overriding is of whoever sets or clears an override, for as long as it is
-	// written to disk. It is taken before mu.
+	// overriding is of whoever changes operators' words, for as long as it is written
+	// to disk. It is taken before mu.
 	overriding sync.Mutex
 
 	mu         sync.Mutex
@@ -65,6 +69,10 @@ type Board struct {
 	lapsing   lapsing // the reports that count
 	urgent    bool    // what is unsaved is to be written at once
 
+	upkeep   map[string]Maintenance // by ID
+	pools    map[string]*spec.Pool  // that maintenance selects from
+	selected map[string][]string    // what it selects of them, by ID; made when it is asked for
+
 	uses         Uses
 	figured      time.Time       // when figures were last published
 	latency      []uint32        // of each target, as published or to be; nil: nobody goes by it
@@ -73,7 +81,8 @@ type Board struct {
 	loadMoved    bool            // loads are to be published
 	loadLapses   time.Time       // no load is too old before that; zero: there is none
 	byEndpoint   []int32         // the targets in the order of their endpoints; nil until asked for
-	drainStep    time.Time       // when the share of a drain shrinks next; zero: none does
+	wordStep     time.Time       // when an operator's word says something else next; zero: none does
+	ended        bool            // there is maintenance or an override that has ended by itself, or begun
 
 	lacking bool // the last result was of class local
 
@@ -114,6 +123,7 @@ func New(o Options) (*Board, error) {
 	b := &Board{
 		log:       o.Logger,
 		keeper:    o.Keeper,
+		audit:     o.Audit,
 		prober:    o.Prober,
 		changed:   make(chan struct{}, 1),
 		wake:      make(chan struct{}, 1),
@@ -122,6 +132,8 @@ func New(o Options) (*Board, error) {
 		runners:   map[string]*runner{},
 		saveEvery: maxSave,
 		overrides: map[overrideKey]Overriding{},
+		upkeep:    map[string]Maintenance{},
+		selected:  map[string][]string{},
 		restored:  map[string]record{},
 		unsaved:   map[string]record{},
 		dirty:     map[int]struct{}{},
@@ -227,8 +239,9 @@ func (b *Board) figureWait(now time.Time) time.Duration {
 	wait := forever
 	if b.latencyMoved || b.loadMoved {
 		wait = 0
-	} else if !b.drainStep.IsZero() {
-		wait = b.drainStep.Sub(now)
+	} else if !b.wordStep.IsZero() {
+		// A clock that is set brings it nearer, which no timer knows.
+		wait = min(b.wordStep.Sub(now), maxWordWait)
 	}
 	if wait != forever {
 		wait = max(wait, b.figured.Add(figureGap).Sub(now), 0)
@@ -240,6 +253,9 @@ func (b *Board) figureWait(now time.Time) time.Duration {
 	return wait
 }
 
+// maxWordWait is how late an operator's word may begin or end when the clock is set.
+const maxWordWait = 30 * time.Second
+
 // figure puts the figures that changed in a view nobody has seen yet.
 func (b *Board) figure(v *View, now time.Time) {
 	b.figured = now
@@ -249,8 +265,8 @@ func (b *Board) figure(v *View, now time.Time) {
 	if b.loadMoved {
 		v.load = b.loadView(now)
 	}
-	if !b.drainStep.IsZero() && !b.drainStep.After(now) {
-		b.placeOverrides(v, now)
+	if !b.wordStep.IsZero() && !b.wordStep.After(now) {
+		b.placeWords(v, now)
 	}
 }
 
@@ -307,6 +323,7 @@ func (b *Board) Run(ctx context.Context) error {
 		b:        b,
 		results:  make(chan outcome, 1024),
 		saved:    make(chan map[string]record, 1),
+		swept:    make(chan struct{}, 1),
 		nextSave: time.Now().Add(minSave),
 	}
 	timer := time.NewTimer(forever)
@@ -321,6 +338,8 @@ func (b *Board) Run(ctx context.Context) error {
 		case <-b.wake:
 		case unwritten := <-l.saved:
 			l.wrote(unwritten)
+		case <-l.swept:
+			l.sweeping = false
 		case o := <-l.results:
 			l.collect(o)
 		}

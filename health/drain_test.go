@@ -6,6 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rhumb-dns/rhumb/audit"
+
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
@@ -63,7 +65,7 @@ func TestDrain(t *testing.T) {
 		if r.View() != old {
 			t.Error("a view was made for a drain that is over")
 		}
-		if err := r.ClearOverride(serviceA, at(1)); err != nil {
+		if err := r.ClearOverride(serviceA, at(1), audit.By{Who: "ops"}); err != nil {
 			t.Fatal(err)
 		}
 		if s, by := r.View().Of(0, a); s != Up || by || r.View().Share(0, a) != Whole {

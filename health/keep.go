@@ -17,6 +17,7 @@ type Keeper interface {
 const (
 	verdictBucket  = "health"
 	overrideBucket = "overrides"
+	upkeepBucket   = "maintenance"
 )
 
 // record is a verdict as it is kept. Its zero value stands for none.
@@ -123,7 +124,7 @@ func (b *Board) restore() error {
 		}
 		b.overrides[key] = o
 	}
-	return nil
+	return b.restoreMaintenance()
 }
 
 // keep has a record written, or deleted when it has no state.

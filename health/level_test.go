@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/spec"
@@ -217,7 +218,7 @@ func TestDegradedAndOperators(t *testing.T) {
 		if d := r.View().Detail(0, []byte(service)); r.View().Share(0, []byte(service)) != Whole || d.Cause != NotDegraded || d.Authority != Override {
 			t.Errorf("an operator says that it is well: %+v", d)
 		}
-		if err := r.ClearOverride(service, at(1)); err != nil {
+		if err := r.ClearOverride(service, at(1), audit.By{}); err != nil {
 			t.Fatal(err)
 		}
 		if s := r.View().Share(0, []byte(service)); s != Whole/2 || r.View().Forced(0) {

@@ -110,7 +110,7 @@ func (b *Board) dropLoads(now time.Time) {
 
 // earlier is the earlier of two times, of which the first may be none.
 func earlier(t, u time.Time) time.Time {
-	if t.IsZero() || u.Before(t) {
+	if t.IsZero() || !u.IsZero() && u.Before(t) {
 		return u
 	}
 	return t

@@ -25,6 +25,9 @@ type loop struct {
 	saved    chan map[string]record // what a write left unwritten
 	saving   bool
 	nextSave time.Time
+
+	swept    chan struct{} // words that had ended are gone
+	sweeping bool
 }
 
 // outcome is what came of one probe. Fault is not empty when the prober
@@ -45,6 +48,13 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 	wait := min(b.publish(now), lapse)
 	if b.urgent {
 		b.urgent, l.nextSave = false, now
+	}
+	if b.ended && !l.sweeping {
+		b.ended, l.sweeping = false, true
+		l.running.Go(func() {
+			b.sweep(time.Now())
+			l.swept <- struct{}{}
+		})
 	}
 	for l.inFlight < b.parallel && b.due.Len() > 0 && !b.due.next().After(now) {
 		l.start(ctx, b.due.pop(), now)
@@ -145,6 +155,7 @@ func (l *loop) finish() {
 			l.collect(o)
 		case unwritten := <-l.saved:
 			l.wrote(unwritten)
+		case <-l.swept:
 		case <-ended:
 			open = false
 		}

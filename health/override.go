@@ -9,11 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
 // Overriding is an operator's word on one endpoint of one service. It stands
-// above every probe until it is cleared.
+// above every probe until it is cleared, or until it lapses.
 type Overriding struct {
 	Service  string    `json:"service"` // name with or without its final dot
 	Endpoint string    `json:"address"` // address or host name, as the pool states it
@@ -29,6 +30,27 @@ type Overriding struct {
 	// From is the share that a drain began with, of Whole; 0 is Whole. SetOverride
 	// states it: a drain that follows another goes on where that one was.
 	From uint16 `json:"from,omitempty"`
+	// Until is when it ends by itself; zero: never.
+	Until time.Time `json:"until,omitzero"`
+	// By is for the audit log, which has Source and Reason for its Who and Why.
+	By audit.By `json:"-"`
+}
+
+// lapsed is whether it has ended by itself.
+func (o *Overriding) lapsed(now time.Time) bool { return !o.Until.IsZero() && !o.Until.After(now) }
+
+// entry is what the audit log has of it when it is set.
+func (o *Overriding) entry() audit.Entry {
+	what, how := audit.OverrideSet, o.state().String()
+	if o.Drain {
+		what, how = audit.DrainSet, "over "+o.Over.String()
+	}
+	if !o.Until.IsZero() {
+		how += ", until " + o.Until.UTC().Format(time.RFC3339)
+	}
+	by := o.By
+	by.Who, by.Why = o.Source, o.Reason
+	return by.Entry(what, o.Service+" "+o.Endpoint, how)
 }
 
 type overrideKey struct {
@@ -65,6 +87,13 @@ func (o Overriding) check() error {
 	if o.Drain && o.Healthy || !o.Drain && o.Over != 0 || o.Over < 0 || o.Over > MaxDrain {
 		return fmt.Errorf("override: drain %t over %v with healthy %t: a drain is over 0s to %v and ends with the endpoint down", o.Drain, o.Over, o.Healthy, MaxDrain)
 	}
+	switch until := o.Until; {
+	case until.IsZero():
+	case o.Drain && !until.After(o.ends()):
+		return fmt.Errorf("override: the drain ends at %s, and the override at %s: state a later end", stamp(o.ends()), stamp(until))
+	case until.Sub(o.Since) > MaxAhead:
+		return fmt.Errorf("override: it ends at most %v after it begins", MaxAhead)
+	}
 	return nil
 }
 
@@ -85,50 +114,69 @@ func (b *Board) SetOverride(o Overriding) error {
 	ok := len(b.locate(key.service, key.endpoint)) > 0
 	before := b.overrides[key]
 	b.mu.Unlock()
-	if !ok {
+	now := time.Now()
+	switch {
+	case !ok:
 		return fmt.Errorf("%w: %s has no endpoint %s", ErrNotFound, o.Service, o.Endpoint)
+	case o.lapsed(now):
+		return fmt.Errorf("%w: until %s", ErrPast, o.Until.UTC().Format(time.RFC3339))
 	}
-	o.follow(&before)
+	o.Until = o.Until.Round(0) // the clock on the wall decides, as after a restart
+	if !before.lapsed(now) {
+		o.follow(&before)
+	}
 	raw, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
-	if err := b.keepOverride(key, raw); err != nil {
+	if err := b.audit.Announce(o.entry(), func() error { return b.keepOverride(key, raw) }); err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.overrides[key] = o
 	if o.Drain {
-		b.log.Info("drain set", "service", o.Service, "endpoint", o.Endpoint, "over", o.Over.String(), "reason", o.Reason, "source", o.Source)
+		b.log.Info("drain set", "service", o.Service, "endpoint", o.Endpoint, "over", o.Over.String(), "until", stamp(o.Until), "reason", o.Reason, "source", o.Source)
 	} else {
-		b.log.Info("override set", "service", o.Service, "endpoint", o.Endpoint, "healthy", o.Healthy, "reason", o.Reason, "source", o.Source)
+		b.log.Info("override set", "service", o.Service, "endpoint", o.Endpoint, "healthy", o.Healthy, "until", stamp(o.Until), "reason", o.Reason, "source", o.Source)
 	}
 	b.publishOverrides()
 	return nil
 }
 
+// stamp is a time for the log, "never" for none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
 // ErrNotFound is the error of an override on something that does not exist.
 var ErrNotFound = errors.New("not found")
 
+// ErrPast is the error of what would have ended already.
+var ErrPast = errors.New("its end is not ahead")
+
 // ClearOverride ends an operator's word.
-func (b *Board) ClearOverride(service dnswire.Name, endpoint string) error {
+func (b *Board) ClearOverride(service dnswire.Name, endpoint string, by audit.By) error {
 	b.overriding.Lock()
 	defer b.overriding.Unlock()
 	key := overrideKey{service, canonical(endpoint)}
 	b.mu.Lock()
-	_, ok := b.overrides[key]
+	o, ok := b.overrides[key]
 	b.mu.Unlock()
-	if !ok {
+	if !ok || o.lapsed(time.Now()) {
 		return fmt.Errorf("%w: no override on %s of %s", ErrNotFound, endpoint, service)
 	}
-	if err := b.keepOverride(key, nil); err != nil {
+	entry := by.Entry(audit.OverrideCleared, service.String()+" "+key.endpoint, "")
+	if err := b.audit.Announce(entry, func() error { return b.keepOverride(key, nil) }); err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.overrides, key)
-	b.log.Info("override cleared", "service", service.String(), "endpoint", key.endpoint)
+	b.log.Info("override cleared", "service", service.String(), "endpoint", key.endpoint, "source", by.Who)
 	b.publishOverrides()
 	return nil
 }
@@ -145,9 +193,12 @@ func (b *Board) keepOverride(key overrideKey, raw []byte) error {
 func (b *Board) Overrides() []Overriding {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := time.Now()
 	all := make([]Overriding, 0, len(b.overrides))
 	for _, o := range b.overrides {
-		all = append(all, o)
+		if !o.lapsed(now) {
+			all = append(all, o)
+		}
 	}
 	slices.SortFunc(all, func(x, y Overriding) int {
 		if c := strings.Compare(x.Service, y.Service); c != 0 {
@@ -160,32 +211,8 @@ func (b *Board) Overrides() []Overriding {
 
 func (b *Board) publishOverrides() {
 	v := b.view.Load().clone()
-	b.placeOverrides(v, time.Now())
+	b.placeWords(v, time.Now())
 	b.view.Store(v)
 	notify(b.changed)
-	notify(b.wake) // there may be a drain to go on with
-}
-
-// placeOverrides marks the overridden targets of a view nobody has seen yet.
-func (b *Board) placeOverrides(v *View, now time.Time) {
-	b.drainStep = time.Time{}
-	for i := range v.states {
-		v.states[i] &^= overridden
-	}
-	v.overrides = nil
-	for key, o := range b.overrides {
-		for _, i := range b.locate(key.service, key.endpoint) {
-			if v.overrides == nil {
-				v.overrides = map[dnswire.Name][]forced{}
-			}
-			v.states[i] |= overridden
-			v.overrides[key.service] = append(v.overrides[key.service], o.word(i, v.pages[i/pageLen][i%pageLen], now))
-			if next := o.nextStep(now); !next.IsZero() {
-				b.drainStep = earlier(b.drainStep, next)
-			}
-		}
-	}
-	for _, all := range v.overrides {
-		inOrder(all)
-	}
+	notify(b.wake) // there may be a drain to go on with, or an end to wait for
 }

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rhumb-dns/rhumb/audit"
+
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
@@ -122,13 +124,13 @@ func TestOverride(t *testing.T) {
 		if s, by := r.View().Of(0, []byte(serviceA)); s != Up || !by {
 			t.Errorf("forced up: %v, by operator %t", s, by)
 		}
-		if err := r.ClearOverride(serviceA, at(1)); err != nil {
+		if err := r.ClearOverride(serviceA, at(1), audit.By{Who: "ops"}); err != nil {
 			t.Fatal(err)
 		}
 		if s, by := r.View().Of(0, []byte(serviceA)); s != Down || by || r.View().Forced(0) {
 			t.Errorf("cleared: %v, by operator %t", s, by)
 		}
-		if err := r.ClearOverride(serviceA, at(1)); !errors.Is(err, ErrNotFound) {
+		if err := r.ClearOverride(serviceA, at(1), audit.By{Who: "ops"}); !errors.Is(err, ErrNotFound) {
 			t.Errorf("cleared twice: %v", err)
 		}
 		for what, n := range map[string]int{"override set": 4, "override cleared": 1} {
@@ -182,7 +184,7 @@ func TestOverrideThatCannotBe(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.broken = true
-	if err := r.ClearOverride(serviceA, at(1)); !errors.Is(err, errDisk) {
+	if err := r.ClearOverride(serviceA, at(1), audit.By{Who: "ops"}); !errors.Is(err, errDisk) {
 		t.Errorf("error %v", err)
 	}
 	if !r.View().Forced(0) {
@@ -206,7 +208,7 @@ func TestOverrideNamesEndpoints(t *testing.T) {
 		if o := r.Overrides(); len(o) != 1 || o[0].Endpoint != names[1] || o[0].Service != "a.example." {
 			t.Errorf("overrides %+v", o)
 		}
-		if err := r.ClearOverride(serviceA, names[0]); err != nil {
+		if err := r.ClearOverride(serviceA, names[0], audit.By{Who: "ops"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -275,7 +277,7 @@ func TestOverrideOverRestart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := r.ClearOverride(serviceA, at(2)); err != nil {
+	if err := r.ClearOverride(serviceA, at(2), audit.By{Who: "ops"}); err != nil {
 		t.Fatal(err)
 	}
 
@@ -330,7 +332,7 @@ func TestOverrideOnAllTargets(t *testing.T) {
 			t.Errorf("target %d is %v, by operator %t", i, s, by)
 		}
 	}
-	if err := r.ClearOverride(serviceA, at(1)); err != nil {
+	if err := r.ClearOverride(serviceA, at(1), audit.By{Who: "ops"}); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []State{Unknown, Up, Unknown} {

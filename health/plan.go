@@ -17,6 +17,9 @@ type Plan struct {
 	// Uses is what views are to have besides states. It is for the caller to set
 	// before Apply.
 	Uses Uses
+	// Pools are those that maintenance selects from, by name. They are for the caller
+	// to set before Apply.
+	Pools map[string]*spec.Pool
 
 	targets  []Target
 	locate   Locate
@@ -110,7 +113,8 @@ func (b *Board) Apply(p *Plan) *View {
 	b.adopt(p, now)
 	b.forget(p)
 	b.runners, b.targets, b.locate, b.onTarget = p.runners, p.targets, p.locate, p.onTarget
-	b.uses, b.byEndpoint = p.Uses, nil
+	b.uses, b.byEndpoint, b.pools = p.Uses, nil, p.Pools
+	clear(b.selected)
 	b.index()
 	b.measure()
 	clear(b.dirty)
@@ -121,7 +125,7 @@ func (b *Board) Apply(p *Plan) *View {
 	b.latency, b.latencyMoved = b.latencies(now), false
 	v.latency = slices.Clone(b.latency)
 	v.load = b.loadView(now)
-	b.placeOverrides(v, now)
+	b.placeWords(v, now)
 	b.figured = now
 	b.view.Store(v)
 	b.meters.targets(b.tally, b.degraded)

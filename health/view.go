@@ -40,6 +40,7 @@ const (
 	Reported                     // somebody who reports the results of an external check
 	Validation                   // this node's probes
 	Draining                     // this node's probes, while an operator takes it out
+	Upkeep                       // an operator, for every service: maintenance
 	Override                     // an operator
 )
 
@@ -55,6 +56,8 @@ func (a Authority) String() string {
 		return "probe"
 	case Draining:
 		return "operator drain"
+	case Upkeep:
+		return "maintenance"
 	case Override:
 		return "operator override"
 	}
@@ -90,12 +93,13 @@ type View struct {
 	states     []State
 	pages      []*page
 	overrides  map[dnswire.Name][]forced // of each service by target
+	everywhere []forced                  // of all services by target: maintenance
 	latency    []uint32
 	load       []uint32
 }
 
 // overridden is the bit of a state that says that some service has an override
-// on the target, so that a query pays a single load where there is none.
+// on the target, or all have, so that a query pays a single load where there is none.
 const overridden State = 0x80
 
 // reduced is the bit that says that a target is degraded, for the same reason.
@@ -183,12 +187,35 @@ func (v *View) word(i int, service []byte) *forced {
 	if !v.Forced(i) {
 		return nil
 	}
-	all := v.overrides[dnswire.Name(service)]
+	if f := on(v.overrides[dnswire.Name(service)], i); f != nil {
+		return f
+	}
+	return on(v.everywhere, i)
+}
+
+// on is the word on a target among those in order, or nil.
+func on(all []forced, i int) *forced {
 	at, found := slices.BinarySearchFunc(all, int32(i), func(f forced, t int32) int { return cmp.Compare(f.target, t) })
 	if !found {
 		return nil
 	}
 	return &all[at]
+}
+
+// Judged is what is behind the state of target i, operators' words not considered.
+func (v *View) Judged(i int) Detail { return v.pages[i/pageLen][i%pageLen] }
+
+// SameEverywhere is whether the word on target i that is for every service says
+// what it said in another view of the same generation.
+func (v *View) SameEverywhere(other *View, i int) bool {
+	if !v.Forced(i) && !other.Forced(i) {
+		return true
+	}
+	a, b := on(v.everywhere, i), on(other.everywhere, i)
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.state == b.state && a.share == b.share
 }
 
 // Latency is the smoothed time that connections to each target take, in
@@ -200,7 +227,8 @@ func (v *View) Latency() []uint32 { return v.latency }
 // not known, as of the targets beyond its end. It is nil unless Uses asked for it.
 func (v *View) Load() []uint32 { return v.load }
 
-// Detail is what is behind the state of target i for one service.
+// Detail is what is behind the state of target i for one service; for service nil
+// with the words alone that are for every service.
 func (v *View) Detail(i int, service []byte) Detail {
 	d := v.pages[i/pageLen][i%pageLen]
 	f := v.word(i, service)
@@ -313,6 +341,7 @@ func (v *View) clone() *View {
 		states:     append([]State(nil), v.states...),
 		pages:      append([]*page(nil), v.pages...),
 		overrides:  v.overrides,
+		everywhere: v.everywhere,
 		latency:    v.latency,
 		load:       v.load,
 	}

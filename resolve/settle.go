@@ -211,6 +211,7 @@ func (k *settler) unchanged(p *table.Plan) bool {
 			for _, t := range group[f].Targets {
 				if a.Health.State(int(t)) != b.Health.State(int(t)) ||
 					a.Health.Left(int(t)) != b.Health.Left(int(t)) ||
+					!a.Health.SameEverywhere(b.Health, int(t)) ||
 					latency && measure(a.Health.Latency(), t) != measure(b.Health.Latency(), t) ||
 					load && measure(a.Health.Load(), t) != measure(b.Health.Load(), t) {
 					return false

@@ -18,7 +18,7 @@ type Role uint8
 const (
 	RoleNone     Role = iota // nobody knows who asks
 	RoleViewer               // reads
-	RoleOperator             // also changes overrides, reports loads and reloads
+	RoleOperator             // also changes overrides and maintenance, reports loads and reloads
 	RoleAdmin                // also takes profiles of the process
 )
 
@@ -82,7 +82,7 @@ var tokenSection = section{
 		{name: "name", typ: "text", need: true, doc: "For messages: letters, digits, `-`, `_` and `.`, at most 64."},
 		{name: "secret", typ: "text", prose: "`secret_file`", doc: "16 to 512 visible ASCII characters. Only one of `secret` and `secret_file` is stated."},
 		{name: "secret_file", typ: "file", prose: "`secret`", doc: "The file that holds the secret, on one line; relative to the file that states it. One that everybody can read is refused. When it changes, the node reloads."},
-		{name: "role", typ: "word", need: true, words: roleWords[RoleViewer:], doc: "A `viewer` reads, an `operator` also changes overrides, reports loads and reloads, an `admin` also takes [profiles](operations.md#profiles)."},
+		{name: "role", typ: "word", need: true, words: roleWords[RoleViewer:], doc: "A `viewer` reads, an `operator` also changes overrides and maintenance, reports loads and reloads, an `admin` also takes [profiles](operations.md#profiles)."},
 	},
 }
 

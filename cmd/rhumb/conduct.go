@@ -39,14 +39,15 @@ func (c *cli) poolsCommand() *cobra.Command {
 }
 
 func (c *cli) failbackCommand() *cobra.Command {
-	return &cobra.Command{
+	var why api.Because
+	cmd := &cobra.Command{
 		Use:     "failback POOL",
 		Short:   "Have a pool that gave way stand again",
 		Long:    "A pool that gave way stands again now, whatever its failback and failback_delay, for\nall services. It must have min_healthy endpoints up.",
 		Example: "  rhumb failback eu",
 		Args:    takes("POOL"),
 		RunE: running(func(_ *cobra.Command, args []string) error {
-			f, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Failback, error) { return n.Failback(ctx, args[0]) })
+			f, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Failback, error) { return n.Failback(ctx, args[0], why) })
 			if err != nil {
 				return err
 			}
@@ -62,6 +63,8 @@ func (c *cli) failbackCommand() *cobra.Command {
 			return nil
 		}),
 	}
+	addBecause(cmd, &why)
+	return cmd
 }
 
 // printPools prints each pool on a line, and its endpoints below it. Services for

@@ -19,11 +19,12 @@ const maxDrained = 1000
 func (c *cli) drainCommand() *cobra.Command {
 	var over time.Duration
 	var pool, reason, source string
+	var until lasting
 	cmd := &cobra.Command{
 		Use:   "drain [SERVICE ADDRESS] --over DURATION",
 		Short: "Take an endpoint out little by little",
 		Long: "The endpoint's share of the traffic shrinks evenly to nothing, and then it is out, until\n" +
-			"`rhumb overrides clear`. With --pool that is every endpoint of a pool, in every service\n" +
+			"`rhumb overrides clear`, or for as long as --for or --until says. With --pool that is every endpoint of a pool, in every service\n" +
 			"that uses the pool; `rhumb overrides clear --pool` takes it back. Clients keep what they\n" +
 			"were answered for the TTL.",
 		Example: "  rhumb drain www.gslb.example.com 192.0.2.10 --over 10m --reason 'new disk'\n" +
@@ -33,7 +34,7 @@ func (c *cli) drainCommand() *cobra.Command {
 			if (len(args) == 2) == (pool != "") || len(args) == 1 {
 				return misuse{errors.New("SERVICE and ADDRESS, or --pool, is what is drained")}
 			}
-			word := api.OverrideRequest{State: api.OverrideDrain, Duration: over.String(), Reason: reason, Source: source}
+			word := api.OverrideRequest{State: api.OverrideDrain, Duration: over.String(), Reason: reason, Source: source, For: until.lasts, Until: until.until}
 			seats := []seat{}
 			if pool == "" {
 				seats = append(seats, seat{args[0], args[1]})
@@ -71,7 +72,8 @@ func (c *cli) drainCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&over, "over", 0, "how long it takes, such as 10m; 0s: out at once")
 	cmd.Flags().StringVar(&pool, "pool", "", "every endpoint of this pool, in every service that uses it")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, on one line")
-	cmd.Flags().StringVar(&source, "source", operator(), "who or what says so")
+	cmd.Flags().StringVar(&source, "source", operator(), whoSays)
+	until.add(cmd)
 	_ = cmd.MarkFlagRequired("over") // the flag is there
 	return cmd
 }

@@ -131,7 +131,7 @@ func (c *cli) root() *cobra.Command {
 	}
 	for _, sub := range []*cobra.Command{
 		c.statusCommand(), c.topCommand(), c.serversCommand(), c.poolsCommand(), c.explainCommand(), c.geoCommand(),
-		c.overridesCommand(), c.drainCommand(), c.loadCommand(), c.resultCommand(), c.failbackCommand(), c.reloadCommand(),
+		c.overridesCommand(), c.drainCommand(), c.maintenanceCommand(), c.auditCommand(), c.loadCommand(), c.resultCommand(), c.failbackCommand(), c.reloadCommand(),
 	} {
 		sub.GroupID = "ask"
 		root.AddCommand(sub)

@@ -19,6 +19,7 @@ import (
 	"github.com/miekg/dns"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/rhumb-dns/rhumb/api"
 	"github.com/rhumb-dns/rhumb/app"
 )
 
@@ -36,6 +37,7 @@ func TestMain(m *testing.M) {
 //	node FILE     runs a node of this configuration; RHUMB_API names it
 //	asks NAME N   asks the node N times for the addresses of NAME
 //	occupy NAME   sets NAME to an address and port that something listens on
+//	cancels WHY   cancels the maintenance that has this reason
 //	vacant NAME   sets NAME to an address and port that nothing listens on
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -51,6 +53,19 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"node": runNode,
 			"asks": queryNode,
+			"cancels": func(ts *testscript.TestScript, _ bool, args []string) {
+				node, err := api.New(ts.Getenv("RHUMB_API"), api.Options{})
+				ts.Check(err)
+				all, err := node.Maintenance(context.Background())
+				ts.Check(err)
+				for _, m := range all.Maintenance {
+					if m.Reason == args[0] {
+						ts.Check(ts.Exec("rhumb", "maintenance", "cancel", m.ID))
+						return
+					}
+				}
+				ts.Fatalf("no maintenance for %s", args[0])
+			},
 			"occupy": func(ts *testscript.TestScript, _ bool, args []string) {
 				l, err := net.Listen("tcp", "127.0.0.1:0")
 				ts.Check(err)

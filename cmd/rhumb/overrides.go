@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,10 +28,12 @@ func (c *cli) overridesCommand() *cobra.Command {
 		return nil
 	})
 	cmd := &cobra.Command{
-		Use:   "overrides",
-		Short: "Operators' words on endpoints: list, set, clear",
+		Use:     "overrides",
+		Aliases: []string{"override"},
+		Short:   "Operators' words on endpoints: list, set, clear",
 		Long: "An override is an operator's word on one endpoint of one service. It stands above\n" +
-			"every check until it is cleared, and over restarts where node.data_dir is stated.",
+			"every check until it is cleared or lapses, and over restarts where node.data_dir is\n" +
+			"stated. `rhumb override` is the same command.",
 		Args:                       subcommands,
 		RunE:                       list,
 		SuggestionsMinimumDistance: 2,
@@ -46,14 +49,18 @@ func (c *cli) overridesCommand() *cobra.Command {
 func (c *cli) setCommand() *cobra.Command {
 	var healthy bool
 	var reason, source string
+	var until lasting
 	cmd := &cobra.Command{
-		Use:     "set SERVICE ADDRESS --healthy=true|false --reason TEXT",
-		Short:   "Say that an endpoint is up or down for a service",
-		Example: "  rhumb overrides set www.gslb.example.com 192.0.2.10 --healthy=false --reason 'new disk'",
-		Args:    takes("SERVICE", "ADDRESS"),
+		Use:   "set SERVICE ADDRESS --healthy=true|false --reason TEXT",
+		Short: "Say that an endpoint is up or down for a service",
+		Example: "  rhumb overrides set www.gslb.example.com 192.0.2.10 --healthy=false --reason 'new disk'\n" +
+			"  rhumb overrides set www.gslb.example.com 192.0.2.10 --healthy=false --reason 'new disk' --for 2h",
+		Args: takes("SERVICE", "ADDRESS"),
 		RunE: running(func(_ *cobra.Command, args []string) error {
 			o, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Override, error) {
-				return n.SetOverride(ctx, args[0], args[1], api.OverrideRequest{Healthy: &healthy, Reason: reason, Source: source})
+				return n.SetOverride(ctx, args[0], args[1], api.OverrideRequest{
+					Healthy: &healthy, Reason: reason, Source: source, For: until.lasts, Until: until.until,
+				})
 			})
 			if err != nil {
 				return err
@@ -62,21 +69,44 @@ func (c *cli) setCommand() *cobra.Command {
 				return c.printJSON(o)
 			}
 			c.out.line(cell{o.Address, bold}, cell{" is ", plain}, saying(o),
-				cell{fmt.Sprintf(" for %s, whatever its checks say, until `rhumb overrides clear %s %s`", o.Service, o.Service, o.Address), plain})
+				cell{fmt.Sprintf(" for %s, whatever its checks say, until %s`rhumb overrides clear %s %s`", o.Service, ending(o.Until), o.Service, o.Address), plain})
 			return nil
 		}),
 	}
 	cmd.Flags().BoolVar(&healthy, "healthy", false, "true for up, false for down")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, on one line")
-	cmd.Flags().StringVar(&source, "source", operator(), "who or what says so")
+	cmd.Flags().StringVar(&source, "source", operator(), whoSays)
+	until.add(cmd)
 	for _, required := range []string{"healthy", "reason"} {
 		_ = cmd.MarkFlagRequired(required) // fails only for a flag that is not there
 	}
 	return cmd
 }
 
+// whoSays is what --source is for.
+const whoSays = "who or what says so; the node believes admins, and notes it beside the token of others"
+
+// lasting are the flags that say when a word lapses.
+type lasting struct{ lasts, until string }
+
+func (l *lasting) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&l.lasts, "for", "", "how long, such as 2h; after it the checks decide again")
+	cmd.Flags().StringVar(&l.until, "until", "", "until when, such as 2026-11-21T18:00Z")
+	cmd.MarkFlagsMutuallyExclusive("for", "until")
+}
+
+// ending is when a word lapses, before another way to end it; nothing when it does
+// not.
+func ending(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339) + " or "
+}
+
 func (c *cli) clearCommand() *cobra.Command {
 	var pool string
+	var why api.Because
 	cmd := &cobra.Command{
 		Use:   "clear [SERVICE ADDRESS]",
 		Short: "Leave an endpoint to its checks again",
@@ -91,9 +121,9 @@ func (c *cli) clearCommand() *cobra.Command {
 			}
 			done, err := ask(c, func(ctx context.Context, n *api.Client) ([]seat, error) {
 				if pool == "" {
-					return []seat{{args[0], args[1]}}, n.ClearOverride(ctx, args[0], args[1])
+					return []seat{{args[0], args[1]}}, n.ClearOverride(ctx, args[0], args[1], why)
 				}
-				return clearPool(ctx, n, pool)
+				return clearPool(ctx, n, pool, why)
 			})
 			if err != nil || c.json {
 				return err
@@ -105,12 +135,19 @@ func (c *cli) clearCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&pool, "pool", "", "every endpoint of this pool, in every service that uses it")
+	addBecause(cmd, &why)
 	return cmd
+}
+
+// addBecause adds the flags of who ends something, and why.
+func addBecause(cmd *cobra.Command, why *api.Because) {
+	cmd.Flags().StringVar(&why.Reason, "reason", "", "why, on one line, for the audit log")
+	cmd.Flags().StringVar(&why.Source, "source", operator(), whoSays)
 }
 
 // clearPool clears the overrides on a pool's endpoints in the services that use
 // it, and says which there were.
-func clearPool(ctx context.Context, n *api.Client, pool string) (done []seat, err error) {
+func clearPool(ctx context.Context, n *api.Client, pool string, why api.Because) (done []seat, err error) {
 	seats, err := seatsOf(ctx, n, pool)
 	if err != nil {
 		return nil, err
@@ -124,7 +161,7 @@ func clearPool(ctx context.Context, n *api.Client, pool string) (done []seat, er
 		if !slices.Contains(seats, s) {
 			continue
 		}
-		if err := n.ClearOverride(ctx, s.service, s.address); err != nil {
+		if err := n.ClearOverride(ctx, s.service, s.address, why); err != nil {
 			return nil, fmt.Errorf("after %d: %w", len(done), err)
 		}
 		done = append(done, s)
@@ -148,12 +185,20 @@ func operator() string {
 	return name + "@" + cmp.Or(host, "localhost")
 }
 
+// moment is a time that may not be, as it can be stated.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
 func (c *cli) printOverrides(all *api.Overrides) {
 	if len(all.Overrides) == 0 {
 		fmt.Fprintln(c.err, "rhumb: no override is set")
 		return
 	}
-	rows := [][]cell{titles("SERVICE", "ADDRESS", "SAYS", "SINCE", "BY", "WHY", "NOTE")}
+	rows := [][]cell{titles("SERVICE", "ADDRESS", "SAYS", "SINCE", "UNTIL", "BY", "WHY", "NOTE")}
 	now := c.now()
 	for _, o := range all.Overrides {
 		note := ""
@@ -165,6 +210,7 @@ func (c *cli) printOverrides(all *api.Overrides) {
 			{o.Address, bold},
 			saying(&o),
 			{ago(now, o.Since), plain},
+			{moment(o.Until), plain},
 			{o.Source, plain},
 			{o.Reason, dim},
 			{note, yellow},

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,13 +18,27 @@ var states = []string{"up", "degraded", "down", "unknown"}
 
 func (c *cli) serversCommand() *cobra.Command {
 	var q api.ServersQuery
+	var live bool
+	var interval time.Duration
 	cmd := &cobra.Command{
 		Use:   "servers",
 		Short: "Endpoints and their health",
-		Args:  takes(),
+		Long: "Lists the endpoints of pools with their state, who said so and why. With --watch it goes\n" +
+			"on until it is interrupted: in a terminal what changes is redrawn, elsewhere each line is\n" +
+			"printed again with the time when its state, or why, has changed.",
+		Args: takes(),
 		RunE: running(func(*cobra.Command, []string) error {
 			if q.State != "" && !slices.Contains(states, q.State) {
 				return misuse{fmt.Errorf("--state %q: it is %s", q.State, strings.Join(states, ", "))}
+			}
+			if live {
+				switch {
+				case c.json:
+					return misuse{errors.New("--watch is for people and --json for programs: state one of them")}
+				case interval < shortInterval:
+					return misuse{fmt.Errorf("--interval %v: it is %v or more", interval, shortInterval)}
+				}
+				return c.watchServers(q, interval)
 			}
 			all, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Servers, error) { return n.Servers(ctx, q) })
 			if err != nil {
@@ -46,6 +62,8 @@ func (c *cli) serversCommand() *cobra.Command {
 	cmd.Flags().StringVar(&q.Service, "service", "", "only those that this service uses, with their state for it")
 	cmd.Flags().StringVar(&q.State, "state", "", "only in this state: "+strings.Join(states, ", "))
 	cmd.Flags().BoolVarP(&q.Results, "verbose", "v", false, "with the last results of every check")
+	cmd.Flags().BoolVarP(&live, "watch", "w", false, "go on, showing what changes")
+	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "how often the node is asked, with --watch")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
 }
@@ -83,8 +101,16 @@ func (c *cli) printServers(all *api.Servers) {
 	c.out.table("", true, rows)
 	for _, o := range words {
 		c.out.line(cell{fmt.Sprintf("%s is overridden for %s: ", o.Address, o.Service), plain}, saying(&o),
-			cell{fmt.Sprintf(", set %s by %s: %s", ago(now, o.Since), o.Source, o.Reason), plain})
+			cell{fmt.Sprintf(", set %s%s by %s: %s", ago(now, o.Since), untilWhen(o.Until), o.Source, o.Reason), plain})
 	}
+}
+
+// untilWhen is when a word lapses, in a sentence.
+func untilWhen(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return " until " + moment(t)
 }
 
 // duration is milliseconds that may not be known.

@@ -125,7 +125,9 @@ func (c *cli) reloadCommand() *cobra.Command {
 			"nothing, and every error is printed as `rhumb check` prints it.",
 		Args: takes(),
 		RunE: running(func(*cobra.Command, []string) error {
-			r, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Reloaded, error) { return n.Reload(ctx) })
+			r, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Reloaded, error) {
+				return n.Reload(ctx, api.Because{Source: operator()})
+			})
 			var p *api.Problem
 			if errors.As(err, &p) && len(p.Errors) > 0 {
 				if c.json {
