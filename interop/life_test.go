@@ -5,6 +5,7 @@ package interop
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -12,19 +13,41 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
+// given are the ports that freePort has given.
+var given sync.Map
+
+// freePort is a port of 127.0.0.1 for a program that cannot be told to have the
+// system choose one: free for UDP and TCP, given once, and not among those that the
+// system gives to sockets without a port, one of which would be there first now and
+// then.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, count = 20_000, 12_000
+	for range 1000 {
+		port := strconv.Itoa(first + rand.IntN(count))
+		if _, twice := given.LoadOrStore(port, true); twice {
+			continue
+		}
+		u, err := net.ListenPacket("udp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		_ = u.Close()
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		_ = l.Close()
+		return port
 	}
-	defer func() { _ = l.Close() }()
-	return strconv.Itoa(l.LocalAddr().(*net.UDPAddr).Port)
+	t.Fatal("no port is free")
+	return ""
 }
 
 // background runs a program until the test ends.
