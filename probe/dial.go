@@ -58,6 +58,21 @@ func (l *link) release() {
 	_ = l.Close()
 }
 
+// reset is release for a connection on which nothing was said: without the wait in
+// which the kernel keeps one that was closed in the ordinary way.
+func (l *link) reset() {
+	if c, ok := l.Conn.(*net.TCPConn); ok {
+		_ = c.SetLinger(0)
+	}
+	l.release()
+}
+
+// direct is whether a target is reached over the system's own network by nothing but
+// its address and port.
+func (n *network) direct(t Target) bool {
+	return n == &system && t.Addr.IsValid() && t.Addr.Zone() == "" && t.Port != 0
+}
+
 // connect opens a connection to the target, which the caller releases.
 func (n *network) connect(ctx context.Context, t Target) (l *link, f failure) {
 	switch {

@@ -18,7 +18,8 @@
 //	prometheus.go  asks for metrics, judges one (series.go, exposition.go)
 //
 // The last four hold a conversation (session.go) and judge a value by conditions
-// (condition.go).
+// (condition.go). Those probes that can do without a goroutine of their own are made
+// by starter.go, with package loop; reply.go has what HTTP needs for that.
 //
 // They share one road:
 //
@@ -45,6 +46,9 @@
 //     names in a certificate, the host of a redirect, the codes of a database's
 //     errors and a value that is a number, so no secret gets out by way of a log
 //     or an API, not even when a server echoes it.
+//   - A probe that is started in a Loop says what Probe would have said. Its deadline
+//     may pass a few milliseconds late, never early, and an answer that has come by
+//     then is looked at first.
 //   - A Prober is safe for concurrent use and keeps nothing between probes: no
 //     idle connection, no cookie, no TLS session.
 //

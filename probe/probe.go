@@ -66,11 +66,11 @@ const (
 
 // Result is what one probe found out.
 type Result struct {
-	OK    bool
-	Class Class
+	OK bool
 	// Degraded says that the endpoint serves, and not as well as it should: OK is
 	// true, and Detail says why.
 	Degraded bool
+	Class    Class
 	// Detail is for people: one line, without secrets. It is empty after a
 	// success that is not degraded.
 	Detail string
@@ -115,12 +115,17 @@ func degraded(format string, args ...any) failure {
 
 // result ends a probe that began at start, whose connection took that long.
 func (f failure) result(start time.Time, connect time.Duration) Result {
+	return f.timed(time.Since(start), connect)
+}
+
+// timed is the result of a probe that took so long.
+func (f failure) timed(took, connect time.Duration) Result {
 	return Result{
 		OK:       !f.failed(),
 		Class:    f.class,
 		Degraded: f.degraded,
 		Detail:   oneLine(f.detail, maxDetail),
-		RTT:      time.Since(start),
+		RTT:      took,
 		Connect:  connect,
 	}
 }

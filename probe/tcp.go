@@ -6,9 +6,10 @@ import (
 )
 
 // TCP is the check that a port accepts connections and, where it says so, holds a
-// short conversation. Without one the connection is closed at once in the ordinary
-// way, with nothing sent and nothing read; a server that greets first, such as SMTP,
-// may find its greeting answered by a reset.
+// short conversation. Without one the connection is reset at once, with nothing sent
+// and nothing read: what the peer's kernel sees is SYN, ACK, RST. A close in the
+// ordinary way would keep each connection for a minute more on one side or the other,
+// and tell the server no more than a reset does.
 type TCP struct{ Talk }
 
 // NewTCP makes the prober of a TCP check.
@@ -25,10 +26,22 @@ func (p *tcpProber) Probe(ctx context.Context, t Target) Result {
 	if f.failed() {
 		return f.result(start, 0)
 	}
-	if p.talk.any() {
-		f = p.talk.over(ctx, l.Conn)
+	if !p.talk.any() {
+		r := f.result(start, l.took)
+		l.reset()
+		return r
 	}
+	f = p.talk.over(ctx, l.Conn)
 	r := f.result(start, l.took)
 	l.release()
 	return r
+}
+
+// Start implements Starter.
+func (p *tcpProber) Start(l *Loop, t Target, timeout time.Duration, tag any) bool {
+	if p.talk.any() || !p.net.direct(t) {
+		return false
+	}
+	l.add(t, timeout, tag)
+	return true
 }

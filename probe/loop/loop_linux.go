@@ -1,0 +1,268 @@
+package loop
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// few is how many connections are begun before it is looked whether some are
+	// made, so that what is measured of the first is not the time of the others.
+	few = 8
+	// hand is how many ended jobs are handed over together, while more are to be
+	// begun.
+	hand = 64
+	// spare is how many idle sockets are kept for the next connections.
+	spare = 64
+	// most is how much is read at once.
+	most = 16 << 10
+	// interest of all sockets: what happens on them is told once.
+	interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+)
+
+// Loop makes connections. Start is for any goroutine.
+type Loop struct {
+	ended func([]*Job)
+
+	mu    sync.Mutex
+	inbox []*Job
+	over  bool // Run has ended its jobs; descriptors are closed or will be
+
+	fd    int // the epoll set
+	set   *os.File
+	raw   syscall.RawConn // the same, for the runtime to wait for it
+	look  func(fd uintptr) bool
+	alarm int // an eventfd that says that there is something in the inbox
+
+	ports  [2]uint16 // that the kernel chooses for this side
+	epoch  time.Time
+	armed  time.Duration // when waiting ends without an event, as the runtime was told
+	wheel  wheel
+	jobs   []*Job // by descriptor
+	flying int
+	idle   [2][]int // sockets without a connection, IPv4 and IPv6
+	four   unix.SockaddrInet4
+	six    unix.SockaddrInet6
+	events []unix.EpollEvent
+	got    int   // how many of them there are
+	failed error // of looking for some
+	buf    []byte
+	done   []*Job // ended, and not handed over yet
+	todo   []*Job // taken out of the inbox; empty but in Run
+}
+
+// New makes a Loop that hands jobs over to ended when they are: in batches, from the
+// goroutine of Run. The slice is the Loop's own again when ended returns. Whoever has
+// made one runs it, which closes it.
+func New(ended func([]*Job)) (*Loop, error) {
+	l := &Loop{
+		ended: ended, ports: localPorts(), epoch: time.Now(), armed: never,
+		events: make([]unix.EpollEvent, 256), buf: make([]byte, most),
+	}
+	l.look = func(fd uintptr) bool {
+		l.poll()
+		return l.got > 0 || l.failed != nil
+	}
+	var err error
+	if l.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("loop: %w", os.NewSyscallError("epoll_create1", err))
+	}
+	// The runtime waits for descriptors that do not block.
+	if err := unix.SetNonblock(l.fd, true); err != nil {
+		_ = unix.Close(l.fd)
+		return nil, fmt.Errorf("loop: %w", os.NewSyscallError("fcntl", err))
+	}
+	l.set = os.NewFile(uintptr(l.fd), "epoll")
+	if l.raw, err = l.set.SyscallConn(); err == nil {
+		// It fails when the runtime does not wait for the set.
+		err = l.set.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
+		_ = l.set.Close()
+		return nil, fmt.Errorf("loop: %w", err)
+	}
+	if l.alarm, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		_ = l.set.Close()
+		return nil, fmt.Errorf("loop: %w", os.NewSyscallError("eventfd", err))
+	}
+	// Each writing to it is an event of its own, so that nobody has to read it.
+	if err := l.watch(l.alarm, unix.EPOLLIN|unix.EPOLLET); err != nil {
+		_ = unix.Close(l.alarm)
+		_ = l.set.Close()
+		return nil, fmt.Errorf("loop: %w", os.NewSyscallError("epoll_ctl", err))
+	}
+	return l, nil
+}
+
+// Start has jobs done, in their order. When Run has ended they have as well, at once.
+func (l *Loop) Start(jobs []*Job) {
+	if len(jobs) == 0 {
+		return
+	}
+	l.mu.Lock()
+	if !l.over {
+		l.inbox = append(l.inbox, jobs...)
+		l.ring()
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Unlock()
+	for _, j := range jobs {
+		j.begin(l.now(), l.epoch)
+		j.Err = context.Canceled
+	}
+	l.ended(jobs)
+}
+
+// ring has the loop look into the inbox; mu is held.
+func (l *Loop) ring() {
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	_, _ = unix.Write(l.alarm, one[:])
+}
+
+func (l *Loop) now() time.Duration { return time.Since(l.epoch) }
+
+// Run does jobs until ctx ends, and ends those under way. It returns nil unless the
+// system denies it what it needs.
+func (l *Loop) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !l.over {
+			l.ring()
+		}
+	})
+	defer stop()
+	defer l.finish()
+	for ctx.Err() == nil {
+		l.wait()
+		if l.failed != nil {
+			return fmt.Errorf("loop: %w", os.NewSyscallError("epoll_wait", l.failed))
+		}
+		l.happen()
+		l.wheel.expire(l.now(), l.late)
+		// What rang meanwhile was among the events that burst has seen, so the inbox
+		// is empty before anything is waited for.
+		for l.take() {
+			for at := 0; at < len(l.todo); at += few {
+				l.burst(l.todo[at:min(at+few, len(l.todo))])
+			}
+			clear(l.todo)
+			l.todo = l.todo[:0]
+		}
+		l.deliver()
+	}
+	return nil
+}
+
+// finish ends all jobs and closes all there is.
+func (l *Loop) finish() {
+	for _, j := range l.jobs {
+		if j != nil {
+			l.giveUp(j, context.Canceled)
+		}
+	}
+	l.mu.Lock()
+	l.over = true
+	left := l.inbox
+	l.inbox = nil
+	_ = unix.Close(l.alarm)
+	l.mu.Unlock()
+	for _, j := range left {
+		j.begin(l.now(), l.epoch)
+		j.Err = context.Canceled
+		l.done = append(l.done, j)
+	}
+	l.deliver()
+	for _, fds := range l.idle {
+		for _, fd := range fds {
+			_ = unix.Close(fd)
+		}
+	}
+	_ = l.set.Close()
+}
+
+func (l *Loop) deliver() {
+	if len(l.done) == 0 {
+		return
+	}
+	l.ended(l.done)
+	clear(l.done)
+	l.done = l.done[:0]
+}
+
+// burst begins a few jobs and deals with what happens meanwhile.
+func (l *Loop) burst(jobs []*Job) {
+	for _, j := range jobs {
+		l.begin(j)
+	}
+	l.poll()
+	l.happen()
+	if len(l.done) >= hand {
+		l.deliver()
+	}
+}
+
+// take empties the inbox, and says whether anything was in it.
+func (l *Loop) take() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.todo, l.inbox = l.inbox, l.todo
+	return len(l.todo) > 0
+}
+
+// wait waits until something has happened or a deadline has passed.
+func (l *Loop) wait() {
+	if next := l.wheel.next(); next < l.armed {
+		l.armed = next
+		_ = l.set.SetReadDeadline(l.epoch.Add(next))
+	}
+	err := l.raw.Read(l.look)
+	if err == nil {
+		return
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		l.failed = err
+		return
+	}
+	l.armed = never
+	_ = l.set.SetReadDeadline(time.Time{})
+	l.poll()
+}
+
+// poll gets the events that are there.
+func (l *Loop) poll() {
+	n, err := unix.EpollWait(l.fd, l.events, 0)
+	if err != nil {
+		n = 0
+		if err != unix.EINTR { //nolint:errorlint // a number
+			l.failed = err
+		}
+	}
+	l.got = n
+}
+
+// happen deals with the events that there are. Nothing is begun meanwhile: the number
+// of a descriptor that is closed, or at rest, stands for no other connection.
+func (l *Loop) happen() {
+	now := l.now()
+	for _, e := range l.events[:l.got] {
+		if fd := int(e.Fd); fd < len(l.jobs) && l.jobs[fd] != nil {
+			l.happened(l.jobs[fd], e.Events, now)
+		}
+	}
+	l.got = 0
+}
+
+func (l *Loop) watch(fd int, events uint32) error {
+	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+}
