@@ -50,9 +50,10 @@ type Board struct {
 	// onTarget are, of each target, its probes in the order of its checks, with those
 	// of a calculated one in its place; nil for unchecked targets.
 	onTarget  [][]*runner
-	runners   map[string]*runner
+	runners   []*runner
 	names     map[string]bool // of the checks, as metrics have them
 	due       schedule
+	room      int           // the files that may be open, a bound of parallel
 	parallel  int           // how many probes may run at once
 	saveEvery time.Duration // from one write of confirmations to the next
 	unsettled int           // probes without a first verdict, while settled is open
@@ -89,31 +90,6 @@ type Board struct {
 	unkept bool // the last write failed; of save alone, which is never called twice at once
 }
 
-// runner is one probe with its verdict. Everything but request and aim is
-// guarded by the board's mutex.
-type runner struct {
-	key     string // request and cadence
-	request string
-	roles   []string
-	check   Check
-	aim     probe.Target
-	prober  probe.Prober
-	targets []int32
-	verdict verdict
-	trip    trip
-	last    probe.Result
-	past    *ring     // the last results; nil while all have been as they should be
-	report  *reported // of an external check, which is not probed
-	runs    int       // results so far
-	begun   time.Time // the probe under way, or the last one
-	due     time.Time // of the next run
-	index   int       // in the schedule; -1 while running or gone
-	spread  bool      // it has had its first gap
-	awaited bool      // counted in unsettled
-	gone    bool      // no target wants it any more
-	decides bool      // failing it takes some target down
-}
-
 // Locate finds the targets of an endpoint of a service; there are none when the
 // service has no such endpoint.
 type Locate func(service dnswire.Name, endpoint string) (targets []int)
@@ -129,7 +105,6 @@ func New(o Options) (*Board, error) {
 		wake:      make(chan struct{}, 1),
 		settled:   make(chan struct{}),
 		locate:    func(dnswire.Name, string) []int { return nil },
-		runners:   map[string]*runner{},
 		saveEvery: maxSave,
 		overrides: map[overrideKey]Overriding{},
 		upkeep:    map[string]Maintenance{},
@@ -139,6 +114,8 @@ func New(o Options) (*Board, error) {
 		dirty:     map[int]struct{}{},
 		loads:     map[string]Load{},
 		reports:   map[reportKey][]*runner{},
+		due:       schedule{epoch: time.Now()},
+		room:      files() / 2, // the rest is for those who ask
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -321,7 +298,8 @@ func notify(c chan struct{}) {
 func (b *Board) Run(ctx context.Context) error {
 	l := &loop{
 		b:        b,
-		results:  make(chan outcome, 1024),
+		arrived:  arrivals{came: make(chan struct{}, 1)},
+		broken:   make(chan error, 1),
 		saved:    make(chan map[string]record, 1),
 		swept:    make(chan struct{}, 1),
 		nextSave: time.Now().Add(minSave),
@@ -340,8 +318,11 @@ func (b *Board) Run(ctx context.Context) error {
 			l.wrote(unwritten)
 		case <-l.swept:
 			l.sweeping = false
-		case o := <-l.results:
-			l.collect(o)
+		case err := <-l.broken:
+			l.engine = nil
+			l.doWithout(err)
+		case <-l.arrived.came:
+			l.collect()
 		}
 	}
 }

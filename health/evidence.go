@@ -47,21 +47,16 @@ func (b *Board) note(r *runner, res probe.Result, now time.Time) {
 		}
 		r.past = &ring{}
 		if r.runs > 0 {
-			b.put(r.past, r.last, r.last.Degraded, r.verdict.seen)
+			b.put(r.past, b.result(&r.last), r.last.degraded, r.verdict.seen)
 		}
 	}
 	b.put(r.past, res, res.OK && bad, now)
 }
 
 func (b *Board) put(p *ring, res probe.Result, degraded bool, at time.Time) {
-	class := slices.Index(b.classes, res.Class)
-	if class < 0 && len(b.classes) < pastDegraded {
-		b.classes = append(b.classes, res.Class)
-		class = len(b.classes) - 1
-	}
 	i := p.next
 	p.at[i], p.rtt[i] = at.UnixNano(), uint32(min(max(res.RTT.Microseconds(), 0), 1<<32-1))
-	p.detail[i], p.class[i] = unique.Make(res.Detail), uint8(max(class, 0))
+	p.detail[i], p.class[i] = unique.Make(res.Detail), b.classOf(res.Class)
 	if res.OK {
 		p.class[i] |= pastOK
 	}
@@ -72,6 +67,16 @@ func (b *Board) put(p *ring, res probe.Result, degraded bool, at time.Time) {
 	p.n = min(p.n+1, pastLen)
 }
 
+// classOf is the number of a class.
+func (b *Board) classOf(c probe.Class) uint8 {
+	class := slices.Index(b.classes, c)
+	if class < 0 && len(b.classes) < pastDegraded {
+		b.classes = append(b.classes, c)
+		class = len(b.classes) - 1
+	}
+	return uint8(max(class, 0))
+}
+
 // pasts are the last results of a probe, the latest first: the last one alone while
 // all have been as they should be.
 func (b *Board) pasts(r *runner) []Past {
@@ -80,7 +85,8 @@ func (b *Board) pasts(r *runner) []Past {
 		if r.runs == 0 {
 			return nil
 		}
-		return []Past{{At: r.verdict.seen, OK: r.last.OK, Class: string(r.last.Class), Detail: r.last.Detail, RTT: r.last.RTT}}
+		last := b.result(&r.last)
+		return []Past{{At: r.verdict.seen, OK: last.OK, Class: string(last.Class), Detail: last.Detail, RTT: last.RTT}}
 	}
 	all := make([]Past, 0, p.n)
 	for k := range p.n {

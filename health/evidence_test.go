@@ -29,7 +29,7 @@ func TestRingByOracle(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 300 {
-		r := &runner{check: Check{Check: limited("web", 0.5)}}
+		r := &runner{asking: &asking{check: Check{Check: limited("web", 0.5)}}}
 		var all []Past
 		bad := false
 		now := time.Unix(1e9, 0)
@@ -46,7 +46,7 @@ func TestRingByOracle(t *testing.T) {
 			if !was {
 				all = nil // of what is well only the last one is known
 				if r.runs > 0 {
-					all = []Past{{At: r.verdict.seen, OK: r.last.OK, Class: string(r.last.Class), Detail: r.last.Detail, RTT: r.last.RTT}}
+					all = []Past{{At: r.verdict.seen, OK: r.last.ok, Class: string(b.result(&r.last).Class), Detail: r.last.detail, RTT: r.last.rtt}}
 				}
 				if !bad {
 					all = nil
@@ -55,7 +55,7 @@ func TestRingByOracle(t *testing.T) {
 			all = append([]Past{p}, all...)
 			all = all[:min(len(all), pastLen)]
 			b.note(r, res, now)
-			r.last, r.verdict.seen = res, now
+			r.last, r.verdict.seen = b.lately(res), now
 			r.runs++
 			if got := b.pasts(r); !slices.Equal(got, all) {
 				t.Fatalf("got\n%+v\nwant\n%+v", got, all)

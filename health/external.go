@@ -89,18 +89,10 @@ func (b *Board) index() {
 	clear(b.reports)
 	for _, r := range b.runners {
 		if r.report != nil {
-			key := reportKey{r.check.Name, r.endpoint()}
+			key := reportKey{r.check.Name, canonical(r.endpoint())}
 			b.reports[key] = append(b.reports[key], r)
 		}
 	}
-}
-
-// endpoint is what the runner's probes are aimed at, as its pool states it.
-func (r *runner) endpoint() string {
-	if r.aim.Addr.IsValid() {
-		return r.aim.Addr.String()
-	}
-	return canonical(r.aim.Host)
 }
 
 // expect gives a runner of an external check that is new what is known: of the same
@@ -109,7 +101,7 @@ func (r *runner) endpoint() string {
 func (b *Board) expect(r, old *runner, now time.Time) {
 	ttl := r.check.Interval
 	r.report.until = now.Add(ttl)
-	kept := b.restored[r.request]
+	kept := b.restored[r.request()]
 	said := kept.Report
 	switch {
 	case old != nil && old.report != nil:
@@ -166,11 +158,11 @@ func (b *Board) SetReport(rep Report) (Report, error) {
 			b.urgent = true
 			b.tell(r, before, moved)
 		}
-		r.last = res
+		r.last = b.lately(res)
 		r.runs++
 		r.report.source = rep.Source
 		b.until(r, rep.At.Add(min(rep.For, r.check.Interval)))
-		b.keep(r.request, recordOf(r))
+		b.keep(r, recordOf(r))
 	}
 	b.publish(rep.At)
 	notify(b.wake)
@@ -205,7 +197,7 @@ func (b *Board) ClearReport(check, endpoint string) error {
 		found = true
 		heap.Remove(&b.lapsing, r.report.index)
 		b.unknow(r, "what was reported is cleared")
-		b.keep(r.request, record{})
+		b.keep(r, record{})
 	}
 	if !found {
 		return fmt.Errorf("%w: no result of %s for %s counts", ErrNotFound, rep.Check, rep.Endpoint)
@@ -256,7 +248,7 @@ func (b *Board) Reports() []Report {
 				rep.Detail = v.level.reason
 			}
 			if r.runs > 0 {
-				rep.Detail = r.last.Detail
+				rep.Detail = r.last.detail
 			}
 			all = append(all, rep)
 		}

@@ -14,12 +14,12 @@ const restoredIntervals = 3
 // verdict is what a probe's results add up to.
 type verdict struct {
 	state    State
-	restored bool // not yet confirmed since the restart
+	restored bool  // not yet confirmed since the restart
+	streak   int32 // results in a row against state
 	since    time.Time
 	reason   string    // what the result said that changed the state; empty: it passed
 	lastUp   time.Time // when it last left up, or was last seen up
 	seen     time.Time // of the last result
-	streak   int       // results in a row against state
 	level    *level    // how well it serves while it is up; nil: as it should
 }
 
@@ -47,7 +47,7 @@ func (v *verdict) apply(r probe.Result, c Check, now time.Time) bool {
 	case Down:
 		need = c.Rise
 	}
-	if v.streak < need {
+	if int(v.streak) < need {
 		return false
 	}
 	v.state, v.since, v.streak, v.restored, v.reason = says, now, 0, false, r.Detail

@@ -127,10 +127,10 @@ func (b *Board) restore() error {
 	return b.restoreMaintenance()
 }
 
-// keep has a record written, or deleted when it has no state.
-func (b *Board) keep(request string, r record) {
+// keep has the record of a probe written, or deleted when it has no state.
+func (b *Board) keep(r *runner, rec record) {
 	if b.keeper != nil {
-		b.unsaved[request] = r
+		b.unsaved[r.request()] = rec
 	}
 }
 

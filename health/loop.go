@@ -2,6 +2,7 @@ package health
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -18,9 +19,15 @@ const forever = time.Duration(math.MaxInt64)
 // loop is what belongs to one Run alone.
 type loop struct {
 	b        *Board
-	results  chan outcome
+	arrived  arrivals
+	taken    []outcome // of the last collect, for its room
 	inFlight int
-	running  sync.WaitGroup // probes, and the writing of a batch
+	running  sync.WaitGroup // probes, what makes them, and the writing of a batch
+
+	engine *probe.Loop // of the probes that need no goroutine; nil until there is one
+	broken chan error  // it has ended before its time
+	stop   func()      // ends it
+	failed bool        // there is none
 
 	saved    chan map[string]record // what a write left unwritten
 	saving   bool
@@ -35,7 +42,44 @@ type loop struct {
 type outcome struct {
 	r      *runner
 	result probe.Result
+	began  time.Time // when it really was begun
 	fault  string
+}
+
+// arrivals are outcomes that have not been taken in yet: no more than there are
+// probes in flight.
+type arrivals struct {
+	mu   sync.Mutex
+	all  []outcome
+	came chan struct{} // one token: there are some
+}
+
+func (a *arrivals) add(o outcome) {
+	a.mu.Lock()
+	a.all = append(a.all, o)
+	a.mu.Unlock()
+	notify(a.came)
+}
+
+// ended is add for what the engine tells.
+func (a *arrivals) ended(es []probe.Ended) {
+	a.mu.Lock()
+	for i := range es {
+		e := &es[i]
+		a.all = append(a.all, outcome{e.Tag.(*runner), e.Result, e.Began, e.Fault})
+	}
+	a.mu.Unlock()
+	notify(a.came)
+}
+
+// take takes all there are, into the room of those that were taken before.
+func (a *arrivals) take(room []outcome) []outcome {
+	clear(room)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := a.all
+	a.all = room[:0]
+	return all
 }
 
 // step does all that is due and says when the next thing will be.
@@ -56,11 +100,14 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 			l.swept <- struct{}{}
 		})
 	}
-	for l.inFlight < b.parallel && b.due.Len() > 0 && !b.due.next().After(now) {
-		l.start(ctx, b.due.pop(), now)
+	for l.inFlight < b.parallel && b.due.Len() > 0 && b.due.next() <= b.due.at(now) {
+		l.start(ctx, b.due.pop(), b.due.at(now))
+	}
+	if l.engine != nil {
+		l.engine.Flush()
 	}
 	if l.inFlight < b.parallel && b.due.Len() > 0 {
-		wait = min(wait, b.due.next().Sub(now))
+		wait = min(wait, b.due.next()-b.due.at(now))
 	}
 	if n := len(b.doubtful); n > 0 {
 		wait = min(wait, b.doubtful[n-1].lapses().Sub(now))
@@ -78,16 +125,50 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 	return max(wait, 0)
 }
 
-func (l *loop) start(ctx context.Context, r *runner, now time.Time) {
+// start begins a probe: in the engine, with the next Flush, or in a goroutine.
+func (l *loop) start(ctx context.Context, r *runner, now time.Duration) {
 	l.inFlight++
 	r.begun = now
 	check, prober, aim := r.check, r.prober, r.aim
+	if r.starter != nil && l.begin(ctx) && r.starter.Start(l.engine, aim, check.Timeout, r) {
+		return
+	}
 	l.running.Go(func() {
+		began := time.Now()
 		ctx, cancel := context.WithTimeout(ctx, check.Timeout)
 		defer cancel()
 		res, fault := run(ctx, prober, aim)
-		l.results <- outcome{r, res, fault}
+		l.arrived.add(outcome{r, res, began, fault})
 	})
+}
+
+// begin has the engine run, and says whether there is one. It ends when it is
+// stopped, after the last probe has been started.
+func (l *loop) begin(ctx context.Context) bool {
+	if l.engine != nil || l.failed {
+		return !l.failed
+	}
+	engine, err := probe.NewLoop(l.arrived.ended)
+	if err != nil {
+		l.doWithout(err)
+		return false
+	}
+	ctx, l.stop = context.WithCancel(context.WithoutCancel(ctx))
+	l.engine = engine
+	l.running.Go(func() {
+		if err := engine.Run(ctx); err != nil {
+			l.broken <- err
+		}
+	})
+	return true
+}
+
+// doWithout has every probe be made in a goroutine of its own.
+func (l *loop) doWithout(why error) {
+	l.failed = true
+	if !errors.Is(why, errors.ErrUnsupported) {
+		l.b.log.Warn("probes are made at a higher cost", "error", why)
+	}
 }
 
 // panicked is the detail of a probe that did.
@@ -105,21 +186,17 @@ func run(ctx context.Context, p probe.Prober, aim probe.Target) (res probe.Resul
 	return p.Probe(ctx, aim), ""
 }
 
-// collect takes an outcome and all others that are there, so that they share a
-// view.
-func (l *loop) collect(o outcome) {
+// collect takes all outcomes that are there, so that they share a view.
+func (l *loop) collect() {
+	all := l.arrived.take(l.taken)
+	l.taken = all
 	l.b.mu.Lock()
 	defer l.b.mu.Unlock()
 	now := time.Now()
-	for {
+	for i := range all {
 		l.inFlight--
-		if l.b.take(o, now) {
+		if l.b.take(&all[i], now) {
 			l.nextSave = now // a verdict is written at once
-		}
-		select {
-		case o = <-l.results:
-		default:
-			return
 		}
 	}
 }
@@ -144,6 +221,9 @@ func (l *loop) wrote(unwritten map[string]record) {
 // finish waits for all that is under way, takes the results that are verdicts
 // all the same, and writes what is left.
 func (l *loop) finish() {
+	if l.stop != nil {
+		l.stop()
+	}
 	ended := make(chan struct{})
 	go func() {
 		l.running.Wait()
@@ -151,8 +231,8 @@ func (l *loop) finish() {
 	}()
 	for open := true; open; {
 		select {
-		case o := <-l.results:
-			l.collect(o)
+		case <-l.arrived.came:
+			l.collect()
 		case unwritten := <-l.saved:
 			l.wrote(unwritten)
 		case <-l.swept:
@@ -161,9 +241,7 @@ func (l *loop) finish() {
 		}
 	}
 	// Nobody sends any more, but what was sent may still lie there.
-	for len(l.results) > 0 {
-		l.collect(<-l.results)
-	}
+	l.collect()
 	if len(l.saved) > 0 {
 		l.wrote(<-l.saved)
 	}
@@ -176,7 +254,7 @@ func (l *loop) finish() {
 }
 
 // take puts one result in the board and says whether a verdict changed.
-func (b *Board) take(o outcome, now time.Time) bool {
+func (b *Board) take(o *outcome, now time.Time) bool {
 	r := o.r
 	if r.gone {
 		return false
@@ -185,14 +263,14 @@ func (b *Board) take(o outcome, now time.Time) bool {
 	if o.result.Class != probe.ClassCanceled {
 		changed = b.judge(o, now)
 	}
-	r.due = r.next(now)
+	r.due = r.next(b.due.at(now))
 	b.due.add(r)
 	return changed
 }
 
-func (b *Board) judge(o outcome, now time.Time) bool {
+func (b *Board) judge(o *outcome, now time.Time) bool {
 	r, res := o.r, o.result
-	b.meters.probed(r.check, res)
+	b.meters.probed(r.asking, res, b.due.at(o.began)-r.due)
 	b.note(r, res, now)
 	if res.Class == probe.ClassLocal {
 		// It says something of this node and nothing of the endpoint, which stays
@@ -203,12 +281,12 @@ func (b *Board) judge(o outcome, now time.Time) bool {
 		b.lacking = true
 		b.settleFirst(r)
 		b.sample(r, res, now)
-		r.last = res
+		r.last = b.lately(res)
 		r.runs++
 		return false
 	}
 	b.lacking = false
-	if o.fault != "" && r.last.Detail != panicked {
+	if o.fault != "" && r.last.detail != res.Detail {
 		b.log.Error("probe panicked", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name, "panic", o.fault)
 	}
 	if r.verdict.restored && !r.lapses().After(now) {
@@ -225,8 +303,8 @@ func (b *Board) judge(o outcome, now time.Time) bool {
 	}
 	b.settleFirst(r)
 	b.sample(r, res, now)
-	b.keep(r.request, recordOf(r))
-	r.last = res
+	b.keep(r, recordOf(r))
+	r.last = b.lately(res)
 	r.runs++
 	return changed
 }
@@ -272,7 +350,7 @@ func (b *Board) lapse(now time.Time) {
 // refused. A start that was missed is not made up for.
 //
 // A failure of an endpoint that is up is confirmed, or refuted, sooner than that.
-func (r *runner) next(now time.Time) time.Time {
+func (r *runner) next(now time.Duration) time.Duration {
 	f, gap := 0.95+rand.Float64()/10, r.check.Interval
 	switch {
 	case r.verdict.doubted() && r.check.Confirm > 0:
@@ -281,9 +359,5 @@ func (r *runner) next(now time.Time) time.Time {
 		r.spread = true
 		f = 0.05 + rand.Float64()
 	}
-	due := r.begun.Add(time.Duration(f * float64(gap)))
-	if due.Before(now) {
-		return now
-	}
-	return due
+	return max(r.begun+time.Duration(f*float64(gap)), now)
 }

@@ -1,6 +1,8 @@
 package health
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb/probe"
@@ -9,6 +11,7 @@ import (
 type meters struct {
 	probes   *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	late     *prometheus.HistogramVec
 	states   *prometheus.GaugeVec
 	degraded *prometheus.GaugeVec
 	reports  *prometheus.CounterVec
@@ -24,6 +27,11 @@ func newMeters(reg prometheus.Registerer) *meters {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rhumb_probe_duration_seconds",
 			Help:    "Time from a probe's start to its verdict, by check.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"check"}),
+		late: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "rhumb_probe_lateness_seconds",
+			Help:    "Time from when a probe was due to when it was begun, by check.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"check"}),
 		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -44,18 +52,33 @@ func newMeters(reg prometheus.Registerer) *meters {
 		}, []string{"result"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.probes, m.duration, m.states, m.degraded, m.reports, m.results)
+		reg.MustRegister(m.probes, m.duration, m.late, m.states, m.degraded, m.reports, m.results)
 	}
 	return m
 }
 
-func (m *meters) probed(c Check, r probe.Result) {
-	result := "ok"
-	if !r.OK {
-		result = string(r.Class)
+// checkMeters are those of one check, so that they need not be looked for at each
+// probe.
+type checkMeters struct {
+	ok         prometheus.Counter
+	took, late prometheus.Observer
+}
+
+// probed counts a result of a probe that was begun so late.
+func (m *meters) probed(a *asking, r probe.Result, late time.Duration) {
+	name := a.check.Name
+	if a.meters == nil {
+		a.meters = &checkMeters{
+			m.probes.WithLabelValues(name, "ok"), m.duration.WithLabelValues(name), m.late.WithLabelValues(name),
+		}
 	}
-	m.probes.WithLabelValues(c.Name, result).Inc()
-	m.duration.WithLabelValues(c.Name).Observe(r.RTT.Seconds())
+	if r.OK {
+		a.meters.ok.Inc()
+	} else {
+		m.probes.WithLabelValues(name, string(r.Class)).Inc()
+	}
+	a.meters.took.Observe(r.RTT.Seconds())
+	a.meters.late.Observe(max(late, 0).Seconds())
 }
 
 // forget drops the metrics of a check that the configuration no longer has.
@@ -63,6 +86,7 @@ func (m *meters) forget(check string) {
 	of := prometheus.Labels{"check": check}
 	m.probes.DeletePartialMatch(of)
 	m.duration.DeletePartialMatch(of)
+	m.late.DeletePartialMatch(of)
 	m.results.DeletePartialMatch(of)
 }
 

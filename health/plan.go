@@ -24,7 +24,7 @@ type Plan struct {
 	targets  []Target
 	locate   Locate
 	onTarget [][]*runner
-	runners  map[string]*runner
+	runners  []*runner
 }
 
 // Uses is what the statement of a plan goes by besides states. Views do without
@@ -41,56 +41,46 @@ type asked struct {
 	host  string
 }
 
-type made struct {
-	prober           probe.Prober
-	request, cadence string
-}
-
 // Prepare makes the probes of new targets. It changes nothing; it fails when a
 // probe cannot be made, for example when its CA file cannot be read.
 func (b *Board) Prepare(targets []Target, locate Locate) (*Plan, error) {
-	p := &Plan{targets: targets, locate: locate, runners: map[string]*runner{}}
+	p := &Plan{targets: targets, locate: locate}
 	p.onTarget = make([][]*runner, len(targets))
-	known := map[asked]made{}
+	known, made := map[asked]*asking{}, map[identity]*runner{}
 	for i := range targets {
 		t := &targets[i]
 		if len(t.Checks) == 0 {
 			continue
 		}
-		name := t.String()
 		p.onTarget[i] = make([]*runner, 0, len(t.Checks))
 		for _, listed := range t.Checks {
 			for c := range listed.leaves {
 				id := asked{c.Check, c.Host}
-				m, ok := known[id]
-				if !ok {
-					m = made{request: c.request(), cadence: c.cadence()}
-					if c.Type != spec.CheckExternal {
-						var err error
-						if m.prober, err = b.prober(c); err != nil {
-							return nil, fmt.Errorf("check %s: %w", c.Name, err)
-						}
+				a := known[id]
+				if a == nil {
+					var err error
+					if a, err = b.ask(c); err != nil {
+						return nil, fmt.Errorf("check %s: %w", c.Name, err)
 					}
-					known[id] = m
+					known[id] = a
 				}
-				if t.Priority != 0 && c.Type.Scripted() {
-					m.request += fmt.Sprintf(" priority=%d", t.Priority)
+				aim := probe.Target{Addr: t.Addr, Host: t.Host, Port: c.Port}
+				if aim.Addr.IsValid() {
+					aim.Host = ""
 				}
-				key := name + " " + m.request + " " + m.cadence
-				r := p.runners[key]
+				if c.Type.Scripted() {
+					aim.Priority = t.Priority
+				}
+				r := made[identity{aim, a.request, a.cadence}]
 				if r == nil {
-					r = &runner{
-						key: key, request: key[:len(name)+1+len(m.request)], check: c, prober: m.prober, index: -1,
-						aim: probe.Target{Addr: t.Addr, Host: t.Host, Port: c.Port, Priority: t.Priority},
-					}
+					r = &runner{asking: a, aim: aim, index: -1}
 					if c.Type == spec.CheckExternal {
 						r.report = &reported{index: -1}
 					}
-					p.runners[key] = r
+					made[r.identity()] = r
+					p.runners = append(p.runners, r)
 				}
-				if role := c.role(name); !slices.Contains(r.roles, role) {
-					r.roles = append(r.roles, role)
-				}
+				r.name(c)
 				if n := len(r.targets); n == 0 || r.targets[n-1] != int32(i) {
 					r.targets = append(r.targets, int32(i))
 				}
@@ -99,6 +89,7 @@ func (b *Board) Prepare(targets []Target, locate Locate) (*Plan, error) {
 			}
 		}
 	}
+	p.runners = slices.Clip(p.runners)
 	return p, nil
 }
 
@@ -135,22 +126,31 @@ func (b *Board) Apply(p *Plan) *View {
 	return v
 }
 
-// adopt gives the probes of a plan what the board knows of them.
+// adopt gives the probes of a plan what the board knows of them. Those of the board
+// that are gone then are not in the plan.
 func (b *Board) adopt(p *Plan, now time.Time) {
+	known := make(map[identity]*runner, len(b.runners))
+	for _, r := range b.runners {
+		r.gone = true
+		known[r.identity()] = r
+	}
 	var fresh []*runner
-	for key, r := range p.runners {
-		old := b.runners[key]
+	heirs := map[*runner]*runner{}
+	for i, r := range p.runners {
+		old := known[r.identity()]
 		if old == nil {
 			fresh = append(fresh, r)
 			continue
 		}
 		// The running probe goes on, with the new check's fields.
-		old.roles, old.targets, old.check, old.prober, old.decides = r.roles, r.targets, r.check, r.prober, r.decides
-		p.runners[key] = old
+		old.asking, old.also, old.targets, old.decides, old.gone = r.asking, r.also, r.targets, r.decides, false
+		p.runners[i], heirs[r] = old, old
 	}
 	for _, rs := range p.onTarget {
 		for k, r := range rs {
-			rs[k] = p.runners[r.key]
+			if old := heirs[r]; old != nil {
+				rs[k] = old
+			}
 		}
 	}
 	if len(fresh) == 0 {
@@ -158,8 +158,8 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 	}
 	byRequest, byRole := map[string]*runner{}, map[string]*runner{}
 	for _, r := range b.runners {
-		byRequest[r.request] = r
-		for _, role := range r.roles {
+		byRequest[r.request()] = r
+		for role := range r.roles {
 			if _, twice := byRole[role]; twice {
 				byRole[role] = nil // overridden in several ways: whose verdict it would be cannot be told
 				continue
@@ -167,10 +167,13 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 			byRole[role] = r
 		}
 	}
+	// The first round goes through all places at once.
+	rand.Shuffle(len(fresh), func(i, k int) { fresh[i], fresh[k] = fresh[k], fresh[i] })
+	begun, first := b.due.at(now), 0
 	for _, r := range fresh {
-		old := byRequest[r.request]
+		old := byRequest[r.request()]
 		again := old != nil && old.runs > 0
-		for _, role := range r.roles {
+		for role := range r.roles {
 			if old == nil {
 				old = byRole[role]
 			}
@@ -184,18 +187,20 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 		}
 		if old != nil {
 			// It goes on from there.
-		} else if kept, ok := b.restored[r.request]; ok {
+		} else if kept, ok := b.restored[r.request()]; ok {
 			r.verdict, r.trip = kept.verdict(now, r.check.Interval), kept.trip()
 		}
-		r.due = now
 		if again {
 			// Only how often it is asked has changed, perhaps of all probes there are:
 			// that is no reason to ask all at once.
 			r.spread = true
-			r.due = now.Add(time.Duration(rand.Float64() * float64(r.check.Interval)))
-			if old.index >= 0 && old.due.Before(r.due) {
+			r.due = begun + time.Duration(rand.Float64()*float64(r.check.Interval))
+			if old.index >= 0 && old.due < r.due {
 				r.due = old.due
 			}
+		} else {
+			r.due = begun + time.Duration(max(first-firstBurst, 0))*firstGap
+			first++
 		}
 		b.due.add(r)
 	}
@@ -217,23 +222,24 @@ func (r *runner) heed(old *runner) {
 // forget lets go of the probes that a plan does not want, of every record that
 // belongs to none of its probes, and of the metrics of checks that it has not.
 func (b *Board) forget(p *Plan) {
-	wanted := make(map[string]bool, len(p.runners))
+	wanted := map[string]bool{}
 	names := map[string]bool{}
 	for _, r := range p.runners {
-		wanted[r.request] = true
+		if b.keeper != nil {
+			wanted[r.request()] = true
+		}
 		names[r.check.Name] = true
 	}
-	for key, r := range b.runners {
-		if p.runners[key] != nil {
+	for _, r := range b.runners {
+		if !r.gone {
 			continue
 		}
-		r.gone = true
 		b.due.remove(r)
 		if r.report != nil && r.report.index >= 0 {
 			heap.Remove(&b.lapsing, r.report.index)
 		}
-		if !wanted[r.request] {
-			b.keep(r.request, record{})
+		if b.keeper != nil && !wanted[r.request()] {
+			b.keep(r, record{})
 		}
 	}
 	for name := range b.names {
@@ -244,18 +250,25 @@ func (b *Board) forget(p *Plan) {
 	b.names = names
 	for request := range b.restored {
 		if !wanted[request] {
-			b.keep(request, record{})
+			b.unsaved[request] = record{}
 		}
 	}
 	b.restored = nil
 }
 
 // The bounds of how many probes run at once. The lower one makes the first round
-// of a small configuration parallel; the upper one is for file descriptors and
-// memory.
+// of a small configuration parallel; the upper one is for memory.
 const (
 	minParallel = 1024
-	maxParallel = 16384
+	maxParallel = 32768
+)
+
+// The first probes of so many are due at once, and those of more so far apart, which
+// is 20,000 in a second: a machine that makes them as fast as it can is late with all,
+// and so are its network and those who answer.
+const (
+	firstBurst = minParallel
+	firstGap   = 50 * time.Microsecond
 )
 
 // measure works out what depends on all probes together.
@@ -286,12 +299,7 @@ func (b *Board) measure() {
 			b.doubtful = append(b.doubtful, r)
 		}
 	}
-	b.parallel = min(max(int(load)+1, minParallel), maxParallel)
+	b.parallel = max(min(max(int(load)+1, minParallel), maxParallel, b.room), 1)
 	b.saveEvery = max(b.saveEvery, minSave)
 	slices.SortFunc(b.doubtful, func(x, y *runner) int { return y.lapses().Compare(x.lapses()) })
-}
-
-// lapses is when a verdict from before the restart stops being believed.
-func (r *runner) lapses() time.Time {
-	return r.verdict.seen.Add(restoredIntervals * r.check.Interval)
 }

@@ -81,11 +81,11 @@ func (b *Board) probes(generation uint64, i int, results bool) []Probed {
 }
 
 func (b *Board) probed(r *runner, check string, results bool, now time.Time) Probed {
-	v := &r.verdict
+	v, last := &r.verdict, b.result(&r.last)
 	p := Probed{
 		Check: check, Type: string(r.check.Type), Host: r.check.Host, Port: r.check.Port,
-		Interval: r.check.Interval, State: v.state, Streak: v.streak, Runs: r.runs,
-		OK: r.last.OK, Class: string(r.last.Class), Detail: r.last.Detail, RTT: r.last.RTT,
+		Interval: r.check.Interval, State: v.state, Streak: int(v.streak), Runs: int(r.runs),
+		OK: last.OK, Class: string(last.Class), Detail: last.Detail, RTT: last.RTT,
 		Latency: time.Duration(r.trip.known(r.check.Interval, now)) * time.Microsecond,
 	}
 	if r.runs > 0 {

@@ -104,7 +104,7 @@ func TestScriptsKnowThePriority(t *testing.T) {
 	var got []int
 	requests := map[string]bool{}
 	for _, r := range p.runners {
-		requests[r.request] = true
+		requests[r.request()] = true
 		if r.check.Type == spec.CheckLua {
 			got = append(got, r.aim.Priority)
 		}

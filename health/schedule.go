@@ -4,13 +4,13 @@ import "time"
 
 // tick is what the due times of probes are multiples of, so that one waking of
 // the loop starts all that are due within it. A probe may start this much early.
-const tick = 2 * time.Millisecond
+const tick = 5 * time.Millisecond
 
 // schedule is the probes at rest, the next due first: a binary heap that has the
 // times beside the pointers, since a look at each probe would be a cache miss.
 type schedule struct {
 	h     []slot
-	epoch time.Time // what times are counted from; with its monotonic reading
+	epoch time.Time // what times are counted from, with its monotonic reading
 }
 
 type slot struct {
@@ -20,15 +20,15 @@ type slot struct {
 
 func (s *schedule) Len() int { return len(s.h) }
 
+// at is a time as the schedule has it.
+func (s *schedule) at(t time.Time) time.Duration { return t.Sub(s.epoch) }
+
 // next is when the next probe is due.
-func (s *schedule) next() time.Time { return s.epoch.Add(s.h[0].due) }
+func (s *schedule) next() time.Duration { return s.h[0].due }
 
 func (s *schedule) add(r *runner) {
-	if s.epoch.IsZero() {
-		s.epoch = r.due
-	}
 	s.h = append(s.h, slot{})
-	s.up(len(s.h)-1, slot{r.due.Sub(s.epoch).Truncate(tick), r})
+	s.up(len(s.h)-1, slot{r.due.Truncate(tick), r})
 }
 
 func (s *schedule) pop() *runner {
@@ -42,7 +42,7 @@ func (s *schedule) remove(r *runner) {
 	if r.index < 0 {
 		return
 	}
-	i, n := r.index, len(s.h)-1
+	i, n := int(r.index), len(s.h)-1
 	r.index = -1
 	last := s.h[n]
 	s.h[n] = slot{}
@@ -83,5 +83,5 @@ func (s *schedule) up(i int, v slot) {
 
 func (s *schedule) place(i int, v slot) {
 	s.h[i] = v
-	v.r.index = i
+	v.r.index = int32(i)
 }

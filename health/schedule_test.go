@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -184,6 +187,70 @@ func TestHungProbesDoNotStarveOthers(t *testing.T) {
 	})
 }
 
+// lateness is how many probes were begun, and how many of them not later than that.
+func lateness(t *testing.T, reg prometheus.Gatherer, limit float64) (begun, inTime uint64) {
+	t.Helper()
+	all, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var h *dto.Histogram
+	for _, f := range all {
+		if f.GetName() == "rhumb_probe_lateness_seconds" {
+			h = f.GetMetric()[0].GetHistogram()
+		}
+	}
+	for _, bucket := range h.GetBucket() {
+		if bucket.GetUpperBound() == limit {
+			return h.GetSampleCount(), bucket.GetCumulativeCount()
+		}
+	}
+	t.Fatalf("no limit %v in %v", limit, h)
+	return 0, 0
+}
+
+// The first round of many is spread, so that it is as fast as it can be and yet in time;
+// what has to wait for a place is late, and the metric says so.
+func TestLateness(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			n      = 5 * minParallel
+			places = minParallel + 1
+		)
+		for _, took := range []time.Duration{0, time.Second} {
+			f := newFake()
+			f.took = took
+			reg := prometheus.NewRegistry()
+			b, err := New(Options{Prober: f.prober, Registerer: reg})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &rig{Board: b, t: t, fake: f, log: &logs{}}
+			c := check("web") // 2 seconds of timeout in 10
+			var ts []Target
+			for i := range n {
+				ts = append(ts, target(i, c))
+			}
+			r.apply(ts...)
+			r.run()
+			synctest.Wait()
+			if now := f.total(); now < firstBurst || now > firstBurst+int(tick/firstGap) {
+				t.Errorf("%d probes at once, want %d", now, firstBurst)
+			}
+			after((n-firstBurst)*firstGap + 2*tick)
+			if now := f.total(); took == 0 && now < n || took > 0 && now != places {
+				t.Errorf("%d probes of %v each so far", now, took)
+			}
+			after(5 * time.Second)
+			begun, inTime := lateness(t, reg, .5)
+			if late := begun - inTime; begun < n || took == 0 && late != 0 || took > 0 && (late < n-places || late > n) {
+				t.Errorf("%d probes of %v each, %d of them late", begun, took, late)
+			}
+			r.stop()
+		}
+	})
+}
+
 func TestManyResultsMakeFewViews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -219,14 +286,13 @@ func TestManyResultsMakeFewViews(t *testing.T) {
 
 func TestScheduleKeepsOrder(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	now := time.Now()
-	s := schedule{epoch: now}
-	at := map[*runner]time.Time{} // a slow schedule beside it
+	s := schedule{}
+	at := map[*runner]time.Duration{} // a slow schedule beside it
 	var all []*runner
 	for range 20_000 {
 		switch k := rnd.IntN(10); {
 		case k < 5:
-			r := &runner{due: now.Add(time.Duration(rnd.IntN(2000)) * time.Millisecond), index: -1}
+			r := &runner{due: time.Duration(rnd.IntN(2000)) * time.Millisecond, index: -1}
 			s.add(r)
 			at[r] = r.due
 			all = append(all, r)
@@ -241,7 +307,7 @@ func TestScheduleKeepsOrder(t *testing.T) {
 			next := s.next()
 			r := s.pop()
 			for _, due := range at {
-				if next.After(due) || at[r].Sub(next) >= tick || at[r].Before(next) || at[r].Sub(due) >= tick {
+				if next > due || at[r]-next >= tick || at[r] < next || at[r]-due >= tick {
 					t.Fatalf("popped what is due at %v, at %v, before what is due at %v", at[r], next, due)
 				}
 			}
