@@ -367,7 +367,7 @@ func (a *App) changed(before, now *table.Table) {
 // prepare reads the files and compiles what they state. A zone file that turns
 // out to have records of one name in several places is read again, as a whole.
 func (a *App) prepare() (*spec.Spec, *rhumb.Change, error) {
-	if large(a.engine) && len(a.engine.Snapshot().Table.Plans) < manyPlans {
+	if t := a.engine.Snapshot().Table; t.Len() >= manyNames && len(t.Plans) < manyPlans {
 		// Two tables are there for a while, and what comes and goes meanwhile must
 		// not add as much again. To collect is cheap while few pointers are held,
 		// which names have none of, and plans many.
@@ -429,26 +429,6 @@ func (a *App) replace() error {
 		}
 	}
 	return nil
-}
-
-const (
-	// manyNames is from when on what a load leaves behind is worth a collection.
-	manyNames = 10_000
-	// manyPlans is from when on to collect takes longer than to load.
-	manyPlans = 5_000
-	// loadGCPercent is by how many percent the memory may grow between two
-	// collections while a large configuration is loaded.
-	loadGCPercent = 20
-)
-
-func large(e *rhumb.Engine) bool { return e.Snapshot().Table.Len() >= manyNames }
-
-// release gives the memory of a large configuration as text, and of the table
-// before, back to the system.
-func release(e *rhumb.Engine) {
-	if large(e) {
-		debug.FreeOSMemory()
-	}
 }
 
 // note records how the last reading ended.
