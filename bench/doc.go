@@ -13,6 +13,7 @@
 //	reload    a change among a million names: time, CPU, memory, latency
 //	idle      memory of ten thousand silent connections
 //	flood     answers that honest clients keep under floods (needs root)
+//	health    many checks: CPU, memory, lateness; from refusals to answers; many down
 //	change    from an endpoint's failing probe to the changed answer
 //
 // What makes a figure of it:

@@ -51,6 +51,8 @@ func main() {
 			exit(echo())
 		case "load":
 			exit(loadCommand(os.Args[2:]))
+		case "farm":
+			exit(farmCommand())
 		case "flood":
 			exit(floodCommand(os.Args[2:]))
 		case "atlas":
@@ -110,6 +112,7 @@ func parts(s *settings) []part {
 		part{"million", true, benchMillion},
 		part{"reload", true, benchReload},
 		part{"change", true, benchChange},
+		part{"health", true, benchHealth},
 		part{"idle", true, benchIdle},
 		part{"flood", false, benchFlood})
 }
