@@ -5,11 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 )
 
 // TestChangesMeanwhile loads a large file again and again while somebody writes
-// to it in place: each time it is the one or the other, and in the end what it is.
+// to it in place: each time it is the one or the other, or it is refused, since the
+// system shows zeros behind the new end of a file that is being cut short, to read(2)
+// as well. In the end it is what it is.
 func TestChangesMeanwhile(t *testing.T) {
 	const services = 100_000
 	text := million(services, oneLine)
@@ -19,14 +22,18 @@ func TestChangesMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept, beside := &Kept{}, 0
-	load := func() int {
+	loadOr := func(refused string) int {
 		t.Helper()
 		s, _, err := Load(path, Options{Kept: kept, Beside: func(f func()) { beside++; go f() }})
+		if err != nil && refused != "" && strings.Contains(err.Error(), refused) {
+			return services
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s.Zones[0].Services.Len()
 	}
+	load := func() int { t.Helper(); return loadOr("") }
 	if n := load(); n != services {
 		t.Fatalf("%d services", n)
 	}
@@ -55,7 +62,7 @@ func TestChangesMeanwhile(t *testing.T) {
 		}
 	}()
 	for range 40 {
-		if n := load(); n != services && n != services+1 {
+		if n := loadOr("control characters are not allowed (value: 0)"); n != services && n != services+1 {
 			t.Errorf("%d services", n)
 		}
 	}
