@@ -74,7 +74,7 @@ func New(o Options) (*Engine, error) {
 		settled: make(chan struct{}), charted: make(chan struct{}),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(endpointStates{e}, zoneStates{e}, figures{e})
+		o.Registerer.MustRegister(zoneStates{e}, figures{e})
 	}
 	return e, nil
 }

@@ -46,14 +46,61 @@ func (e *Engine) endpoints(results bool) []EndpointStatus {
 	if s == nil {
 		return nil
 	}
+	at := homes(s.Table)
+	all := make([]EndpointStatus, len(at))
+	for i := range at {
+		all[i] = e.endpoint(s, &at[i], results)
+	}
+	return all
+}
+
+func (e *Engine) endpoint(s *resolve.Snapshot, at *home, results bool) EndpointStatus {
+	st := EndpointStatus{
+		Pool: at.pool, Endpoint: at.endpoint, Service: at.service(s.Table),
+		Detail: s.Health.Detail(int(at.target), nil),
+		Judged: s.Health.State(int(at.target)),
+	}
+	if results {
+		st.Checks = e.board.Evidence(s.Health.Generation(), int(at.target))
+	} else {
+		st.Checks = e.board.Probed(s.Health.Generation(), int(at.target))
+	}
+	st.Latency = latency(st.Judged, st.Checks)
+	if at.host >= 0 && st.Detail.Reason == "" && s.Hosts != nil {
+		st.Detail.Reason = resolution(s.Hosts.Detail(int(at.host)))
+	}
+	return st
+}
+
+// home is an endpoint in its pool, judged for all services alike or for one.
+type home struct {
+	pool     *spec.Pool
+	endpoint *spec.Endpoint
+	of       *table.Node // a service that has it
+	target   int32
+	host     int32 // of one that is flattened; else -1
+	alone    bool  // it is judged for that service
+}
+
+// service is the service that it is judged for; empty when for all.
+func (at *home) service(t *table.Table) string {
+	if !at.alone {
+		return ""
+	}
+	return t.Name(at.of).String()
+}
+
+// homes are the endpoints of every pool that a service uses, by pool and in the
+// order the pool has them.
+func homes(t *table.Table) []home {
 	type id struct {
 		endpoint *spec.Endpoint
 		target   int32
 	}
-	seen := map[id]bool{}
-	plans := make([]bool, len(s.Table.Plans)) // a million services may share a few
-	var all []EndpointStatus
-	s.Table.EachService(func(n *table.Node, p *table.Plan) bool {
+	seen := make(map[id]bool, len(t.Targets))
+	plans := make([]bool, len(t.Plans)) // a million services may share a few
+	all := make([]home, 0, len(t.Targets))
+	t.EachService(func(n *table.Node, p *table.Plan) bool {
 		if plans[n.Plan] {
 			return true
 		}
@@ -71,35 +118,25 @@ func (e *Engine) endpoints(results bool) []EndpointStatus {
 						continue // that service has it too
 					}
 					seen[key] = true
-					st := EndpointStatus{
-						Pool: pool, Endpoint: ep,
-						Detail: s.Health.Detail(int(ms.Targets[i]), nil),
-						Judged: s.Health.State(int(ms.Targets[i])),
+					at := home{
+						pool: pool, endpoint: ep, of: n, target: ms.Targets[i], host: -1,
+						alone: borrowsHost(&t.Targets[ms.Targets[i]]),
 					}
-					if results {
-						st.Checks = e.board.Evidence(s.Health.Generation(), int(ms.Targets[i]))
-					} else {
-						st.Checks = e.board.Probed(s.Health.Generation(), int(ms.Targets[i]))
+					if ms.Flat(i) {
+						at.host = ms.Hosts[i]
 					}
-					st.Latency = latency(st.Judged, st.Checks)
-					if ms.Flat(i) && st.Detail.Reason == "" && s.Hosts != nil {
-						st.Detail.Reason = resolution(s.Hosts.Detail(int(ms.Hosts[i])))
-					}
-					if borrowsHost(&s.Table.Targets[ms.Targets[i]]) {
-						st.Service = s.Table.Name(n).String()
-					}
-					all = append(all, st)
+					all = append(all, at)
 				}
 			}
 		}
 		return true
 	})
-	slices.SortFunc(all, func(a, b EndpointStatus) int {
+	slices.SortFunc(all, func(a, b home) int {
 		return cmp.Or(
-			cmp.Compare(a.Pool.Name, b.Pool.Name),
-			cmp.Compare(a.Endpoint.Pos.Line, b.Endpoint.Pos.Line),
-			cmp.Compare(a.Endpoint.Pos.Col, b.Endpoint.Pos.Col),
-			cmp.Compare(a.Service, b.Service))
+			cmp.Compare(a.pool.Name, b.pool.Name),
+			cmp.Compare(a.endpoint.Pos.Line, b.endpoint.Pos.Line),
+			cmp.Compare(a.endpoint.Pos.Col, b.endpoint.Pos.Col),
+			cmp.Compare(a.service(t), b.service(t)))
 	})
 	return all
 }
@@ -172,52 +209,6 @@ func Explain(s *resolve.Snapshot, question Question) (*resolve.Trace, error) {
 	q.Client = netip.AddrPortFrom(client, 0)
 	q.Transport = dnswire.TCP
 	return s.Explain(&q, rand.Uint64(), rand.Uint64()), nil
-}
-
-// endpointStates is the metric of every checked endpoint's state.
-type endpointStates struct{ e *Engine }
-
-var endpointUp = prometheus.NewDesc("rhumb_endpoint_up",
-	"State of a checked endpoint by its checks: 1 up, 0 down, -1 unknown. Service is empty when it is judged for all services alike.",
-	[]string{"pool", "endpoint", "service"}, nil)
-
-var endpointDegraded = prometheus.NewDesc("rhumb_endpoint_degraded_share",
-	"What an endpoint that is up and degraded by its checks is left of its traffic, above 0 to 1, by what degrades it: latency, probe, check. There is none for one that is not. Service is as for rhumb_endpoint_up.",
-	[]string{"pool", "endpoint", "service", "reason"}, nil)
-
-var endpointLatency = prometheus.NewDesc("rhumb_endpoint_latency_seconds",
-	"Smoothed time that connections of probes to an endpoint take, which is what the filter latency goes by. There is none while it is not known, or the endpoint is down. Service is as for rhumb_endpoint_up.",
-	[]string{"pool", "endpoint", "service"}, nil)
-
-// Describe implements prometheus.Collector.
-func (c endpointStates) Describe(ch chan<- *prometheus.Desc) {
-	ch <- endpointUp
-	ch <- endpointDegraded
-	ch <- endpointLatency
-}
-
-// Collect implements prometheus.Collector.
-func (c endpointStates) Collect(ch chan<- prometheus.Metric) {
-	for _, st := range c.e.Endpoints() {
-		if len(st.Endpoint.Checks) == 0 {
-			continue
-		}
-		v := -1.0
-		switch st.Judged {
-		case health.Up:
-			v = 1
-		case health.Down:
-			v = 0
-		}
-		ch <- prometheus.MustNewConstMetric(endpointUp, prometheus.GaugeValue, v, st.Pool.Name, st.Endpoint.String(), st.Service)
-		if d := &st.Detail; d.Cause != health.NotDegraded {
-			ch <- prometheus.MustNewConstMetric(endpointDegraded, prometheus.GaugeValue, float64(d.Share)/health.Whole,
-				st.Pool.Name, st.Endpoint.String(), st.Service, d.Cause.String())
-		}
-		if st.Latency > 0 {
-			ch <- prometheus.MustNewConstMetric(endpointLatency, prometheus.GaugeValue, st.Latency.Seconds(), st.Pool.Name, st.Endpoint.String(), st.Service)
-		}
-	}
 }
 
 // zoneStates is what the static records of each zone are.

@@ -1,6 +1,7 @@
 package rhumb_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -84,19 +85,22 @@ func TestEndpoints(t *testing.T) {
 		if got := list(); !slices.Equal(got, want) {
 			t.Errorf("with an override:\n%s", strings.Join(got, "\n"))
 		}
-		metric := `
-# HELP rhumb_endpoint_up State of a checked endpoint by its checks: 1 up, 0 down, -1 unknown. Service is empty when it is judged for all services alike.
+		want = strings.Split(`# HELP rhumb_endpoint_up State of a checked endpoint by its checks: 1 up, 0 down, -1 unknown. Service is empty when it is judged for all services alike.
 # TYPE rhumb_endpoint_up gauge
+rhumb_endpoint_up{endpoint="198.51.100.1",pool="a",service=""} 1
 rhumb_endpoint_up{endpoint="192.0.2.1",pool="b",service="api.example.com."} 1
 rhumb_endpoint_up{endpoint="192.0.2.1",pool="b",service="www.example.com."} 1
-rhumb_endpoint_up{endpoint="192.0.2.2",pool="b",service=""} 0
-rhumb_endpoint_up{endpoint="192.0.2.3",pool="b",service=""} 1
-rhumb_endpoint_up{endpoint="198.51.100.1",pool="a",service=""} 1
 rhumb_endpoint_up{endpoint="2001:db8::1",pool="b",service="api.example.com."} 1
 rhumb_endpoint_up{endpoint="2001:db8::1",pool="b",service="www.example.com."} 1
-`
-		if err := testutil.GatherAndCompare(reg, strings.NewReader(metric), "rhumb_endpoint_up"); err != nil {
-			t.Error(err)
+rhumb_endpoint_up{endpoint="192.0.2.2",pool="b",service=""} 0
+rhumb_endpoint_up{endpoint="192.0.2.3",pool="b",service=""} 1
+`, "\n")
+		var series bytes.Buffer
+		if err := e.WriteSeries(&series); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Split(series.String(), "\n"); !slices.Equal(got, want) {
+			t.Errorf("series\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 		if n := testutil.CollectAndCount(reg, "rhumb_targets"); n != 3 {
 			t.Errorf("%d series of targets, want one for each state", n)

@@ -1,13 +1,11 @@
 package admin
 
 import (
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/rhumb-dns/rhumb/spec"
 )
@@ -37,11 +35,7 @@ func (a *Admin) routes(g prometheus.Gatherer) []route {
 		viewer   = spec.RoleViewer
 		operator = spec.RoleOperator
 	)
-	metrics := promhttp.HandlerFor(g, promhttp.HandlerOpts{
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelError),
-		ErrorHandling:     promhttp.ContinueOnError,
-		EnableOpenMetrics: true,
-	}).ServeHTTP
+	metrics := a.metrics(g)
 	return append([]route{
 		{prefix + "/live", get(open, a.live)},
 		{prefix + "/ready", get(open, a.ready)},

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -18,7 +19,10 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
+	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/health"
 )
 
@@ -59,6 +63,16 @@ func TestMetricsReference(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		var series bytes.Buffer
+		if err := a.engine.WriteSeries(&series); err != nil {
+			t.Fatal(err)
+		}
+		parser := expfmt.NewTextParser(model.UTF8Validation)
+		single, err := parser.TextToMetricFamilies(&series)
+		if err != nil {
+			t.Fatal(err)
+		}
+		families = slices.AppendSeq(families, maps.Values(single))
 		for _, f := range families {
 			types[f.GetName()] = strings.ToLower(f.GetType().String())
 		}
@@ -70,6 +84,18 @@ func TestMetricsReference(t *testing.T) {
 		close(descs)
 	}()
 	rows := map[string]string{}
+	row := func(name, help, labels string) {
+		if types[name] == "" {
+			t.Errorf("%s has no sample: feed it here, or it is never fed", name)
+		}
+		if labels != "" {
+			labels = "`" + strings.ReplaceAll(labels, ",", "`, `") + "`"
+		}
+		rows[name] = fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, types[name], labels, help)
+	}
+	for _, s := range rhumb.EndpointSeries {
+		row(s.Name, s.Help, strings.TrimSuffix("pool,endpoint,service,"+s.Label, ","))
+	}
 	for d := range descs {
 		m := described.FindStringSubmatch(d.String())
 		if m == nil {
@@ -84,13 +110,7 @@ func TestMetricsReference(t *testing.T) {
 				labels = strings.TrimPrefix(labels+","+label, ",")
 			}
 		}
-		if types[name] == "" {
-			t.Errorf("%s has no sample: feed it here, or it is never fed", name)
-		}
-		if labels != "" {
-			labels = "`" + strings.ReplaceAll(labels, ",", "`, `") + "`"
-		}
-		rows[name] = fmt.Sprintf("| `%s` | %s | %s | %s |\n", name, types[name], labels, help)
+		row(name, help, labels)
 	}
 	var b strings.Builder
 	b.WriteString(metricsHead)

@@ -43,6 +43,23 @@ func (b *Board) Probed(generation uint64, i int) []Probed { return b.probes(gene
 // Evidence is Probed with Results.
 func (b *Board) Evidence(generation uint64, i int) []Probed { return b.probes(generation, i, true) }
 
+// Latency is the lowest Latency of what Probed gives; 0 while none is known.
+func (b *Board) Latency(generation uint64, i int) (lowest time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if generation != b.generation || i < 0 || i >= len(b.onTarget) {
+		return 0
+	}
+	now := time.Now()
+	for _, r := range b.onTarget[i] {
+		l := time.Duration(r.trip.known(r.check.Interval, now)) * time.Microsecond
+		if l > 0 && (lowest == 0 || l < lowest) {
+			lowest = l
+		}
+	}
+	return lowest
+}
+
 func (b *Board) probes(generation uint64, i int, results bool) []Probed {
 	b.mu.Lock()
 	defer b.mu.Unlock()
