@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,15 +22,9 @@ func (j *Job) begin(now time.Duration, epoch time.Time) {
 // begin has the connection of a job made.
 func (l *Loop) begin(j *Job) {
 	j.begin(l.now(), l.epoch)
-	var to unix.Sockaddr
 	family, version := unix.AF_INET, 0
-	if a := j.To.Addr().Unmap(); a.Is4() {
-		l.four.Port, l.four.Addr = int(j.To.Port()), a.As4()
-		to = &l.four
-	} else {
+	if !j.To.Addr().Unmap().Is4() {
 		family, version = unix.AF_INET6, 1
-		l.six.Port, l.six.Addr = int(j.To.Port()), a.As16()
-		to = &l.six
 	}
 	idle := l.idle[version]
 	fresh := len(idle) == 0
@@ -55,8 +48,9 @@ func (l *Loop) begin(j *Job) {
 	l.flying++
 	// With a socket that is bound to nothing the kernel chooses the port for each
 	// destination; a bound one would take it from all.
-	switch err := unix.Connect(j.fd, to); err { //nolint:errorlint // a number
-	case nil, unix.EINPROGRESS, unix.EINTR:
+	to, size := l.to.set(j.To)
+	switch err := connect(j.fd, to, size); err { //nolint:errorlint // a number
+	case 0, unix.EINPROGRESS, unix.EINTR:
 	default:
 		l.end(j, os.NewSyscallError("connect", err), j.began)
 		return
@@ -88,16 +82,16 @@ func (l *Loop) happened(j *Job, events uint32, now time.Duration) {
 // connected is whether a job goes on after an event while it was connecting.
 func (l *Loop) connected(j *Job, events uint32, now time.Duration) bool {
 	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
-		errno, err := unix.GetsockoptInt(j.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-		if err == nil && errno != 0 {
-			err = unix.Errno(errno)
+		err, asked := pending(j.fd)
+		if asked != 0 {
+			err = asked
 		}
-		if err == nil {
-			if _, err = unix.Getpeername(j.fd); err != nil {
+		if err == 0 {
+			if _, gone := unix.Getpeername(j.fd); gone != nil {
 				err = unix.ECONNRESET // it was connected, and is no longer
 			}
 		}
-		if err != nil {
+		if err != 0 {
 			l.end(j, os.NewSyscallError("connect", err), now)
 			return false
 		}
@@ -121,17 +115,8 @@ func (l *Loop) connected(j *Job, events uint32, now time.Duration) bool {
 // machine when nothing listens on a port and the kernel chooses the same for this
 // side (RFC 9293 section 3.5, simultaneous open).
 func (j *Job) toItself() bool {
-	local, err := unix.Getsockname(j.fd)
-	if err != nil {
-		return false
-	}
-	switch a := local.(type) {
-	case *unix.SockaddrInet4:
-		return a.Port == int(j.To.Port()) && a.Addr == j.To.Addr().Unmap().As4()
-	case *unix.SockaddrInet6:
-		return a.Port == int(j.To.Port()) && a.Addr == j.To.Addr().As16()
-	}
-	return false
+	local, err := localAddress(j.fd)
+	return err == 0 && local.Port() == j.To.Port() && local.Addr().Unmap() == j.To.Addr().WithZone("").Unmap()
 }
 
 // localPorts are the ports that the kernel chooses from, the lowest and the highest.
@@ -146,12 +131,12 @@ func localPorts() (ports [2]uint16) {
 // send sends what is left to be sent, and is whether that was all.
 func (l *Loop) send(j *Job, now time.Duration) bool {
 	for b := j.Talk.Send(); j.sent < len(b); {
-		n, err := unix.Write(j.fd, b[j.sent:])
+		n, err := write(j.fd, b[j.sent:])
 		switch {
 		case err == unix.EAGAIN: //nolint:errorlint // a number
 			return false
 		case err == unix.EINTR: //nolint:errorlint // a number
-		case err != nil:
+		case err != 0:
 			l.end(j, os.NewSyscallError("write", err), now)
 			return false
 		default:
@@ -165,14 +150,14 @@ func (l *Loop) send(j *Job, now time.Duration) bool {
 // hear reads until there is nothing more or the job has heard enough.
 func (l *Loop) hear(j *Job, now time.Duration) {
 	for {
-		n, err := unix.Read(j.fd, l.buf)
+		n, err := read(j.fd, l.buf)
 		switch {
 		case err == unix.EAGAIN: //nolint:errorlint // a number
 			j.readable = false
 			return
 		case err == unix.EINTR: //nolint:errorlint // a number
 			continue
-		case err != nil:
+		case err != 0:
 			l.giveUp(j, os.NewSyscallError("read", err))
 			return
 		case n == 0:
@@ -216,22 +201,20 @@ func (l *Loop) end(j *Job, err error, now time.Duration) {
 		j.buf = nil
 	}
 	if err != nil || j.Talk != nil || !l.rest(j) {
-		_ = unix.Close(j.fd)
+		shut(j.fd)
 	}
 	l.done = append(l.done, j)
 }
 
 // rest keeps the socket of a connection that was only to be made for the next one,
-// which saves the kernel a quarter of all it has to do for a probe. Connecting to
-// AF_UNSPEC dissolves the connection, by a reset (connect(2)). Without room for it the
+// which saves the kernel a quarter of all it has to do for a probe. The connection is
+// dissolved, by a reset. Without room for it the
 // socket is for the caller to close, by a reset too.
 func (l *Loop) rest(j *Job) bool {
 	if len(l.idle[j.version]) < spare {
-		var nowhere unix.RawSockaddrInet4 // AF_UNSPEC is 0
-		_, _, e := unix.RawSyscall(unix.SYS_CONNECT, uintptr(j.fd), uintptr(unsafe.Pointer(&nowhere)), unsafe.Sizeof(nowhere))
-		if e == 0 {
+		if dissolve(j.fd) == 0 {
 			// The kernel notes the reset as an error of the socket until somebody asks.
-			if _, err := unix.GetsockoptInt(j.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil {
+			if _, asked := pending(j.fd); asked == 0 {
 				l.idle[j.version] = append(l.idle[j.version], j.fd)
 				return true
 			}

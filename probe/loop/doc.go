@@ -5,9 +5,10 @@
 //	                        │                  │           │         │         ▲
 //	                        └───── an error, or the time is over ────┴─────────┘
 //
-// One goroutine runs a Loop. The sockets are in an epoll set of its own, which is
-// itself in that of Go's runtime: while nothing happens the goroutine is parked as
-// any other is, and no thread of the process waits for it.
+// One goroutine runs a Loop. The sockets are in an epoll set of its own, which is, by
+// way of another one, in that of Go's runtime: while nothing happens the goroutine is
+// parked as any other is, and no thread of the process waits for it. What is between
+// the two is shut while the goroutine is at work.
 //
 // What it guarantees:
 //

@@ -36,9 +36,10 @@ type Loop struct {
 	inbox []*Job
 	over  bool // Run has ended its jobs; descriptors are closed or will be
 
-	fd    int // the epoll set
+	fd    int // the epoll set of the sockets
+	gate  int // an epoll set of that one alone, which is told of events while it is open
 	set   *os.File
-	raw   syscall.RawConn // the same, for the runtime to wait for it
+	raw   syscall.RawConn // the gate, for the runtime to wait for it
 	look  func(fd uintptr) bool
 	alarm int // an eventfd that says that there is something in the inbox
 
@@ -49,8 +50,7 @@ type Loop struct {
 	jobs   []*Job // by descriptor
 	flying int
 	idle   [2][]int // sockets without a connection, IPv4 and IPv6
-	four   unix.SockaddrInet4
-	six    unix.SockaddrInet6
+	to     address
 	events []unix.EpollEvent
 	got    int   // how many of them there are
 	failed error // of looking for some
@@ -75,31 +75,60 @@ func New(ended func([]*Job)) (*Loop, error) {
 	if l.fd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("loop: %w", os.NewSyscallError("epoll_create1", err))
 	}
-	// The runtime waits for descriptors that do not block.
-	if err := unix.SetNonblock(l.fd, true); err != nil {
+	if err := l.openGate(); err != nil {
 		_ = unix.Close(l.fd)
-		return nil, fmt.Errorf("loop: %w", os.NewSyscallError("fcntl", err))
+		return nil, fmt.Errorf("loop: %w", err)
 	}
-	l.set = os.NewFile(uintptr(l.fd), "epoll")
 	if l.raw, err = l.set.SyscallConn(); err == nil {
 		// It fails when the runtime does not wait for the set.
 		err = l.set.SetReadDeadline(time.Time{})
 	}
 	if err != nil {
-		_ = l.set.Close()
+		l.closeSets()
 		return nil, fmt.Errorf("loop: %w", err)
 	}
 	if l.alarm, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
-		_ = l.set.Close()
+		l.closeSets()
 		return nil, fmt.Errorf("loop: %w", os.NewSyscallError("eventfd", err))
 	}
 	// Each writing to it is an event of its own, so that nobody has to read it.
 	if err := l.watch(l.alarm, unix.EPOLLIN|unix.EPOLLET); err != nil {
 		_ = unix.Close(l.alarm)
-		_ = l.set.Close()
+		l.closeSets()
 		return nil, fmt.Errorf("loop: %w", os.NewSyscallError("epoll_ctl", err))
 	}
 	return l, nil
+}
+
+// openGate makes what the runtime waits for. Were that the set of the sockets, a
+// thread that waits for the whole process would wake up for each of their events,
+// while this one is dealing with them.
+func (l *Loop) openGate() (err error) {
+	if l.gate, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	// The runtime waits for descriptors that do not block.
+	if err = os.NewSyscallError("fcntl", unix.SetNonblock(l.gate, true)); err == nil {
+		err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.gate, unix.EPOLL_CTL_ADD, l.fd, &unix.EpollEvent{}))
+	}
+	if err != nil {
+		_ = unix.Close(l.gate)
+		return err
+	}
+	l.set = os.NewFile(uintptr(l.gate), "epoll")
+	return nil
+}
+
+// pass opens the gate for events, those that there are included, or closes it.
+func (l *Loop) pass(events uint32) {
+	if e := control(l.gate, unix.EPOLL_CTL_MOD, l.fd, events); e != 0 && l.failed == nil {
+		l.failed = e
+	}
+}
+
+func (l *Loop) closeSets() {
+	_ = l.set.Close()
+	_ = unix.Close(l.fd)
 }
 
 // Start has jobs done, in their order. When Run has ended they have as well, at once.
@@ -188,7 +217,7 @@ func (l *Loop) finish() {
 			_ = unix.Close(fd)
 		}
 	}
-	_ = l.set.Close()
+	l.closeSets()
 }
 
 func (l *Loop) deliver() {
@@ -222,6 +251,11 @@ func (l *Loop) take() bool {
 
 // wait waits until something has happened or a deadline has passed.
 func (l *Loop) wait() {
+	if l.poll(); l.got > 0 || l.failed != nil {
+		return
+	}
+	l.pass(unix.EPOLLIN)
+	defer l.pass(0)
 	if next := l.wheel.next(); next < l.armed {
 		l.armed = next
 		_ = l.set.SetReadDeadline(l.epoch.Add(next))
@@ -241,8 +275,8 @@ func (l *Loop) wait() {
 
 // poll gets the events that are there.
 func (l *Loop) poll() {
-	n, err := unix.EpollWait(l.fd, l.events, 0)
-	if err != nil {
+	n, err := happening(l.fd, l.events)
+	if err != 0 {
 		n = 0
 		if err != unix.EINTR { //nolint:errorlint // a number
 			l.failed = err
@@ -264,5 +298,8 @@ func (l *Loop) happen() {
 }
 
 func (l *Loop) watch(fd int, events uint32) error {
-	return unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+	if e := control(l.fd, unix.EPOLL_CTL_ADD, fd, events); e != 0 {
+		return e
+	}
+	return nil
 }
