@@ -9,6 +9,8 @@ import (
 
 func farmCommand() error { return errLinux }
 
+func dialCommand([]string) error { return errLinux }
+
 type refusals struct{}
 
 func watchRefusals() (*refusals, error)                                 { return nil, errLinux }

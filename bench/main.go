@@ -53,6 +53,8 @@ func main() {
 			exit(loadCommand(os.Args[2:]))
 		case "farm":
 			exit(farmCommand())
+		case "dial":
+			exit(dialCommand(os.Args[2:]))
 		case "flood":
 			exit(floodCommand(os.Args[2:]))
 		case "atlas":

@@ -149,7 +149,7 @@ func TestEngineNeedsNoGoroutines(t *testing.T) {
 	}
 }
 
-func TestEngineIsNotLate(t *testing.T) {
+func TestEngineOfMany(t *testing.T) {
 	const n = 3000
 	c := tcpCheck("tcp", deaf(t, 4096))
 	c.Timeout = time.Second
@@ -157,13 +157,8 @@ func TestEngineIsNotLate(t *testing.T) {
 	for i := range n {
 		ts = append(ts, loopback(i, c))
 	}
-	reg := prometheus.NewRegistry()
-	b := engineRig(t, reg, ts...)
+	b := engineRig(t, nil, ts...)
 	<-b.Settled()
-	begun, inTime := lateness(t, reg, 10)
-	if begun != n || inTime != n {
-		t.Errorf("%d probes of %d, %d in time", begun, n, inTime)
-	}
 	for i := range ts {
 		if d := b.View().Detail(i, nil); d.State != Up {
 			t.Fatalf("target %d: %+v", i, d)

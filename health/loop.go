@@ -270,7 +270,7 @@ func (b *Board) take(o *outcome, now time.Time) bool {
 
 func (b *Board) judge(o *outcome, now time.Time) bool {
 	r, res := o.r, o.result
-	b.meters.probed(r.asking, res, b.due.at(o.began)-r.due)
+	b.meters.probed(r.asking, res, b.due.at(o.began)-r.due, !r.spread)
 	b.note(r, res, now)
 	if res.Class == probe.ClassLocal {
 		// It says something of this node and nothing of the endpoint, which stays

@@ -31,7 +31,7 @@ func newMeters(reg prometheus.Registerer) *meters {
 		}, []string{"check"}),
 		late: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rhumb_probe_lateness_seconds",
-			Help:    "Time from when a probe was due to when it was begun, by check.",
+			Help:    "Time from when a probe was due to when it was begun, by check. The first probe of each is not in it: all are due at once.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"check"}),
 		states: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -64,8 +64,8 @@ type checkMeters struct {
 	took, late prometheus.Observer
 }
 
-// probed counts a result of a probe that was begun so late.
-func (m *meters) probed(a *asking, r probe.Result, late time.Duration) {
+// probed counts a result of a probe that was begun so late; the first one is not late.
+func (m *meters) probed(a *asking, r probe.Result, late time.Duration, first bool) {
 	name := a.check.Name
 	if a.meters == nil {
 		a.meters = &checkMeters{
@@ -78,7 +78,9 @@ func (m *meters) probed(a *asking, r probe.Result, late time.Duration) {
 		m.probes.WithLabelValues(name, string(r.Class)).Inc()
 	}
 	a.meters.took.Observe(r.RTT.Seconds())
-	a.meters.late.Observe(max(late, 0).Seconds())
+	if !first {
+		a.meters.late.Observe(max(late, 0).Seconds())
+	}
 }
 
 // forget drops the metrics of a check that the configuration no longer has.
