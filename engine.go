@@ -119,7 +119,7 @@ func (e *Engine) Prepare(s *spec.Spec) (*Change, error) {
 	}
 	needs := t.Needs()
 	plan.Uses = health.Uses{Latency: needs&steer.Latencies != 0, Load: needs&steer.Loads != 0}
-	plan.Pools = s.Pools
+	plan.Pools, plan.Health = s.Pools, s.Health
 	places, err := e.preparePlaces(s, t, placed)
 	if err != nil {
 		return nil, err

@@ -87,6 +87,10 @@ type Board struct {
 
 	lacking bool // the last result was of class local
 
+	aware     awareness
+	wall      func() time.Time // the clock on the wall
+	wallEpoch time.Time        // what it said at the epoch of due
+
 	unkept bool // the last write failed; of save alone, which is never called twice at once
 }
 
@@ -120,8 +124,10 @@ func New(o Options) (*Board, error) {
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
+	b.wall, b.wallEpoch = time.Now, b.due.epoch.Round(0)
 	if b.prober == nil {
 		b.prober = NewProber
+		b.aware.own = network{list: ownAddrs, road: ownRoad}
 	}
 	b.meters = newMeters(o.Registerer)
 	b.view.Store(uncheckedView(0))

@@ -113,7 +113,7 @@ func (b *Board) expect(r, old *runner, now time.Time) {
 	case said != nil && said.Until.After(now) && !kept.Seen.After(now):
 		r.verdict = kept.verdict(now, said.Until.Sub(kept.Seen))
 		r.verdict.restored = false // who reports has not restarted
-		r.report.until, r.report.source = earlier(said.Until, r.report.until), said.Source
+		r.report.until, r.report.source = earlier(now.Add(said.Until.Sub(now)), r.report.until), said.Source
 	default:
 		r.verdict = verdict{lastUp: kept.LastUp, reason: "no result was reported yet"}
 	}

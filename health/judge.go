@@ -15,6 +15,7 @@ const restoredIntervals = 3
 type verdict struct {
 	state    State
 	restored bool  // not yet confirmed since the restart
+	held     bool  // it would be down, if this node were not in doubt of itself
 	streak   int32 // results in a row against state
 	since    time.Time
 	reason   string    // what the result said that changed the state; empty: it passed
@@ -93,7 +94,10 @@ type judged struct {
 
 // said is the reason of a known state, one line.
 func said(check string, v *verdict) string {
-	if v.state == Up {
+	switch {
+	case v.held:
+		return "check " + check + ": " + v.reason + "; held, since this node seems to be cut off itself"
+	case v.state == Up:
 		return "check " + check + " passed"
 	}
 	return "check " + check + ": " + v.reason
@@ -128,6 +132,7 @@ func combine(all []judged) Detail {
 		if v.of.OnlyDegrades {
 			continue
 		}
+		d.Suspect = d.Suspect || v.held && d.State == Up
 		// A target was up until the first of its checks left up.
 		if first || v.lastUp.Before(d.LastUp) {
 			d.LastUp = v.lastUp
@@ -146,7 +151,7 @@ func combine(all []judged) Detail {
 			}
 			continue
 		}
-		if by == nil || (d.State == Down) == v.since.Before(by.since) {
+		if by == nil || v.held && !by.held || v.held == by.held && (d.State == Down) == v.since.Before(by.since) {
 			by = v
 			d.Since, d.Reason = v.since, said(v.of.Name, v.verdict)
 		}

@@ -77,7 +77,8 @@ func (r record) trip() trip {
 func (r record) verdict(now time.Time, interval time.Duration) verdict {
 	age := now.Sub(r.Seen)
 	v := verdict{
-		state: r.State, restored: true, since: r.Since, reason: r.Reason, lastUp: r.LastUp, seen: r.Seen,
+		state: r.State, restored: true, since: r.Since, reason: r.Reason, lastUp: r.LastUp,
+		seen: now.Add(-age), // with a monotonic reading: a clock that is set does not age it
 	}
 	if l := r.Level; r.State == Up && l != nil && l.Cause < causes {
 		v.level = &level{cause: l.Cause, since: l.Since, reason: l.Reason}

@@ -87,9 +87,10 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 	b := l.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.woke(now)
 	b.lapse(now)
 	lapse := b.outdate(now)
-	wait := min(b.publish(now), lapse)
+	wait := min(b.reflect(now), b.publish(now), lapse)
 	if b.urgent {
 		b.urgent, l.nextSave = false, now
 	}
@@ -122,7 +123,12 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 			l.running.Go(func() { l.saved <- b.save(batch) })
 		}
 	}
-	return max(wait, 0)
+	if l.inFlight > 0 {
+		wait = min(wait, beat)
+	}
+	wait = max(min(wait, restBeat), 0)
+	b.wakes(time.Now().Add(wait))
+	return wait
 }
 
 // start begins a probe: in the engine, with the next Flush, or in a goroutine.
@@ -193,6 +199,7 @@ func (l *loop) collect() {
 	l.b.mu.Lock()
 	defer l.b.mu.Unlock()
 	now := time.Now()
+	l.b.woke(now)
 	for i := range all {
 		l.inFlight--
 		if l.b.take(&all[i], now) {
@@ -260,26 +267,34 @@ func (b *Board) take(o *outcome, now time.Time) bool {
 		return false
 	}
 	changed := false
+	r.asked = r.begun
 	if o.result.Class != probe.ClassCanceled {
 		changed = b.judge(o, now)
 	}
 	r.due = r.next(b.due.at(now))
+	if b.told(r) {
+		r.due = b.due.at(now)
+	}
 	b.due.add(r)
 	return changed
 }
 
 func (b *Board) judge(o *outcome, now time.Time) bool {
-	r, res := o.r, o.result
+	r := o.r
+	excused := b.excuse(o, now)
+	res := o.result
 	b.meters.probed(r.asking, res, b.due.at(o.began)-r.due, !r.spread)
 	b.note(r, res, now)
 	if res.Class == probe.ClassLocal {
 		// It says something of this node and nothing of the endpoint, which stays
 		// what it was.
-		if !b.lacking {
+		if !b.lacking && !excused {
 			b.log.Error("probes cannot be made; verdicts stay as they are", "check", r.check.Name, "reason", res.Detail)
 		}
-		b.lacking = true
-		b.settleFirst(r)
+		if !excused {
+			b.lacking = true
+			b.settleFirst(r)
+		}
 		b.sample(r, res, now)
 		r.last = b.lately(res)
 		r.runs++
@@ -291,6 +306,34 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 	}
 	if r.verdict.restored && !r.lapses().After(now) {
 		r.verdict.lapse()
+	}
+	quiet := b.heard(r, res)
+	if r.verdict.held && !quiet {
+		r.verdict.streak = 0
+		b.release(r)
+	}
+	if quiet && r.verdict.state == Up && r.asked < b.aware.over {
+		r.excused++ // to be made again soon
+		r.mark(markQuiet, false)
+		r.last = b.lately(res)
+		r.runs++
+		return false
+	}
+	if quiet && r.verdict.state == Up {
+		switch left := r.check.Fall - int(r.verdict.streak) - 1; {
+		case left == 1:
+			b.doubts(r, now)
+		case left <= 0:
+			if r.check.Fall == 1 && r.verdict.streak == 0 {
+				r.doubt = b.due.at(now)
+			}
+			r.last = b.lately(res)
+			if b.hold(r, now) {
+				b.holds(r, now)
+				return false
+			}
+			b.release(r)
+		}
 	}
 	wasRestored, before := r.verdict.restored, r.verdict.state
 	changed := r.verdict.apply(res, r.check, now)
@@ -353,7 +396,7 @@ func (b *Board) lapse(now time.Time) {
 func (r *runner) next(now time.Duration) time.Duration {
 	f, gap := 0.95+rand.Float64()/10, r.check.Interval
 	switch {
-	case r.verdict.doubted() && r.check.Confirm > 0:
+	case (r.verdict.doubted() && !r.verdict.held || r.excused > 0) && r.check.Confirm > 0:
 		gap = r.check.Confirm
 	case !r.spread:
 		r.spread = true

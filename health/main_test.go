@@ -54,7 +54,7 @@ type fakeProber struct {
 func (f *fake) prober(c Check) (probe.Prober, error) { return fakeProber{f, c}, nil }
 
 func (p fakeProber) Probe(ctx context.Context, t probe.Target) probe.Result {
-	f, at := p.f, t.Addr.String()
+	f, at, began := p.f, t.Addr.String(), time.Now()
 	f.mu.Lock()
 	f.runs[at] = append(f.runs[at], time.Now())
 	f.hosts[at+" "+p.c.Host]++
@@ -83,7 +83,7 @@ func (p fakeProber) Probe(ctx context.Context, t probe.Target) probe.Result {
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return probe.Result{Class: probe.ClassCanceled}
 			}
-			return probe.Result{Class: probe.ClassTimeout, Detail: "no answer", RTT: took}
+			return probe.Result{Class: probe.ClassTimeout, Detail: "no answer", RTT: time.Since(began)}
 		case <-time.After(took):
 		}
 	}

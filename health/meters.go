@@ -16,6 +16,12 @@ type meters struct {
 	degraded *prometheus.GaugeVec
 	reports  *prometheus.CounterVec
 	results  *prometheus.CounterVec
+
+	suspect, suspended prometheus.Gauge
+	suspicions         prometheus.Counter
+	stalls, stalledFor prometheus.Counter
+	jumps              prometheus.Counter
+	idle               prometheus.Gauge
 }
 
 func newMeters(reg prometheus.Registerer) *meters {
@@ -51,7 +57,21 @@ func newMeters(reg prometheus.Registerer) *meters {
 			Help: "Reports of an endpoint's load, by result: ok, or unknown when no service has the endpoint.",
 		}, []string{"result"}),
 	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	m.suspect = gauge("rhumb_health_suspect", "1 while this node seems to be cut off itself, so that verdicts of down are held; else 0.")
+	m.suspended = gauge("rhumb_health_held", "Verdicts of down that are held, one for each probe.")
+	m.suspicions = counter("rhumb_health_suspect_total", "How often verdicts began to be held.")
+	m.stalls = counter("rhumb_health_stalls_total", "How often the process woke too late to judge by time.")
+	m.stalledFor = counter("rhumb_health_stall_seconds_total", "How long the process stood still then, all together.")
+	m.jumps = counter("rhumb_clock_jumps_total", "How often the clock jumped by a second or more, as when it is set or the machine was suspended.")
+	m.idle = gauge("rhumb_targets_idle", "Checked targets that no query asks for, which are probed more rarely.")
 	if reg != nil {
+		reg.MustRegister(m.suspect, m.suspended, m.suspicions, m.stalls, m.stalledFor, m.jumps, m.idle)
 		reg.MustRegister(m.probes, m.duration, m.late, m.states, m.degraded, m.reports, m.results)
 	}
 	return m
@@ -101,6 +121,17 @@ func (m *meters) reported(known bool) {
 	}
 	m.reports.WithLabelValues(result).Inc()
 }
+
+// doubted says that verdicts begin to be held, or no longer are.
+func (m *meters) doubted(yes bool) {
+	m.suspect.Set(0)
+	if yes {
+		m.suspect.Set(1)
+		m.suspicions.Inc()
+	}
+}
+
+func (m *meters) held(n int) { m.suspended.Set(float64(n)) }
 
 func (m *meters) targets(tally [Down + 1]int, degraded [causes]int) {
 	for state, n := range tally {

@@ -20,6 +20,9 @@ type Plan struct {
 	// Pools are those that maintenance selects from, by name. They are for the caller
 	// to set before Apply.
 	Pools map[string]*spec.Pool
+	// Health is when the board doubts itself, and when targets are idle. It is for
+	// the caller to set before Apply.
+	Health spec.Health
 
 	targets  []Target
 	locate   Locate
@@ -105,6 +108,8 @@ func (b *Board) Apply(p *Plan) *View {
 	b.forget(p)
 	b.runners, b.targets, b.locate, b.onTarget = p.runners, p.targets, p.locate, p.onTarget
 	b.uses, b.byEndpoint, b.pools = p.Uses, nil, p.Pools
+	b.aware.Health = p.Health
+	b.recount()
 	clear(b.selected)
 	b.index()
 	b.measure()

@@ -29,6 +29,10 @@ type runner struct {
 	awaited bool          // counted in unsettled
 	gone    bool          // no target wants it any more
 	decides bool          // failing it takes some target down
+	marks   uint8         // of awareness
+	excused uint8         // results in a row that were this node's fault
+	asked   time.Duration // when the probe of the last result was begun
+	doubt   time.Duration // when it came to be one failure from its verdict
 }
 
 // asking is what probes of one check and host have in common.

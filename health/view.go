@@ -70,11 +70,14 @@ type Detail struct {
 	Authority Authority
 	// Of one that is up and degraded, by its checks: why, and what it is left of its
 	// traffic, of Whole. Since and Reason are of that then. Share is 0 otherwise.
-	Cause  Cause
-	Share  uint16
-	Since  time.Time // of the last change; zero when it never changed
-	Reason string    // of the last change, one line
-	LastUp time.Time // when it last was up; zero: never known to be
+	Cause Cause
+	// Suspect is that its checks say that it is down, and that this node does not
+	// believe them, since it seems to be cut off itself. State is what it was.
+	Suspect bool
+	Share   uint16
+	Since   time.Time // of the last change; zero when it never changed
+	Reason  string    // of the last change, one line
+	LastUp  time.Time // when it last was up; zero: never known to be
 }
 
 // mark is the state with the bit that says that Share is to be asked.

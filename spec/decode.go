@@ -40,6 +40,7 @@ func (d *decoder) decode(docs []origin) {
 	d.dns(section("dns", &dnsSection))
 	d.admin(section("admin", &adminSection))
 	d.geo(section("geo", &geoSection))
+	d.health(section("health", &healthSection))
 	log := section("log", &logSection)
 	d.spec.Log = Log{Level: log.word("level"), Format: log.word("format")}
 

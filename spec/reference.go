@@ -201,7 +201,7 @@ are an error.
 include: [conf.d/*.yaml]
 ` + "```" + `
 
-Maps merge by key: ` + "`node`, `dns`, `admin`, `log`, `checks`, `check_defaults`, `pools`, `zones`" + `, and
+Maps merge by key: ` + "`node`, `dns`, `admin`, `log`, `health`, `checks`, `check_defaults`, `pools`, `zones`" + `, and
 in a
 zone ` + "`nameservers`, `soa`, `records` and `services`" + `. What is in them is stated once: a value, a
 list, a check, a pool or a service in two files is an error that names both places.

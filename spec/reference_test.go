@@ -49,7 +49,7 @@ func TestReferenceKeysAreDecoded(t *testing.T) {
 		&udpSection:       "dns.udp",
 		&rateLimitSection: "dns.rate_limit",
 		&accessSection:    "dns.access",
-		&adminSection:     "admin", &logSection: "log", &geoSection: "geo", &regionSection: "geo.regions.x", &adminTLSSection: "admin.tls", &tokenSection: "admin.tokens[0]",
+		&adminSection:     "admin", &logSection: "log", &healthSection: "health", &geoSection: "geo", &regionSection: "geo.regions.x", &adminTLSSection: "admin.tls", &tokenSection: "admin.tokens[0]",
 		&checkDefaultsSection: "check_defaults", &atLeastSection: "checks.x.at_least", &useSection: "pools.x.checks[0]",
 		&checkSection: "checks.x", &basicSection: "checks.x.basic", &poolSection: "pools.x", &placeSection: "pools.x.place",
 		&endpointSection: "pools.x.endpoints[0]", &dampingSection: "pools.x.damping",

@@ -17,6 +17,7 @@ type Spec struct {
 	Admin  Admin
 	Log    Log
 	Geo    Geo
+	Health Health
 	Checks map[string]*Check
 	Pools  map[string]*Pool
 	// Zones is in the order of the names' labels, parents before children.
