@@ -44,6 +44,7 @@ type Engine struct {
 	snapshot atomic.Pointer[resolve.Snapshot]
 	settled  chan struct{} // closed when the snapshot has every first verdict
 	hours    *resolve.Hours
+	idleness idleness
 	locating sync.Mutex    // of whoever loads places because an address is looked up
 	charted  chan struct{} // closed when there are files of places to watch
 
@@ -71,7 +72,8 @@ func New(o Options) (*Engine, error) {
 	atlas := geo.New(geo.Options{Logger: o.Logger, Registerer: o.Registerer})
 	e := &Engine{
 		board: board, conduct: director, hosts: resolver, atlas: atlas, audit: o.Audit, clock: newClock(),
-		settled: make(chan struct{}), charted: make(chan struct{}),
+		idleness: idleness{wake: make(chan struct{}, 1)},
+		settled:  make(chan struct{}), charted: make(chan struct{}),
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(zoneStates{e}, figures{e})
@@ -153,6 +155,7 @@ func (e *Engine) Commit(c *Change) error {
 	// before; the next one that is has them loaded anew.
 	e.placed = c.places != nil
 	e.replace()
+	notify(e.idleness.wake)
 	return nil
 }
 
@@ -180,6 +183,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.follow()
 		}
 	})
+	running.Go(func() { e.keepIdle(ctx) })
 	var conducting, ticking, resolving, watching error
 	running.Go(func() {
 		conducting = e.conduct.Run(ctx)

@@ -239,3 +239,6 @@ func (c zoneStates) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(zoneRecords, prometheus.GaugeValue, float64(d.Records), z.Text)
 	}
 }
+
+// Awareness is what the node knows of its own trouble.
+func (e *Engine) Awareness() health.Awareness { return e.board.Awareness() }

@@ -37,6 +37,7 @@ type awareness struct {
 	asked   int
 	total   int // how often it began
 
+	idle int           // targets that nobody asks for
 	over time.Duration // silence of probes that were begun before does not count
 
 	// fine is when a count last said that all is well with this node, of what has come
@@ -464,7 +465,7 @@ func (b *Board) Awareness() Awareness {
 	a, s := &b.aware, &b.aware.stalls
 	w := Awareness{
 		Suspect: a.suspect, Held: a.held, Stalls: s.count, StalledAt: s.at, Long: s.long,
-		Jumps: s.jumps, JumpedAt: s.jumped, By: s.by,
+		Jumps: s.jumps, JumpedAt: s.jumped, By: s.by, Idle: a.idle,
 	}
 	if a.suspect {
 		w.Since, w.Silent, w.Asked, w.Share, w.Cut = a.since, a.silent, a.asked, a.share, a.cut

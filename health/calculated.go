@@ -47,7 +47,7 @@ func calculate(need int, members []judged) verdict {
 	var up, down, lastUp []time.Time
 	var v verdict
 	whole, sure, surelyDown := 0, 0, 0
-	var failed []string
+	var failed, held []string
 	var worst *level
 	for _, m := range members {
 		lastUp = append(lastUp, m.lastUp)
@@ -57,6 +57,9 @@ func calculate(need int, members []judged) verdict {
 		switch m.state {
 		case Up:
 			up = append(up, m.since)
+			if m.held {
+				held = append(held, m.of.Name+": "+m.reason)
+			}
 			if m.degraded() {
 				if worst == nil || m.level.since.After(worst.since) {
 					worst = &level{cause: m.level.cause, since: m.level.since, reason: m.of.Name + ": " + m.level.reason}
@@ -90,6 +93,9 @@ func calculate(need int, members []judged) verdict {
 		v.state, v.since, v.restored = Up, nth(up, need), sure < need
 		if whole < need {
 			v.level = worst
+		}
+		if len(up)-len(held) < need {
+			v.held, v.reason = true, brief(strings.Join(held, "; "))
 		}
 	case len(down) >= bad:
 		v.state, v.since, v.restored = Down, nth(down, bad), surelyDown < bad

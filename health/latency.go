@@ -73,7 +73,7 @@ func (b *Board) latencyOf(i int, now time.Time) uint32 {
 	}
 	var lowest uint32
 	for _, r := range b.onTarget[i] {
-		if is := r.trip.known(r.check.Interval, now); is > 0 && (lowest == 0 || is < lowest) {
+		if is := r.trip.known(b.pace(r), now); is > 0 && (lowest == 0 || is < lowest) {
 			lowest = is
 		}
 	}

@@ -271,7 +271,7 @@ func (b *Board) take(o *outcome, now time.Time) bool {
 	if o.result.Class != probe.ClassCanceled {
 		changed = b.judge(o, now)
 	}
-	r.due = r.next(b.due.at(now))
+	r.due = r.next(b.due.at(now), b.pace(r))
 	if b.told(r) {
 		r.due = b.due.at(now)
 	}
@@ -393,8 +393,8 @@ func (b *Board) lapse(now time.Time) {
 // refused. A start that was missed is not made up for.
 //
 // A failure of an endpoint that is up is confirmed, or refuted, sooner than that.
-func (r *runner) next(now time.Duration) time.Duration {
-	f, gap := 0.95+rand.Float64()/10, r.check.Interval
+func (r *runner) next(now, pace time.Duration) time.Duration {
+	f, gap := 0.95+rand.Float64()/10, pace
 	switch {
 	case (r.verdict.doubted() && !r.verdict.held || r.excused > 0) && r.check.Confirm > 0:
 		gap = r.check.Confirm

@@ -30,6 +30,8 @@ type Probed struct {
 	RTT    time.Duration
 	// Latency is the smoothed time of its connections; 0 while it is not known.
 	Latency time.Duration
+	Held    bool      // it would be down, if the node were not in doubt of itself
+	Idle    bool      // nobody asks for any endpoint that it is made for
 	Until   time.Time // the result of an external check counts; zero of others
 	Results []Past    // of Evidence: the last ones, the latest first
 }
@@ -76,7 +78,7 @@ func (b *Board) probes(generation uint64, i int, results bool) []Probed {
 			all = append(all, b.probed(mine[0], c.Name, results, now))
 			continue
 		}
-		p := Probed{Check: c.Name, Type: string(c.Type), State: v.state, At: v.seen, OK: v.state == Up, Detail: v.reason}
+		p := Probed{Check: c.Name, Type: string(c.Type), State: v.state, At: v.seen, OK: v.state == Up, Detail: v.reason, Held: v.held}
 		if v.degraded() {
 			p.Cause, p.Degraded = v.level.cause, v.level.reason
 		}
@@ -103,8 +105,9 @@ func (b *Board) probed(r *runner, check string, results bool, now time.Time) Pro
 		Check: check, Type: string(r.check.Type), Host: r.check.Host, Port: r.check.Port,
 		Interval: r.check.Interval, State: v.state, Streak: int(v.streak), Runs: int(r.runs),
 		OK: last.OK, Class: string(last.Class), Detail: last.Detail, RTT: last.RTT,
-		Latency: time.Duration(r.trip.known(r.check.Interval, now)) * time.Microsecond,
+		Latency: time.Duration(r.trip.known(b.pace(r), now)) * time.Microsecond,
 	}
+	p.Held, p.Idle = v.held, r.is(markIdle)
 	if r.runs > 0 {
 		p.At = v.seen
 	}

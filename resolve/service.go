@@ -17,6 +17,8 @@ func (s *Snapshot) steered(m *message, q *dnswire.Query, at *question, match *zo
 	c.node = match.Node
 	if c.trace != nil {
 		c.traceService(s, match.Node, p)
+	} else {
+		p.Ask()
 	}
 	switch pol := p.Policy; {
 	case len(p.Members[table.Hosts].Candidates) > 0:

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -78,7 +79,20 @@ type Plan struct {
 	// Courses is, for each pool (Plan.Pool), the index in Table.Courses of how it
 	// conducts itself, -1 for one that changes at once; nil when all do.
 	Courses []int32
+
+	asked atomic.Bool
 }
+
+// Ask notes that somebody has asked for a service of the plan. It writes once after
+// each TakeAsked, so that those who ask do not fight for it.
+func (p *Plan) Ask() {
+	if !p.asked.Load() {
+		p.asked.Store(true)
+	}
+}
+
+// TakeAsked is whether anybody has since it was last called.
+func (p *Plan) TakeAsked() bool { return p.asked.Swap(false) }
 
 // Plain says that nothing but the health of each endpoint decides who is a
 // candidate.
