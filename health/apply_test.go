@@ -420,7 +420,7 @@ func TestVariantsKeepTheirVerdict(t *testing.T) {
 		r.apply(target(1, to("/a")), target(2, to("/a")), target(2, to("/b")))
 		r.run()
 		defer r.stop()
-		after(3 * time.Second)
+		after(5 * time.Second)
 		r.want(0, Down)
 		r.want(1, Up)
 		f.set(f.hung, at(2), true)

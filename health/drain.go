@@ -71,7 +71,7 @@ func draining(left uint16) string {
 // word is what an override says of a target whose own detail is d.
 func (o *Overriding) word(target int, d Detail, now time.Time) forced {
 	f := forced{target: int32(target), state: o.state(), share: Whole, detail: &d}
-	d.State, d.Authority, d.Since, d.Share, d.Cause = f.state, Override, o.Since, 0, NotDegraded
+	d.State, d.Authority, d.Since, d.Share, d.Cause, d.Suspect = f.state, Override, o.Since, 0, NotDegraded, false
 	var said []string
 	switch left := o.Share(now); {
 	case !o.Drain:

@@ -225,8 +225,8 @@ func TestRestoredVerdictLapses(t *testing.T) {
 		if n := r.log.count("not confirmed since the restart"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
-		after(5 * time.Second)
-		r.want(0, Down) // and then the first result decides
+		after(17 * time.Second)
+		r.want(0, Down) // and then the first result decides, when it is confirmed
 	})
 }
 

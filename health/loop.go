@@ -319,6 +319,13 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 		r.runs++
 		return false
 	}
+	if quiet && r.verdict.state == Unknown && r.verdict.streak == 0 && r.check.Fall > 1 {
+		// The first result decides, but a lost packet is none: it is asked once more.
+		r.verdict.streak, r.verdict.seen = 1, now
+		r.last = b.lately(res)
+		r.runs++
+		return false
+	}
 	if quiet && r.verdict.state == Up {
 		switch left := r.check.Fall - int(r.verdict.streak) - 1; {
 		case left == 1:
@@ -396,6 +403,8 @@ func (b *Board) lapse(now time.Time) {
 func (r *runner) next(now, pace time.Duration) time.Duration {
 	f, gap := 0.95+rand.Float64()/10, pace
 	switch {
+	case r.verdict.state == Unknown && r.verdict.streak > 0:
+		gap = 0
 	case (r.verdict.doubted() && !r.verdict.held || r.excused > 0) && r.check.Confirm > 0:
 		gap = r.check.Confirm
 	case !r.spread:
