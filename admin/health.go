@@ -159,6 +159,7 @@ func judge(r *api.Server, d health.Detail) {
 		r.Status = "unknown"
 	}
 	r.State, r.Authority, r.Reason, r.Since = d.State.String(), d.Authority.String(), d.Reason, d.Since.UTC()
+	r.Suspect = d.Suspect
 	r.Degraded, r.Share = d.Cause != health.NotDegraded, 0
 	switch {
 	case r.Degraded:
@@ -175,12 +176,14 @@ func server(e rhumb.EndpointStatus) api.Server {
 		Checks: []api.Check{}, Overrides: []api.Override{}, ConnectMS: milliseconds(e.Latency),
 	}
 	judge(&r, e.Detail)
+	r.Idle = len(e.Checks) > 0
 	told := -1 // the check that the row's counts are of
 	for i, c := range e.Checks {
 		r.Checks = append(r.Checks, check(c))
 		if c.Type == string(spec.CheckCalculated) {
 			continue // its members are there themselves
 		}
+		r.Idle = r.Idle && (c.Idle || c.Type == string(spec.CheckExternal))
 		if c.At.After(r.LastCheck) {
 			r.LastCheck = c.At.UTC()
 		}
@@ -220,7 +223,7 @@ func check(c health.Probed) api.Check {
 		Name: c.Check, Type: c.Type, Host: c.Host, Port: c.Port, IntervalSeconds: c.Interval.Seconds(),
 		Within: c.Within, State: c.State.String(), Degraded: c.Degraded,
 		LastCheck: c.At.UTC(), OK: c.OK, Class: c.Class, Detail: c.Detail,
-		LatencyMS: milliseconds(c.RTT), Runs: c.Runs, ValidUntil: c.Until.UTC(),
+		LatencyMS: milliseconds(c.RTT), Runs: c.Runs, ValidUntil: c.Until.UTC(), Suspect: c.Held, Idle: c.Idle,
 	}
 	for _, p := range c.Results {
 		r.Results = append(r.Results, api.ProbeResult{

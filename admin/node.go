@@ -14,6 +14,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/api"
 	"github.com/rhumb-dns/rhumb/audit"
+	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -26,6 +27,7 @@ func (a *Admin) live(w http.ResponseWriter, _ *http.Request) {
 func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) {
 	c := a.process.Condition()
 	r := api.Ready{DNSReady: c.Bound, HealthReady: c.Settled, Config: configState(c)}
+	r.Suspect = a.engine.Awareness().Suspect
 	if askerOf(w).role == spec.RoleNone {
 		r.Config.File, r.Config.Error = "", "" // how it is, but not what is in the files
 	}
@@ -35,6 +37,8 @@ func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) {
 		r.Message = "waiting for the first verdict of every probe"
 	case !c.Bound:
 		r.Message = "DNS is not served yet"
+	case r.Suspect:
+		r.Message = "ready, and cut off itself, it seems: verdicts are held"
 	case c.ReloadError != "":
 		r.Message = "ready, with the configuration from before a reload that was refused"
 	default:
@@ -70,8 +74,8 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) {
 		Version: c.Version, StartedAt: c.Started.UTC(), UptimeSeconds: int64(now.Sub(c.Started) / time.Second),
 		Ready: c.Bound && c.Settled, DNSReady: c.Bound, HealthReady: c.Settled,
 		Listeners: api.Listeners{DNS: []string{}, DNSOverTLS: []string{}}, Zones: []api.Zone{},
-		Overrides: len(a.engine.Overrides()),
-		Config:    configState(c), Warnings: orEmpty(c.Warnings), GeneratedAt: now.UTC(),
+		Overrides: len(a.engine.Overrides()), Awareness: awareness(a.engine.Awareness()),
+		Config: configState(c), Warnings: orEmpty(c.Warnings), GeneratedAt: now.UTC(),
 	}
 	for _, addr := range c.DNS {
 		st.Listeners.DNS = append(st.Listeners.DNS, addr.String())
@@ -102,6 +106,14 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) {
 	}
 	st.Endpoints = total(census(a.engine.Endpoints()))
 	respond(w, http.StatusOK, st)
+}
+
+func awareness(a health.Awareness) api.Awareness {
+	return api.Awareness{
+		Suspect: a.Suspect, Since: a.Since.UTC(), Silent: a.Silent, Asked: a.Asked, Share: a.Share, Cut: a.Cut, Held: a.Held,
+		Stalls: a.Stalls, StalledAt: a.StalledAt.UTC(), StallSeconds: a.Long.Seconds(),
+		ClockJumps: a.Jumps, JumpedAt: a.JumpedAt.UTC(), JumpSeconds: a.By.Seconds(), Idle: a.Idle,
+	}
 }
 
 // listening is the address that the configuration states, with the port that

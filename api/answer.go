@@ -72,6 +72,7 @@ type ExplainedEndpoint struct {
 	ConnectMS float64  `json:"connect_ms,omitempty"` // smoothed latency
 	Load      *float64 `json:"load,omitempty"`       // as reported
 	Degraded  bool     `json:"degraded,omitempty"`   // it is up, and its checks leave it less than its share
+	Suspect   bool     `json:"suspect,omitempty"`    // its checks fail, and State is what it was
 	// Share is how much of its usual traffic it is to have, below 1 while it is
 	// drained or degraded; absent when that is all.
 	Share float64 `json:"share,omitempty"`

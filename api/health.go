@@ -42,6 +42,12 @@ type Server struct {
 	Tags     []string `json:"tags"`
 
 	State string `json:"state"` // up, down or unknown
+	// Suspect is that its checks fail, and that the node does not believe them, since it
+	// seems to be cut off itself: State is what it was.
+	Suspect bool `json:"suspect"`
+	// Idle is that nobody asks for a service that has it, so that it is probed more
+	// rarely.
+	Idle bool `json:"idle"`
 	// Degraded is that it is up, and its checks leave it Share of its traffic; Reason
 	// and Since say why and since when.
 	Degraded  bool      `json:"degraded"`
@@ -67,6 +73,8 @@ type Check struct {
 	// endpoint's own.
 	Within    string    `json:"within,omitempty"`
 	State     string    `json:"state"`
+	Suspect   bool      `json:"suspect,omitempty"`  // it fails, and State is what it was
+	Idle      bool      `json:"idle,omitempty"`     // nobody asks for what it is made for
 	Degraded  string    `json:"degraded,omitempty"` // why, while it is up and degraded
 	LastCheck time.Time `json:"last_check,omitzero"`
 	OK        bool      `json:"ok"`         // the last result

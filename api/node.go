@@ -13,6 +13,7 @@ type Ready struct {
 	Message     string      `json:"message"`      // one line, in words
 	DNSReady    bool        `json:"dns_ready"`    // the sockets are bound
 	HealthReady bool        `json:"health_ready"` // every probe has a first verdict
+	Suspect     bool        `json:"suspect"`      // it seems to be cut off itself, so that verdicts of down are held
 	Config      ConfigState `json:"config"`
 }
 
@@ -56,10 +57,38 @@ type Status struct {
 	ChecksTotal   int            `json:"checks_total"`
 	Endpoints     EndpointCounts `json:"endpoints"`
 	Overrides     int            `json:"overrides"`
+	Awareness     Awareness      `json:"awareness"`
 
 	Config      ConfigState `json:"config"`
 	Warnings    []string    `json:"warnings"` // of the configuration in force
 	GeneratedAt time.Time   `json:"generated_at"`
+}
+
+// Awareness is what the node knows of its own trouble.
+type Awareness struct {
+	// Suspect is that the node seems to be cut off itself, so that verdicts of down
+	// are held: since Since, because Silent of Asked probes are silent, Share of them
+	// with every place, pool and network counting the same. Cut is what is wrong with
+	// its own link or routes; empty where nothing is known to be.
+	Suspect bool      `json:"suspect"`
+	Since   time.Time `json:"since,omitzero"`
+	Silent  int       `json:"silent"`
+	Asked   int       `json:"asked"`
+	Share   float64   `json:"share"`
+	Cut     string    `json:"cut,omitempty"`
+	Held    int       `json:"held"` // verdicts, one for each probe
+	// Stalls are how often the process woke too late to judge by time, since it
+	// started; the last time at StalledAt, for so many seconds.
+	Stalls       int       `json:"stalls"`
+	StalledAt    time.Time `json:"stalled_at,omitzero"`
+	StallSeconds float64   `json:"stall_seconds,omitempty"`
+	// ClockJumps are how often the clock jumped; the last time at JumpedAt, by so many
+	// seconds.
+	ClockJumps  int       `json:"clock_jumps"`
+	JumpedAt    time.Time `json:"jumped_at,omitzero"`
+	JumpSeconds float64   `json:"jump_seconds,omitempty"`
+	// Idle are endpoints that are judged alike, each once, that nobody asks for.
+	Idle int `json:"idle"`
 }
 
 // Node is who the node is.

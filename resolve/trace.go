@@ -64,6 +64,8 @@ type TracedEndpoint struct {
 	// Degraded is that it is up, and its checks leave it Share, or less while it is
 	// drained as well.
 	Degraded bool `json:"degraded,omitempty"`
+	// Suspect is that its checks say that it is down, and are not believed.
+	Suspect bool `json:"suspect,omitempty"`
 	// Share is how much of its usual traffic it is to have, below 1 while it is
 	// drained or degraded; absent when that is all.
 	Share float64 `json:"share,omitempty"`
@@ -255,7 +257,7 @@ func (c *Scratch) traceService(s *Snapshot, n *table.Node, p *table.Plan) {
 					Service: name, Address: e.String(), Pool: pool.Name,
 					Weight: e.Weight, Priority: e.Priority, Tags: e.Tags,
 					State: d.State.String(), Authority: d.Authority.String(), Reason: d.Reason, Since: d.Since,
-					Degraded: d.Cause != health.NotDegraded,
+					Degraded: d.Cause != health.NotDegraded, Suspect: d.Suspect,
 				}
 				x.figures(s.Health, int(ms.Targets[i]), text)
 				x.conduct(s, p, ms, i)

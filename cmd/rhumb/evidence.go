@@ -8,8 +8,11 @@ import (
 )
 
 // stateOf is the state of an endpoint in the words and the colour that people see.
-func stateOf(state string, degraded bool) cell {
-	if degraded {
+func stateOf(state string, degraded, suspect bool) cell {
+	switch {
+	case suspect:
+		return cell{state + ", suspect", yellow}
+	case degraded:
 		state = "degraded"
 	}
 	return cell{state, styleOf(state)}
@@ -21,14 +24,14 @@ func (c *cli) printEvidence(s *api.Server) {
 	if s.Service != "" {
 		title = append(title, cell{" for " + s.Service, plain})
 	}
-	c.out.line(append(title, cell{": ", plain}, stateOf(s.State, s.Degraded), cell{", " + s.Reason, dim})...)
+	c.out.line(append(title, cell{": ", plain}, stateOf(s.State, s.Degraded, s.Suspect), cell{", " + s.Reason, dim})...)
 	rows := [][]cell{titles("CHECK", "TYPE", "STATE", "AT", "RESULT", "TOOK", "WHY")}
 	for _, k := range s.Checks {
 		name := k.Name
 		if k.Within != "" {
 			name += ", of " + k.Within
 		}
-		row := []cell{{name, plain}, {k.Type, plain}, stateOf(k.State, k.Degraded != "")}
+		row := []cell{{name, plain}, {k.Type, plain}, stateOf(k.State, k.Degraded != "", k.Suspect)}
 		if len(k.Results) == 0 {
 			rows = append(rows, append(row, cell{}, cell{}, cell{}, cell{k.Detail, dim}))
 			continue

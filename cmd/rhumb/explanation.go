@@ -92,7 +92,7 @@ func (c *cli) printService(e *api.Explanation, service string, offline bool) {
 			{strconv.FormatUint(uint64(x.Weight), 10), plain},
 			{strconv.Itoa(x.Priority), plain},
 			{strings.Join(x.Tags, " "), plain},
-			stateOf(x.State, x.Degraded),
+			stateOf(x.State, x.Degraded, x.Suspect),
 			{x.Authority, plain},
 			{ago(now, x.Since), plain},
 			{duration(x.ConnectMS), plain},

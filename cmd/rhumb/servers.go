@@ -86,7 +86,7 @@ func (c *cli) printServers(all *api.Servers) {
 			{s.Region, plain},
 			{s.Address, bold},
 			{s.Service, plain},
-			stateOf(s.State, s.Degraded),
+			stateOf(s.State, s.Degraded, s.Suspect),
 			{s.Authority, plain},
 			{ago(now, s.Since), plain},
 			{latency, plain},

@@ -46,6 +46,8 @@ func (c *cli) printStatus(s *api.Status) {
 		state, as = "not ready: waiting for the first verdict of every probe", red
 	case !s.DNSReady:
 		state, as = "not ready: DNS is not served yet", red
+	case s.Awareness.Suspect:
+		state, as = "ready, and cut off itself, it seems", yellow
 	}
 	c.out.line(cell{name, bold}, cell{": ", plain}, cell{state, as},
 		cell{fmt.Sprintf("  (rhumb %s, up %s)", s.Version, brief(time.Duration(s.UptimeSeconds)*time.Second)), dim})
@@ -88,6 +90,10 @@ func (c *cli) printStatus(s *api.Status) {
 			as = yellow
 		}
 	}
+	if n := s.Awareness.Idle; n > 0 {
+		endpoints += fmt.Sprintf(", %d idle", n)
+	}
+	rows = append(rows, trouble(now, &s.Awareness)...)
 	rows = append(rows,
 		[]cell{{"endpoints", dim}, {endpoints, as}},
 		[]cell{{"overrides", dim}, {fmt.Sprint(s.Overrides), plain}},
@@ -108,6 +114,34 @@ func (c *cli) printStatus(s *api.Status) {
 		rows = append(rows, []cell{{title, dim}, {"none: every query is refused", yellow}})
 	}
 	c.out.table("  ", false, rows)
+}
+
+// recently is for how long a status shows that the node was in trouble.
+const recently = 10 * time.Minute
+
+// trouble is what a node knows of its own.
+func trouble(now time.Time, a *api.Awareness) [][]cell {
+	var all []string
+	if a.Suspect {
+		why := fmt.Sprintf("%d of %d probes are silent", a.Silent, a.Asked)
+		if a.Cut != "" {
+			why += ", " + a.Cut
+		}
+		all = append(all, fmt.Sprintf("seems to be cut off itself, since %s: %s; %s held", ago(now, a.Since), why, count(a.Held, "verdict")))
+	}
+	if a.Stalls > 0 && now.Sub(a.StalledAt) < recently {
+		all = append(all, fmt.Sprintf("stood still for %v, %s", time.Duration(a.StallSeconds*float64(time.Second)).Round(time.Millisecond), ago(now, a.StalledAt)))
+	}
+	if a.ClockJumps > 0 && now.Sub(a.JumpedAt) < recently {
+		all = append(all, fmt.Sprintf("its clock jumped by %v, %s", time.Duration(a.JumpSeconds*float64(time.Second)).Round(time.Millisecond), ago(now, a.JumpedAt)))
+	}
+	var rows [][]cell
+	title := "trouble"
+	for _, what := range all {
+		rows = append(rows, []cell{{title, dim}, {what, yellow}})
+		title = ""
+	}
+	return rows
 }
 
 func signed(z api.Zone) string {
