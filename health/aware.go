@@ -40,10 +40,10 @@ type awareness struct {
 	idle int           // targets that nobody asks for
 	over time.Duration // silence of probes that were begun before does not count
 
-	// fine is when a count last said that all is well with this node, of what has come
-	// since fineSince.
+	// fine is when a count last said that all is well with this node, and fineRound the
+	// round that it was of.
 	fine      time.Time
-	fineSince time.Duration
+	fineRound uint16
 
 	// groups are the probes of each place, pool and network, as numbers of
 	// Board.runners; nil until they are asked for.
@@ -54,11 +54,12 @@ type awareness struct {
 
 // round is some probes that are made at once to know whether others answer.
 type round struct {
-	begun time.Duration // as schedule has times
-	ends  time.Time     // what has not come back by then is not waited for
-	left  int           // probes that are not back
-	open  bool
-	came  bool // one has come back since it was last looked
+	number uint16        // they are counted from 1, and again
+	begun  time.Duration // as schedule has times
+	ends   time.Time     // what has not come back by then is not waited for
+	left   int           // probes that are not back
+	open   bool
+	came   bool // one has come back since it was last looked
 }
 
 const (
@@ -91,6 +92,9 @@ func (r *runner) mark(mark uint8, on bool) {
 		r.marks |= mark
 	}
 }
+
+// later is whether a round came after another one.
+func later(number, other uint16) bool { return int16(number-other) > 0 }
 
 // silent is whether a failure may be this node's fault as well as the endpoint's:
 // nothing has come back. A script's or a lua's is it whatever it says, since nobody
@@ -130,7 +134,7 @@ func (b *Board) hold(r *runner, now time.Time) bool {
 		return false
 	case a.suspect:
 		return true
-	case a.fineSince >= r.doubt && now.Sub(a.fine) < fineFor:
+	case later(a.fineRound, r.doubt) && now.Sub(a.fine) < fineFor:
 		return false
 	}
 	b.consult(r, now)
@@ -141,12 +145,12 @@ func (b *Board) hold(r *runner, now time.Time) bool {
 		}
 		return true
 	}
-	return b.suspects(r.doubt, now) // there is nobody to ask
+	return b.suspects(now) // there is nobody to ask
 }
 
 // doubts starts a round when a probe is one failure from its verdict.
 func (b *Board) doubts(r *runner, now time.Time) {
-	r.doubt = b.due.at(now)
+	r.doubt = b.aware.round.number
 	if a := &b.aware; a.SuspectShare > 0 && a.SuspectShare < 1 && !a.suspect {
 		b.consult(r, now)
 	}
@@ -158,7 +162,7 @@ func (b *Board) doubts(r *runner, now time.Time) {
 func (b *Board) consult(r *runner, now time.Time) {
 	a := &b.aware
 	switch {
-	case a.round.open && r != nil && a.round.begun >= r.doubt:
+	case a.round.open && r != nil && later(a.round.number, r.doubt):
 		return
 	case a.round.open, r != nil && a.round.begun > 0 && b.due.at(now)-a.round.begun < doubtGap:
 		a.next = r
@@ -167,7 +171,10 @@ func (b *Board) consult(r *runner, now time.Time) {
 	a.next = nil
 	a.own.look(now)
 	b.group()
-	a.round = round{begun: b.due.at(now), ends: now.Add(2 * tick), open: true}
+	a.round = round{number: a.round.number + 1, begun: b.due.at(now), ends: now.Add(2 * tick), open: true}
+	if a.round.number == 0 {
+		a.round.number = 1
+	}
 	for _, groups := range a.groups {
 		n := len(groups)
 		if n == 0 {
@@ -196,7 +203,7 @@ func (b *Board) opinion(group []int32, except *runner, now time.Time) {
 func (b *Board) asks(r *runner, now time.Time) bool {
 	a := &b.aware
 	switch {
-	case r.is(markAsked), r.report != nil, r.gone, r.verdict.state != Up, r.check.Type.Scripted(), r.is(markQuiet) && !a.suspect,
+	case r.is(markAsked), r.report != nil, r.gone, r.verdict.state != Up && !r.is(markProves), r.check.Type.Scripted(), r.is(markQuiet) && !a.suspect,
 		r.check.Timeout > maxOpinion, a.own.has(r.aim.Addr):
 		return false
 	}
@@ -260,14 +267,13 @@ func (b *Board) reflect(now time.Time) time.Duration {
 // say that have not.
 func (b *Board) settles() bool {
 	a := &b.aware
-	c := b.census(a.round.begun, false)
-	return c.answered > 0 && (c.share() <= a.SuspectShare || b.spread(a.round.begun, false) <= a.SuspectShare)
+	c := b.census(false)
+	return c.answered > 0 && (c.share() <= a.SuspectShare || b.spread(false) <= a.SuspectShare)
 }
 
 // conclude counts what a round has brought.
 func (b *Board) conclude(now time.Time) {
 	a := &b.aware
-	since := a.round.begun
 	a.round.open = false
 	if a.round.left > 0 {
 		for _, r := range b.runners {
@@ -275,10 +281,10 @@ func (b *Board) conclude(now time.Time) {
 		}
 	}
 	if a.suspect {
-		b.resolve(since, now)
+		b.resolve(now)
 		return
 	}
-	suspect := b.suspects(since, now)
+	suspect := b.suspects(now)
 	waiting := a.waiting
 	a.waiting = nil
 	for _, r := range waiting {
@@ -287,7 +293,7 @@ func (b *Board) conclude(now time.Time) {
 		case r.gone || !r.is(markQuiet) || r.verdict.state != Up || int(r.verdict.streak) < r.check.Fall:
 		case suspect:
 			b.keepUp(r)
-		case since >= r.doubt || !b.hold(r, now): // else it was too early for this one
+		case later(a.round.number, r.doubt) || !b.hold(r, now): // else it was too early for this one
 			b.fell(r, now)
 		}
 	}
@@ -334,25 +340,25 @@ func (b *Board) release(r *runner) {
 	}
 }
 
-// suspects counts how many are silent, of those that are known since then, and begins
-// to hold verdicts when they are too many.
-func (b *Board) suspects(since time.Duration, now time.Time) bool {
+// suspects counts how many are silent, of those that are known since the last round
+// began, and begins to hold verdicts when they are too many.
+func (b *Board) suspects(now time.Time) bool {
 	a := &b.aware
 	if a.suspect {
 		return true
 	}
-	c := b.census(since, false)
+	c := b.census(false)
 	if a.silent, a.asked, a.share = c.silent, c.silent+c.answered, c.share(); a.share <= a.SuspectShare {
-		a.fine, a.fineSince = now, since
+		a.fine, a.fineRound = now, a.round.number
 		return false
 	}
-	if a.share = min(a.share, b.spread(since, false)); a.share <= a.SuspectShare {
-		a.fine, a.fineSince = now, since
+	if a.share = min(a.share, b.spread(false)); a.share <= a.SuspectShare {
+		a.fine, a.fineRound = now, a.round.number
 		return false
 	}
 	a.cut = a.own.cut(c.quiet)
 	if c.silent < a.SuspectMin && a.cut == "" {
-		a.fine, a.fineSince = now, since
+		a.fine, a.fineRound = now, a.round.number
 		return false
 	}
 	a.suspect, a.since, a.bound = true, now, now.Add(a.SuspectFor)
@@ -364,12 +370,12 @@ func (b *Board) suspects(since time.Duration, now time.Time) bool {
 }
 
 // resolve says, after a round of its time, whether verdicts are still held.
-func (b *Board) resolve(since time.Duration, now time.Time) {
+func (b *Board) resolve(now time.Time) {
 	a := &b.aware
-	c := b.census(since, true)
+	c := b.census(true)
 	share := c.share()
 	if share > a.SuspectShare {
-		share = min(share, b.spread(since, true))
+		share = min(share, b.spread(true))
 	}
 	over := c.silent+c.answered > 0 && share <= a.SuspectShare || a.held == 0 && c.silent == 0
 	if !over {

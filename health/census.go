@@ -26,28 +26,29 @@ func (c *census) share() float64 {
 	return float64(c.silent) / float64(c.silent+c.answered)
 }
 
-// said is what the last result of a probe says, when it was begun since then: of one
-// that is silent this does not matter, unless strictly. It is neither of those that
-// were down before and are silent, or prove nothing.
-func (b *Board) said(r *runner, since time.Duration, strictly bool) (silent, answered bool) {
+// said is what the last result of a probe says, when it was begun since the last round
+// was: of one that is silent this does not matter, unless strictly. It is neither of
+// those that were down before and are silent, or prove nothing.
+func (b *Board) said(r *runner, strictly bool) (silent, answered bool) {
+	fresh := r.last.round == b.aware.round.number
 	switch {
 	case r.report != nil || r.runs == 0:
 	case r.is(markAsked) && !strictly:
 		return true, false // nobody knows yet
 	case r.is(markQuiet):
-		return r.verdict.state == Up && (!strictly || r.asked >= since), false
+		return r.verdict.state == Up && (!strictly || fresh), false
 	case r.is(markProves):
-		return false, r.asked >= since
+		return false, fresh
 	}
 	return false, false
 }
 
 // census counts all probes but those of this machine itself, which say nothing of its
 // network; those too where there are no others.
-func (b *Board) census(since time.Duration, strictly bool) census {
+func (b *Board) census(strictly bool) census {
 	var far, near census
 	for _, r := range b.runners {
-		silent, answered := b.said(r, since, strictly)
+		silent, answered := b.said(r, strictly)
 		if !silent && !answered {
 			continue
 		}
@@ -73,7 +74,7 @@ func (b *Board) census(since time.Duration, strictly bool) census {
 // spread is the lowest share of silence there is when not every probe counts the
 // same but every place, every pool, or every network of endpoints: a site is one
 // site, however many endpoints it has.
-func (b *Board) spread(since time.Duration, strictly bool) float64 {
+func (b *Board) spread(strictly bool) float64 {
 	b.group()
 	lowest := 1.0
 	for _, groups := range b.aware.groups {
@@ -85,7 +86,7 @@ func (b *Board) spread(since time.Duration, strictly bool) float64 {
 				if b.aware.own.has(r.aim.Addr) {
 					continue
 				}
-				if silent, answered := b.said(r, since, strictly); silent {
+				if silent, answered := b.said(r, strictly); silent {
 					c.silent++
 				} else if answered {
 					c.answered++

@@ -267,7 +267,6 @@ func (b *Board) take(o *outcome, now time.Time) bool {
 		return false
 	}
 	changed := false
-	r.asked = r.begun
 	if o.result.Class != probe.ClassCanceled {
 		changed = b.judge(o, now)
 	}
@@ -296,7 +295,7 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 			b.settleFirst(r)
 		}
 		b.sample(r, res, now)
-		r.last = b.lately(res)
+		b.remember(r, res)
 		r.runs++
 		return false
 	}
@@ -312,17 +311,17 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 		r.verdict.streak = 0
 		b.release(r)
 	}
-	if quiet && r.verdict.state == Up && r.asked < b.aware.over {
+	if quiet && r.verdict.state == Up && r.begun < b.aware.over {
 		r.excused++ // to be made again soon
 		r.mark(markQuiet, false)
-		r.last = b.lately(res)
+		b.remember(r, res)
 		r.runs++
 		return false
 	}
 	if quiet && r.verdict.state == Unknown && r.verdict.streak == 0 && r.check.Fall > 1 {
 		// The first result decides, but a lost packet is none: it is asked once more.
 		r.verdict.streak, r.verdict.seen = 1, now
-		r.last = b.lately(res)
+		b.remember(r, res)
 		r.runs++
 		return false
 	}
@@ -332,9 +331,9 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 			b.doubts(r, now)
 		case left <= 0:
 			if r.check.Fall == 1 && r.verdict.streak == 0 {
-				r.doubt = b.due.at(now)
+				r.doubt = b.aware.round.number
 			}
-			r.last = b.lately(res)
+			b.remember(r, res)
 			if b.hold(r, now) {
 				b.holds(r, now)
 				return false
@@ -354,7 +353,7 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 	b.settleFirst(r)
 	b.sample(r, res, now)
 	b.keep(r, recordOf(r))
-	r.last = b.lately(res)
+	b.remember(r, res)
 	r.runs++
 	return changed
 }

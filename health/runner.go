@@ -31,8 +31,7 @@ type runner struct {
 	decides bool          // failing it takes some target down
 	marks   uint8         // of awareness
 	excused uint8         // results in a row that were this node's fault
-	asked   time.Duration // when the probe of the last result was begun
-	doubt   time.Duration // when it came to be one failure from its verdict
+	doubt   uint16        // the last round when it came to be one failure from its verdict
 }
 
 // asking is what probes of one check and host have in common.
@@ -111,13 +110,22 @@ func (r *runner) lapses() time.Time {
 // lately is the last result of a probe.
 type lately struct {
 	ok, degraded bool
-	class        uint8 // number in Board.classes
+	class        uint8  // number in Board.classes
+	round        uint16 // in which it was begun, if that was the last one when it came
 	rtt          time.Duration
 	detail       string
 }
 
 func (b *Board) lately(res probe.Result) lately {
-	return lately{res.OK, res.Degraded, b.classOf(res.Class), res.RTT, res.Detail}
+	return lately{ok: res.OK, degraded: res.Degraded, class: b.classOf(res.Class), rtt: res.RTT, detail: res.Detail}
+}
+
+// remember keeps a result as the last one of a probe.
+func (b *Board) remember(r *runner, res probe.Result) {
+	r.last = b.lately(res)
+	if a := &b.aware; res.Class != probe.ClassLocal && r.begun >= a.round.begun {
+		r.last.round = a.round.number
+	}
 }
 
 // result is what a last result was, but for the time of its connection.
