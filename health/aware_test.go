@@ -297,3 +297,32 @@ func TestSilence(t *testing.T) {
 		t.Error("a script")
 	}
 }
+
+// TestFewAreNoShare: two that fall silent together may stand in one rack.
+func TestFewAreNoShare(t *testing.T) {
+	bubble(t, doubting, []int{1, 1}, check("web"), func(r *rig, of [][]string, n int) {
+		r.fake.hang(true, of...)
+		after(40 * time.Second)
+		r.wantAll(n, Down)
+	})
+}
+
+// TestBegunBefore: silence of a probe that was begun before the trouble was over does
+// not count, and that of the next one does.
+func TestBegunBefore(t *testing.T) {
+	c := with(check("web"), func(c *spec.Check) { c.Fall, c.Confirm = 1, time.Second })
+	bubble(t, doubting, []int{1, 1}, c, func(r *rig, of [][]string, n int) {
+		r.fake.hang(true, of[0])
+		for before := r.fake.count(of[0][0]); r.fake.count(of[0][0]) == before; {
+			after(100 * time.Millisecond)
+		}
+		r.mu.Lock()
+		r.aware.over = r.Board.due.at(time.Now())
+		r.mu.Unlock()
+		after(2500 * time.Millisecond)
+		r.want(0, Up)
+		after(4 * time.Second)
+		r.want(0, Down)
+		r.want(1, Up)
+	})
+}
