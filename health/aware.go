@@ -47,9 +47,10 @@ type awareness struct {
 
 	// groups are the probes of each place, pool and network, as numbers of
 	// Board.runners; nil until they are asked for.
-	groups [3][][]int32
-	own    network
-	stalls stalls
+	groups    [groupings][][]int32
+	placeless bool // some probe is of no place that is stated
+	own       network
+	stalls    stalls
 }
 
 // round is some probes that are made at once to know whether others answer.
@@ -73,6 +74,14 @@ const (
 	maxOpinion = 5 * time.Second
 	// fineFor is for how long a round counts.
 	fineFor = 2 * maxOpinion
+)
+
+// What probes are grouped by.
+const (
+	ofPlace = iota
+	ofPool
+	ofNetwork
+	groupings
 )
 
 // Marks of a runner.
@@ -357,7 +366,7 @@ func (b *Board) suspects(now time.Time) bool {
 		return false
 	}
 	a.cut = a.own.cut(c.quiet)
-	if c.silent < a.SuspectMin && a.cut == "" {
+	if a.cut == "" && (c.silent < a.SuspectMin || !b.severally()) {
 		a.fine, a.fineRound = now, a.round.number
 		return false
 	}
@@ -423,7 +432,7 @@ func (b *Board) resolve(now time.Time) {
 func (b *Board) recount() {
 	a := &b.aware
 	a.held, a.round.left = 0, 0
-	a.groups = [3][][]int32{}
+	a.groups = [groupings][][]int32{}
 	if a.next != nil && a.next.gone {
 		a.next = nil
 	}

@@ -76,7 +76,7 @@ func bubble(t *testing.T, h spec.Health, sizes []int, c *spec.Check, do func(r *
 }
 
 func TestOwnTroubleIsNoVerdict(t *testing.T) {
-	for _, sizes := range [][]int{{3}, {2, 2}, {1, 1, 1}, {10, 10, 10}, {2000, 1}} {
+	for _, sizes := range [][]int{{1, 2}, {2, 2}, {1, 1, 1}, {10, 10, 10}, {2000, 1}} {
 		for _, fall := range []int{1, 2, 3} {
 			t.Run(fmt.Sprint(sizes, fall), func(t *testing.T) {
 				c := with(check("web"), func(c *spec.Check) { c.Fall, c.Confirm = fall, time.Second })
@@ -141,6 +141,36 @@ func TestOneSiteOfTwo(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// TestSiteAlone takes down the only site there is: in one network, and in several at
+// one place. Where places are not stated, several networks may be several sites.
+func TestSiteAlone(t *testing.T) {
+	c := with(check("web"), func(c *spec.Check) { c.Confirm = time.Second })
+	bubble(t, doubting, []int{20}, c, func(r *rig, of [][]string, n int) {
+		r.fake.hang(true, of...)
+		after(14 * time.Second)
+		r.wantAll(n, Down)
+	})
+	for place, want := range map[string]State{"here": Down, "": Up} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, newFake(), nil)
+			targets, pools, of := sites([]int{3, 3}, c)
+			for _, p := range pools {
+				p.Place = spec.Place{Region: place}
+				for i := range p.Endpoints {
+					p.Endpoints[i].Checks = []*spec.Check{c}
+				}
+			}
+			r.applyAware(doubting, pools, targets...)
+			r.run()
+			defer r.stop()
+			after(time.Minute)
+			r.fake.hang(true, of...)
+			after(30 * time.Second)
+			r.wantAll(len(targets), want)
+		})
 	}
 }
 
@@ -210,7 +240,7 @@ func TestOwnAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newFake(), nil)
 		own := map[netip.Addr]bool{}
-		targets, pools, of := sites([]int{3, 5}, check("web"))
+		targets, pools, of := sites([]int{2, 1, 5}, check("web"))
 		for _, t := range targets[3:] {
 			own[t.Addr] = true
 		}
@@ -219,7 +249,7 @@ func TestOwnAddresses(t *testing.T) {
 		r.run()
 		defer r.stop()
 		after(time.Minute)
-		r.fake.hang(true, of[0])
+		r.fake.hang(true, of[:2]...)
 		after(time.Minute)
 		r.wantAll(len(targets), Up)
 		if a := r.Awareness(); a.Silent != 3 || a.Asked != 3 {

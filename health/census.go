@@ -104,11 +104,33 @@ func (b *Board) spread(strictly bool) float64 {
 	return lowest
 }
 
+// severally is whether those that are silent are at more than one site, as far as that
+// is known: in several networks, and at several places if all of them state theirs. One
+// site that is dead is what checks are for, also where there is no other that could
+// answer.
+func (b *Board) severally() bool {
+	b.group()
+	silent := func(groups [][]int32) (n int) {
+		for _, group := range groups {
+			if slices.ContainsFunc(group, func(i int32) bool {
+				is, _ := b.said(b.runners[i], false)
+				return is && !b.aware.own.has(b.runners[i].aim.Addr)
+			}) {
+				n++
+			}
+		}
+		return n
+	}
+	return silent(b.aware.groups[ofNetwork]) > 1 && (b.aware.placeless || silent(b.aware.groups[ofPlace]) > 1)
+}
+
 // group finds out which probes are of one place, of one pool and of one network.
 func (b *Board) group() {
-	if b.aware.groups[2] != nil {
+	if b.aware.groups[ofNetwork] != nil {
 		return
 	}
+	b.aware.placeless = false
+	nowhere := placeOf(&spec.Place{})
 	type seat struct{ place, pool int }
 	type key struct {
 		addr netip.Addr
@@ -123,6 +145,7 @@ func (b *Board) group() {
 		for i := range p.Endpoints {
 			e := &p.Endpoints[i]
 			name := placeOf(cmp.Or(e.Place, &p.Place))
+			b.aware.placeless = b.aware.placeless || name == nowhere && len(e.Checks) > 0
 			place, known := places[name]
 			if !known {
 				place = len(places)
@@ -160,7 +183,7 @@ func (b *Board) group() {
 		byNetwork[n] = append(byNetwork[n], int32(i))
 	}
 	empty := func(group []int32) bool { return len(group) == 0 }
-	b.aware.groups = [3][][]int32{slices.DeleteFunc(byPlace, empty), slices.DeleteFunc(byPool, empty), byNetwork}
+	b.aware.groups = [groupings][][]int32{slices.DeleteFunc(byPlace, empty), slices.DeleteFunc(byPool, empty), byNetwork}
 }
 
 // placeOf is a place in a word; endpoints that state none are in one.

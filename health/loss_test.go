@@ -54,7 +54,7 @@ func (l *lossy) Probe(ctx context.Context, t probe.Target) probe.Result {
 	l.n[at]++
 	rng := rand.New(rand.NewPCG(h.Sum64(), l.n[at]))
 	l.mu.Unlock()
-	lost := func() bool { return rng.Float64() < loss || rng.Float64() < loss }
+	lost := func() bool { return rng.Float64() < 1-(1-loss)*(1-loss) } // there or back
 	failed := probe.Result{Class: probe.ClassTimeout, Detail: "lost"}
 	if l.kind == "icmp" {
 		gone := 0

@@ -28,7 +28,7 @@ var healthSection = section{
 	fields: []field{
 		{name: "suspect_share", typ: "percentage", def: "80%", doc: "When a larger share of all probes falls silent together, verdicts of down are held: the node seems to be cut off itself. `100%` is never."},
 		{name: "suspect_min", typ: "integer", def: "3", lo: 1, hi: 100000, doc: "How many must be silent for that, unless the node sees that its own link or routes are gone."},
-		{name: "suspect_for", typ: "duration", def: "5m", lo: int64(time.Second), hi: int64(24 * time.Hour), doc: "How long verdicts are held at most, from when the node no longer sees that its own link or routes are gone."},
+		{name: "suspect_for", typ: "duration", def: "2m", lo: int64(time.Second), hi: int64(24 * time.Hour), doc: "How long verdicts are held at most, from when the node no longer sees that its own link or routes are gone."},
 		{name: "idle_after", typ: "duration", prose: "never", lo: int64(time.Second), hi: int64(24 * 366 * time.Hour), doc: "A service that no query has asked for so long is idle."},
 		{name: "idle_multiplier", typ: "integer", def: "10", lo: 1, hi: 1000, doc: "The probes of endpoints that only idle services have are so many intervals apart."},
 	},
