@@ -75,6 +75,10 @@ func open(l *lua.LState, m *meter) {
 		switch e.name {
 		case "pcall", "xpcall":
 			e.f = m.caught(e.f)
+		case "next":
+			e.f = m.next(e.f)
+		case "unpack":
+			e.f = m.unpack(e.f)
 		}
 		library(l, globals, []entry{e})
 	}
@@ -123,6 +127,38 @@ func nextItem(l *lua.LState) int {
 	l.Push(lua.LNumber(i))
 	l.Push(v)
 	return 2
+}
+
+// next counts what a step through a table passes over.
+func (m *meter) next(f lua.LGFunction) lua.LGFunction {
+	return func(l *lua.LState) int {
+		from, numbered := 0, true
+		if l.GetTop() > 1 && l.Get(2) != lua.LNil {
+			var key lua.LNumber
+			key, numbered = l.Get(2).(lua.LNumber)
+			from = int(key)
+		}
+		n := f(l)
+		if t := l.CheckTable(1); numbered {
+			to := m.end(t)
+			if key, is := l.Get(-n).(lua.LNumber); is {
+				to = min(to, int(key))
+			}
+			m.pass(l, to-from)
+		}
+		// Of names that are not there any more nobody knows how many were passed.
+		m.look()
+		m.check(l)
+		return n
+	}
+}
+
+// unpack counts what it takes to find the end of an array.
+func (m *meter) unpack(f lua.LGFunction) lua.LGFunction {
+	return func(l *lua.LState) int {
+		m.size(l, l.CheckTable(1))
+		return f(l)
+	}
 }
 
 // errorSteps are what an error costs: the interpreter writes down where it was.

@@ -74,6 +74,9 @@ func (m *meter) jsonArray(l *lua.LState, d *json.Decoder, t *lua.LTable, depth i
 		}
 		m.take(l, indexBytes)
 		t.RawSetInt(n, v)
+		if v == lua.LNil {
+			m.emptied(l, t, n)
+		}
 	}
 	_, err := d.Token()
 	return err

@@ -37,6 +37,11 @@ type meter struct {
 	ended <-chan struct{}
 	steps int
 	bytes int
+	// ends are the arrays that may have no value at their end, and how long each is
+	// with it: that much is passed over whenever somebody asks for its length. far is
+	// the same for all arrays, where it is not known which.
+	ends map[*lua.LTable]int
+	far  int
 	// why the script was stopped. Once it is there it stays, so that no pcall goes
 	// on after it.
 	why error
@@ -52,9 +57,10 @@ var closed = func() chan struct{} {
 	return c
 }()
 
-// lookEvery is how many steps go by from one look at the clock to the next: some
-// ten microseconds. A power of two.
-const lookEvery = 256
+// lookEvery is how many steps go by from one look at the clock to the next. A power of
+// two, and a small one: a step that compares two texts of a mebibyte takes a hundred
+// microseconds.
+const lookEvery = 32
 
 // Done is closed once the script is to stop.
 func (m *meter) Done() <-chan struct{} {
@@ -116,6 +122,39 @@ func (m *meter) take(l *lua.LState, n int) {
 func (m *meter) work(l *lua.LState, n int) {
 	if !m.step(n) {
 		m.check(l)
+	}
+}
+
+// passed is how many values without one take as long as a step.
+const passed = 8
+
+// size is the length of an array, and counts what it takes to find it.
+func (m *meter) size(l *lua.LState, t *lua.LTable) int {
+	n := t.Len()
+	m.pass(l, m.end(t)-n)
+	return n
+}
+
+// end is how long an array may be with what has no value at its end; 0: not longer than
+// it is.
+func (m *meter) end(t *lua.LTable) int { return max(m.ends[t], m.far) }
+
+// emptied notes that there is no value at i of an array, which has so much room at most.
+func (m *meter) emptied(l *lua.LState, t *lua.LTable, i int) {
+	have, known := m.ends[t]
+	if !known {
+		m.take(l, fieldBytes)
+		if m.ends == nil {
+			m.ends = map[*lua.LTable]int{}
+		}
+	}
+	m.ends[t] = max(have, i)
+}
+
+// pass counts n values of an array that were passed over.
+func (m *meter) pass(l *lua.LState, n int) {
+	if n >= passed {
+		m.work(l, n/passed)
 	}
 }
 

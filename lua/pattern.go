@@ -92,7 +92,7 @@ func (s *match) at(i, p int) int {
 						return s.fail(errMalformed)
 					}
 					next := s.class(q)
-					if next < 0 || !s.frontier(i, q, next) {
+					if next < 0 || !s.read(next-q) || !s.frontier(i, q, next) {
 						return -1
 					}
 					p = next
@@ -107,7 +107,7 @@ func (s *match) at(i, p int) int {
 			}
 		}
 		next := s.class(p)
-		if next < 0 {
+		if next < 0 || !s.read(next-p) {
 			return -1
 		}
 		var suffix byte
@@ -135,6 +135,22 @@ func (s *match) at(i, p int) int {
 			i, p = i+1, next
 		}
 	}
+}
+
+// A set is read anew for each byte that is held against it. Up to freeSet bytes of it
+// are part of the step that is counted anyway; of more, so many are one.
+const (
+	freeSet  = 16
+	setSteps = 16
+)
+
+// read counts the reading of an item of n bytes; false: it has to stop.
+func (s *match) read(n int) bool {
+	if n <= freeSet || s.m.step(n/setSteps) {
+		return true
+	}
+	s.fail(s.m.why)
+	return false
 }
 
 // class is where the item at p ends, without its suffix.
@@ -248,12 +264,11 @@ func digit(c byte) bool  { return c >= '0' && c <= '9' }
 
 // greedy matches the item as often as it can and at least so many times.
 func (s *match) greedy(i, p, next, least int) int {
-	n := 0
+	n, each := 0, 1+max(next-p-freeSet, 0)
 	for s.single(i+n, p, next) {
-		n++
-	}
-	if !s.m.step(n / 16) {
-		return s.fail(s.m.why)
+		if n++; n%setSteps == 0 && !s.m.step(each) {
+			return s.fail(s.m.why)
+		}
 	}
 	for ; n >= least; n-- {
 		if end := s.at(i+n, next+1); end >= 0 || s.err != nil {
@@ -268,7 +283,7 @@ func (s *match) lazy(i, p, next int) int {
 		if end := s.at(i, next+1); end >= 0 || s.err != nil {
 			return end
 		}
-		if !s.single(i, p, next) {
+		if !s.read(next-p) || !s.single(i, p, next) {
 			return -1
 		}
 		i++

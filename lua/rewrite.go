@@ -17,11 +17,12 @@ const (
 	hookSet    = "\x00set"    // (t, k, v) t[k] = v
 	hookMade   = "\x00made"   // (f) f, a closure that has just been made
 	hookRest   = "\x00rest"   // (...) the varargs of a function that begins
+	hookLength = "\x00length" // (v) #v
 )
 
-var hooks = []string{hookConcat, hookTable, hookSpread, hookSet, hookMade, hookRest}
+var hooks = []string{hookConcat, hookTable, hookSpread, hookSet, hookMade, hookRest, hookLength}
 
-// rewriter puts calls of the hooks in place of what takes memory that no
+// rewriter puts calls of the hooks in place of what takes memory, or time, that no
 // instruction count bounds.
 type rewriter struct {
 	names map[string]bool // of all identifiers
@@ -235,6 +236,7 @@ func (w *rewriter) one(at *ast.Expr) {
 		w.one(&e.Expr)
 	case *ast.UnaryLenOpExpr:
 		w.one(&e.Expr)
+		*at = single(call(e, hookLength, single(e.Expr)))
 	case *ast.FunctionExpr:
 		w.function(e)
 		*at = call(e, hookMade, e)

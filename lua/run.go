@@ -175,7 +175,7 @@ func (m *meter) value(l *lua.LState, v any) lua.LValue {
 
 // hooks are the functions in the order of the names hooks.
 func (m *meter) hooks() []lua.LGFunction {
-	return []lua.LGFunction{m.concat, m.table, m.spread, m.set, m.made, m.rest}
+	return []lua.LGFunction{m.concat, m.table, m.spread, m.set, m.made, m.rest, m.length}
 }
 
 func (m *meter) concat(l *lua.LState) int {
@@ -259,7 +259,10 @@ func (m *meter) set(l *lua.LState) int {
 		return 0
 	}
 	if t, is := obj.(*lua.LTable); is {
-		m.room(l, t, key)
+		m.room(l, t, key, value)
+		if n, number := key.(lua.LNumber); number && value == lua.LNil && n < lua.LNumber(lua.MaxArrayIndex) {
+			m.far = max(m.far, int(n)) // __newindex may lead to any table
+		}
 	}
 	l.SetTable(obj, key, value)
 	return 0
@@ -267,12 +270,12 @@ func (m *meter) set(l *lua.LState) int {
 
 // put sets what is at a key of a table, without metamethods.
 func (m *meter) put(l *lua.LState, t *lua.LTable, key, value lua.LValue) {
-	m.room(l, t, key)
+	m.room(l, t, key, value)
 	t.RawSet(key, value)
 }
 
 // room charges what a table takes more when something is set at a key.
-func (m *meter) room(l *lua.LState, t *lua.LTable, key lua.LValue) {
+func (m *meter) room(l *lua.LState, t *lua.LTable, key, value lua.LValue) {
 	n, number := key.(lua.LNumber)
 	switch {
 	case key == lua.LNil:
@@ -283,10 +286,34 @@ func (m *meter) room(l *lua.LState, t *lua.LTable, key lua.LValue) {
 		m.take(l, fieldBytes)
 	default:
 		// An array has room up to the greatest key: what is between them is filled.
-		if have := t.Len(); int(n) > have {
+		have := m.size(l, t)
+		if int(n) > have {
 			m.take(l, indexBytes*(int(n)-have))
 		}
+		if value == lua.LNil {
+			m.emptied(l, t, max(int(n), have))
+		}
 	}
+}
+
+func (m *meter) length(l *lua.LState) int {
+	v := l.Get(1)
+	if s, is := v.(lua.LString); is {
+		l.Push(lua.LNumber(len(s)))
+		return 1
+	}
+	if op := l.GetMetaField(v, "__len"); op != lua.LNil {
+		l.Push(op)
+		l.Push(v)
+		l.Call(1, 1)
+		return 1
+	}
+	t, is := v.(*lua.LTable)
+	if !is {
+		l.RaiseError("attempt to get length of a %s value", v.Type())
+	}
+	l.Push(lua.LNumber(m.size(l, t)))
+	return 1
 }
 
 // closureBytes is a function with a few variables of those around it.

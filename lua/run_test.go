@@ -402,3 +402,51 @@ func BenchmarkRun(b *testing.B) {
 		})
 	}
 }
+
+// What an instruction, or a function of a library, passes over counts as well: scripts
+// whose few steps take long each are out of steps long before they are out of time.
+func TestLongSteps(t *testing.T) {
+	for name, source := range map[string]string{
+		"a long set":                 `return string.rep("b", 1000000):find("[" .. string.rep("a", 300000) .. "b]*")`,
+		"a long set, lazily":         `return string.rep("b", 1000000):find("[" .. string.rep("a", 300000) .. "b]-x")`,
+		"a long set behind a letter": `return string.rep("x", 1000000):find("x[" .. string.rep("a", 300000) .. "]")`,
+		"a long frontier":            `return string.rep("x", 1000000):find("%f[" .. string.rep("a", 300000) .. "]")`,
+		"the length of nothing":      `local t = {}; t[1900000] = 1; t[1900000] = nil; while true do local n = #t end`,
+		"the length by a function":   `local t = {}; t[1900000] = 1; t[1900000] = nil; while true do table.getn(t) end`,
+		"the greatest index":         `local t = {}; t[1900000] = 1; t[1900000] = nil; while true do table.maxn(t) end`,
+		"the first of nothing":       `local t = {}; t[1900000] = 1; t[1900000] = nil; while true do next(t) end`,
+		"the next of nothing":        `local t = {1}; t[1900000] = 1; t[1900000] = nil; while true do next(t, 1) end`,
+		"the last of nothing":        `local t = {}; t[1900000] = 1; t[1900000] = nil; while true do table.remove(t) end`,
+		"all of nothing":             `local t = {}; t[1900000] = 1; t[1900000] = nil; while true do unpack(t) end`,
+		"a joint of nothing":         `local t = {}; t[1900000] = 1; t[1900000] = nil; while true do table.concat(t) end`,
+		"what was in another table":  `local t = {}; local u = setmetatable({}, {__newindex = t}); t[900000] = 1; u[900000] = nil; while true do local n = #t end`,
+		"what was in JSON":           `local t = json_decode("[" .. ("1,"):rep(400000) .. "1]"); for i = 1, #t do t[i] = nil end; while true do local n = #t end`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := run(t, source); !errors.Is(err, ErrSteps) {
+				t.Errorf("%v, want %v", err, ErrSteps)
+			}
+		})
+	}
+}
+
+func TestLength(t *testing.T) {
+	got, err := run(t, `local own = setmetatable({1, 2}, {__len = function(t) return 7, 8 end})
+		local function f() return {1, 2, 3}, {} end
+		return #"abc" + #own, #{#f()}, #f(), select(2, pcall(function() return #nil end))`)
+	if want := []any{10.0, 1.0, 3.0, "script:3: attempt to get length of a nil value"}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v %v, want %v", got, err, want)
+	}
+}
+
+// What is passed over in one array is not counted for another.
+func TestShortSteps(t *testing.T) {
+	const source = `local big = json_decode("[" .. ("1,"):rep(100000) .. "1]")
+		local t = {}
+		for i = 1, 20000 do t[#t + 1] = big[i] end
+		for i, v in ipairs(t) do big[i] = v end
+		return #t, #big, next(t), table.maxn(t)`
+	if got, err := run(t, source); err != nil || !reflect.DeepEqual(got, []any{20000.0, 100001.0, 1.0, 20000.0}) {
+		t.Errorf("%v %v", got, err)
+	}
+}

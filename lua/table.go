@@ -14,24 +14,27 @@ func (m *meter) tables() []entry {
 		{"insert", m.tableInsert, nil},
 		{"remove", m.tableRemove, nil},
 		{"sort", m.tableSort, nil},
-		{"getn", tableLen, nil},
-		{"maxn", tableMax, nil},
+		{"getn", m.tableLen, nil},
+		{"maxn", m.tableMax, nil},
 	}
 }
 
-func tableLen(l *lua.LState) int {
-	l.Push(lua.LNumber(l.CheckTable(1).Len()))
+func (m *meter) tableLen(l *lua.LState) int {
+	l.Push(lua.LNumber(m.size(l, l.CheckTable(1))))
 	return 1
 }
 
-func tableMax(l *lua.LState) int {
-	l.Push(lua.LNumber(l.CheckTable(1).MaxN()))
+func (m *meter) tableMax(l *lua.LState) int {
+	t := l.CheckTable(1)
+	n := t.MaxN()
+	m.pass(l, m.end(t)-n)
+	l.Push(lua.LNumber(n))
 	return 1
 }
 
 func (m *meter) tableConcat(l *lua.LState) int {
 	t, sep := l.CheckTable(1), l.OptString(2, "")
-	from, to := l.OptInt(3, 1), l.OptInt(4, t.Len())
+	from, to := l.OptInt(3, 1), l.OptInt(4, m.size(l, t))
 	var b strings.Builder
 	for i := from; i <= to; i++ {
 		m.work(l, 1)
@@ -55,7 +58,7 @@ func (m *meter) tableConcat(l *lua.LState) int {
 
 func (m *meter) tableInsert(l *lua.LState) int {
 	t := l.CheckTable(1)
-	n := t.Len()
+	n := m.size(l, t)
 	pos, v := n+1, l.Get(2)
 	switch l.GetTop() {
 	case 2:
@@ -69,6 +72,9 @@ func (m *meter) tableInsert(l *lua.LState) int {
 	}
 	m.take(l, indexBytes)
 	m.work(l, (n-pos)/16)
+	if v == lua.LNil {
+		m.emptied(l, t, n+1)
+	}
 	if pos > n {
 		// Behind the last value there may be an array of nothing.
 		t.RawSetInt(pos, v)
@@ -80,7 +86,7 @@ func (m *meter) tableInsert(l *lua.LState) int {
 
 func (m *meter) tableRemove(l *lua.LState) int {
 	t := l.CheckTable(1)
-	n := t.Len()
+	n := m.size(l, t)
 	pos := l.OptInt(2, n)
 	if n == 0 || pos < 1 || pos > n {
 		l.Push(lua.LNil)
@@ -136,7 +142,7 @@ func (m *meter) tableSort(l *lua.LState) int {
 	if l.GetTop() > 1 {
 		s.less = l.CheckFunction(2)
 	}
-	s.n = s.t.Len()
+	s.n = m.size(l, s.t)
 	sort.Sort(s)
 	return 0
 }
