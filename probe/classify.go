@@ -70,8 +70,10 @@ func classify(ctx context.Context, err error, at stage) failure {
 	if errors.As(err, &sys) {
 		return fail(ClassError, "%s %s", sys.Err, at)
 	}
-	if at == handshaking {
-		return fail(ClassTLS, "%s", strings.TrimPrefix(err.Error(), "tls: "))
+	// What else the TLS stack says has no type, behind the handshake as well, where a
+	// server can go on with messages of its own.
+	if words, said := strings.CutPrefix(err.Error(), "tls: "); said || at == handshaking {
+		return fail(ClassTLS, "%s", words)
 	}
 	return fail(ClassError, "%s", err)
 }

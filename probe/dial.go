@@ -94,6 +94,10 @@ func (n *network) connect(ctx context.Context, t Target) (l *link, f failure) {
 	return l, failure{}
 }
 
+// maxAddresses is how many addresses of a host name are tried. Each has its share of
+// the time, which has to be enough for a connection.
+const maxAddresses = 16
+
 // longAgo is any time in the past that is not the zero time, which would mean
 // no deadline.
 var longAgo = time.Unix(1, 0)
@@ -125,8 +129,9 @@ func (n *network) connectHost(ctx context.Context, t Target) (*link, failure) {
 		return nil, fail(ClassDNS, "host name has no address")
 	}
 	var first failure
-	for i, a := range addrs {
-		l, f := n.tryShare(ctx, a, t.Port, len(addrs)-i)
+	most := min(len(addrs), maxAddresses)
+	for i, a := range addrs[:most] {
+		l, f := n.tryShare(ctx, a, t.Port, most-i)
 		if !f.failed() {
 			return l, f
 		}

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -34,6 +35,9 @@ const (
 	// maxDatagram is the size of answers over UDP that the query allows: one that
 	// is not fragmented anywhere (RFC 9715).
 	maxDatagram = 1232
+	// maxData bounds the data of records as text that an answer is searched in. Names
+	// are compressed, and a message of 64 KiB can stand for a hundred times as much.
+	maxData = 64 << 10
 	// maxStray is how many datagrams that are no answer to the question are
 	// overheard.
 	maxStray = 64
@@ -175,12 +179,22 @@ func (p *dnsProber) exchange(ctx context.Context, conn net.Conn, query []byte) (
 	if n, err := io.ReadFull(conn, head[:]); err != nil {
 		return nil, late(classify(ctx, err, replying), n > 0)
 	}
+	size := int64(binary.BigEndian.Uint16(head[:]))
+	var from io.Reader = conn
 	if speaksTLS(head[:]) {
-		return nil, fail(ClassProtocol, "the server speaks TLS, not plain DNS")
+		// It is the length of an honest answer as well.
+		var id [2]byte
+		if _, err := io.ReadFull(conn, id[:]); err != nil {
+			return nil, late(classify(ctx, err, replying), true)
+		}
+		if id != [2]byte(query) {
+			return nil, fail(ClassProtocol, "the server speaks TLS, not plain DNS")
+		}
+		from = io.MultiReader(bytes.NewReader(id[:]), conn)
 	}
 	// Not all at once: a length is easily said.
-	body, err := io.ReadAll(io.LimitReader(conn, int64(binary.BigEndian.Uint16(head[:]))))
-	if err == nil && len(body) < int(binary.BigEndian.Uint16(head[:])) {
+	body, err := io.ReadAll(io.LimitReader(from, size))
+	if err == nil && int64(len(body)) < size {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
@@ -222,14 +236,18 @@ func (p *dnsProber) judge(m *dns.Msg) failure {
 	if p.expect == nil {
 		return failure{}
 	}
-	records := 0
+	records, left := 0, maxData
 	for _, rr := range m.Answer {
 		h := rr.Header()
 		if h.Rrtype != p.qtype && p.qtype != dns.TypeANY {
 			continue
 		}
 		records++
-		if p.expect.MatchString(recordData(rr)) {
+		data := recordData(rr)
+		if left -= len(data); left < 0 {
+			return fail(ClassOversize, "the answer's records are longer than %d KiB as text", maxData>>10)
+		}
+		if p.expect.MatchString(data) {
 			return failure{}
 		}
 	}

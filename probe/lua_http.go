@@ -181,7 +181,8 @@ func (r *luaRun) ask(ctx context.Context, u *url.URL, q fetch, read func(io.Read
 	if f.failed() {
 		return 0, "", f
 	}
-	defer func() { _ = res.Body.Close() }()
+	// The body must not be closed: that would read it to its end, for which a server can
+	// have us wait, and the connection is closed anyway.
 	switch res.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		if to := res.Header.Get("Location"); to != "" {

@@ -338,7 +338,9 @@ func (m *mysqlTalk) packet() ([]byte, failure) {
 	if f.failed() {
 		return nil, f
 	}
-	if h[0] == tlsAlert && h[1] == 3 {
+	// Of a packet these would be the length of one that nobody reads. Without the third
+	// byte they would be of any with 789 bytes.
+	if h[0] == tlsAlert && h[1] == 3 && h[2] > 0 {
 		return nil, fail(ClassProtocol, "the server speaks TLS, not plain MySQL")
 	}
 	n := int(h[0]) | int(h[1])<<8 | int(h[2])<<16

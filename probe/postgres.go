@@ -129,7 +129,7 @@ func (g *pgTalk) login() failure {
 		return f
 	}
 	ask := scram{password: g.p.o.Password}
-	for authenticated := false; ; {
+	for turns, authenticated := 0, false; ; {
 		kind, b, f := g.message()
 		if f.failed() {
 			return f
@@ -147,6 +147,9 @@ func (g *pgTalk) login() failure {
 			}
 			if g.p.o.User == "" {
 				return failure{}
+			}
+			if turns++; turns > maxLoginTurns {
+				return fail(ClassProtocol, "the login does not come to an end")
 			}
 			if authenticated, f = g.authenticate(&ask, binary.BigEndian.Uint32(b), b[4:]); f.failed() {
 				return f

@@ -13,8 +13,8 @@ type Target struct {
 	// resolved instead.
 	Addr netip.Addr
 	// Host is the host name of an endpoint without a fixed address. The
-	// system's resolver is asked at each probe, and the addresses it gives are
-	// tried in its order until one accepts a connection.
+	// system's resolver is asked at each probe, and the addresses it gives, the first
+	// 16 of them, are tried in its order until one accepts a connection.
 	Host string
 	// Port is the TCP port, or that of UDP; 0 is an error where the check has one.
 	Port uint16

@@ -36,7 +36,11 @@ func (p *scriptProber) run(ctx context.Context, args, env []string, release func
 		release()
 		return ending{err: err}
 	}
-	group := -cmd.Process.Pid
+	// A script may have left its own process group, for that of this node even.
+	kill := func(s syscall.Signal) {
+		_ = syscall.Kill(-cmd.Process.Pid, s)
+		_ = cmd.Process.Signal(s)
+	}
 
 	heard := &heard{full: make(chan struct{}), done: make(chan struct{})}
 	go heard.listen(read)
@@ -61,14 +65,14 @@ func (p *scriptProber) run(ctx context.Context, args, env []string, release func
 		case <-soft.C:
 			if _, limited := ctx.Deadline(); limited {
 				e.stopped = true
-				_ = syscall.Kill(group, syscall.SIGTERM)
+				kill(syscall.SIGTERM)
 			}
 		case <-full:
 			full, e.oversize = nil, true
-			_ = syscall.Kill(group, syscall.SIGKILL)
+			kill(syscall.SIGKILL)
 		case <-end:
 			end, e.stopped = nil, true
-			_ = syscall.Kill(group, syscall.SIGKILL)
+			kill(syscall.SIGKILL)
 			limit := time.NewTimer(patienceWithKernel)
 			defer limit.Stop()
 			hard = limit.C

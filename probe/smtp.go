@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -95,48 +96,49 @@ func (p *smtpProber) Probe(ctx context.Context, t Target) Result {
 		return f.result(start, 0)
 	}
 	defer l.release()
-	return p.converse(ctx, l.Conn, t.name()).result(start, l.took)
-}
-
-func (p *smtpProber) converse(ctx context.Context, conn net.Conn, name string) failure {
 	m := &mail{ctx: ctx}
 	defer m.done()
+	f, verdict := p.converse(m, l.Conn, t.name())
+	r := f.result(start, l.took)
+	if verdict {
+		// For the server's log: how long it takes for that is no part of the verdict.
+		_ = m.ask("QUIT", "", 221)
+	}
+	return r
+}
+
+// converse is the conversation up to QUIT, for which it is time when verdict is true.
+func (p *smtpProber) converse(m *mail, conn net.Conn, name string) (f failure, verdict bool) {
 	if p.tls != nil && !p.start {
-		secure, f := p.tls.handshake(ctx, conn, name, true)
-		if f.failed() {
-			return f
+		if conn, f = m.protect(p.tls, conn, name); f.failed() {
+			return f, false
 		}
-		defer func() { _ = secure.Close() }()
-		conn = secure
 	}
 	m.over(conn)
-	if f := m.expect("the greeting", 220); f.failed() {
-		return f
+	if f = m.expect("the greeting", 220); f.failed() {
+		return f, false
 	}
-	f := m.ask("EHLO", p.hello, 250)
-	if f.failed() {
-		return f
+	if f = m.ask("EHLO", p.hello, 250); f.failed() {
+		return f, false
 	}
 	if p.start {
 		if !m.startTLS {
-			return fail(ClassTLS, "the server does not offer STARTTLS")
+			return fail(ClassTLS, "the server does not offer STARTTLS"), false
 		}
 		if f = m.ask("STARTTLS", "", 220); f.failed() {
-			return f
+			return f, false
 		}
 		// What stands behind the reply was said by whoever sits between: it would
 		// count as said by the server once the connection is encrypted.
 		if m.in.Buffered() > 0 {
-			return fail(ClassProtocol, "the server went on in plain text after STARTTLS")
+			return fail(ClassProtocol, "the server went on in plain text after STARTTLS"), false
 		}
-		secure, f := p.tls.handshake(ctx, conn, name, true)
-		if f.failed() {
-			return f
+		if conn, f = m.protect(p.tls, conn, name); f.failed() {
+			return f, false
 		}
-		defer func() { _ = secure.Close() }()
-		m.over(secure)
+		m.over(conn)
 		if f = m.ask("EHLO", p.hello, 250); f.failed() {
-			return f
+			return f, false
 		}
 	}
 	if p.from != "" {
@@ -146,9 +148,7 @@ func (p *smtpProber) converse(ctx context.Context, conn net.Conn, name string) f
 		// 251: it is forwarded, 252: it cannot be verified and is taken.
 		f = m.ask("RCPT", "TO:"+p.to, 250, 251, 252)
 	}
-	// The verdict is there. QUIT is for the server's log.
-	_ = m.ask("QUIT", "", 221)
-	return f
+	return f, true
 }
 
 // mail is a connection of SMTP.
@@ -157,7 +157,18 @@ type mail struct {
 	conn     net.Conn
 	wire     *wire
 	in       *bufio.Reader
+	secure   *tls.Conn
 	startTLS bool // what the last reply offered
+}
+
+// protect makes the TLS handshake over conn.
+func (m *mail) protect(s *security, conn net.Conn, name string) (net.Conn, failure) {
+	secure, f := s.handshake(m.ctx, conn, name, true)
+	if f.failed() {
+		return nil, f
+	}
+	m.secure = secure
+	return secure, failure{}
 }
 
 // over goes on over conn, with nothing kept of what was read before.
@@ -174,6 +185,9 @@ func (m *mail) over(conn net.Conn) {
 }
 
 func (m *mail) done() {
+	if m.secure != nil {
+		_ = m.secure.Close()
+	}
 	if m.in != nil {
 		m.in.Reset(nil)
 		readers.Put(m.in)
