@@ -10,10 +10,10 @@ import (
 	"sync"
 )
 
-// maxBodyWire bounds what may come over the wire for maxBody bytes. A
-// chunk of one byte takes six, and a frame of one byte ten, so it leaves room for
-// any honest encoding.
-const maxBodyWire = 12 * maxBody
+// maxBodyWire bounds what may come over the wire for maxBody bytes, which a Loop keeps
+// all of until there is a verdict. It leaves room for any body in chunks of a few bytes,
+// and for one of a sixth of maxBody in chunks of one.
+const maxBodyWire = 3 * maxBody
 
 // tlsAlert is the type of the record with which a TLS server answers a plain
 // request.

@@ -130,6 +130,7 @@ func NewHTTP(o HTTP) (Prober, error) {
 		send:     slices.Clone(o.Send),
 		expected: slices.Clone(o.Status),
 		body:     o.Body,
+		costly:   costly(o.Body),
 		follow:   o.FollowRedirects,
 	}
 	if p.version == "" {
@@ -343,6 +344,7 @@ type httpProber struct {
 	expected         []Range
 	wantHeaders      []wantHeader
 	body             *regexp.Regexp
+	costly           bool // to be held against a body
 	wantJSON         []wantJSON
 	follow           bool
 }

@@ -124,7 +124,7 @@ func TestHTTPReadsNoMoreThanItNeeds(t *testing.T) {
 		{"interim responses", "", "HTTP/1.1 103 Early Hints\r\n\r\n", HTTP{}, ClassOversize, "header is longer than 32 KiB", maxHeader},
 		{"body unread", "HTTP/1.1 200 OK\r\n\r\n", "x", HTTP{}, ClassNone, "", 4 << 10},
 		{"body", "HTTP/1.1 200 OK\r\n\r\n", "x", HTTP{Body: regexp.MustCompile(`^x{1000}`)}, ClassNone, "", maxBody + 8<<10},
-		{"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", HTTP{Body: regexp.MustCompile(`^x{1000}`)}, ClassNone, "", maxBodyWire},
+		{"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "4\r\nxxxx\r\n", HTTP{Body: regexp.MustCompile(`^x{1000}`)}, ClassNone, "", maxBodyWire},
 		{"fat chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1;" + strings.Repeat("e", 100) + "\r\nx\r\n", HTTP{Body: anything}, ClassProtocol, "body", maxBodyWire},
 		{"chunks too small", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1;eeeeeeeeeeee\r\nx\r\n", HTTP{Body: anything}, ClassProtocol, "chunked too finely", maxHeader + maxBodyWire},
 		{"chunk without end", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", "e", HTTP{Body: anything}, ClassProtocol, "body", maxBodyWire},

@@ -2,18 +2,38 @@ package probe
 
 import (
 	"errors"
+	"regexp"
+	"regexp/syntax"
 	"time"
 )
 
-// Start implements Starter: for plain HTTP/1.1 that follows nothing.
+// Start implements Starter: for plain HTTP/1.1 that follows nothing and is judged soon.
 func (p *httpProber) Start(l *Loop, t Target, timeout time.Duration, tag any) bool {
-	if p.version != HTTP1 || p.secure || p.follow || !p.net.direct(t) {
+	if p.version != HTTP1 || p.secure || p.follow || p.costly || !p.net.direct(t) {
 		return false
 	}
 	f := l.add(t, timeout, tag)
 	f.reply = p.replyTo(t)
 	f.job.Talk = f
 	return true
+}
+
+// maxSteps is how large an expression may be that a Loop holds against a body, in the
+// instructions of package regexp, of which any number may run for each byte: a longer
+// one could take a second for 64 KiB, and all other probes would wait for it.
+const maxSteps = 50
+
+// costly is whether an expression is larger than that.
+func costly(re *regexp.Regexp) bool {
+	if re == nil {
+		return false
+	}
+	parsed, err := syntax.Parse(re.String(), syntax.Perl)
+	if err != nil {
+		return true
+	}
+	steps, err := syntax.Compile(parsed.Simplify())
+	return err != nil || len(steps.Inst) > maxSteps
 }
 
 // freely is how many bytes of a response are read again before it is asked whether

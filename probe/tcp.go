@@ -9,7 +9,8 @@ import (
 // short conversation. Without one the connection is reset at once, with nothing sent
 // and nothing read: what the peer's kernel sees is SYN, ACK, RST. A close in the
 // ordinary way would keep each connection for a minute more on one side or the other,
-// and tell the server no more than a reset does.
+// and tell the server no more than a reset does. A server that resets it first has
+// accepted it: which of the two comes first is a matter of luck, and no verdict.
 type TCP struct{ Talk }
 
 // NewTCP makes the prober of a TCP check.
@@ -23,6 +24,10 @@ type tcpProber struct {
 func (p *tcpProber) Probe(ctx context.Context, t Target) Result {
 	start := time.Now()
 	l, f := p.net.connect(ctx, t)
+	if f.class == ClassReset && !p.talk.any() {
+		// What refuses a connection is of another class.
+		return failure{}.result(start, time.Since(start))
+	}
 	if f.failed() {
 		return f.result(start, 0)
 	}

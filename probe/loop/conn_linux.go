@@ -91,7 +91,9 @@ func (l *Loop) connected(j *Job, events uint32, now time.Duration) bool {
 				err = unix.ECONNRESET // it was connected, and is no longer
 			}
 		}
-		if err != 0 {
+		// What refuses a connection says so by another number.
+		reset := err == unix.ECONNRESET || err == unix.EPIPE
+		if err != 0 && (j.Talk != nil || !reset) {
 			l.end(j, os.NewSyscallError("connect", err), now)
 			return false
 		}

@@ -32,8 +32,9 @@ type Job struct {
 	To netip.AddrPort
 	// Timeout is how long the job may take from when its connection is begun.
 	Timeout time.Duration
-	// Talk is nil for a job that is done when it is connected. Such a connection is
-	// reset: the peer sees SYN, ACK, RST, and neither side keeps it in TIME_WAIT.
+	// Talk is nil for a job that is done when it is connected, and be it that the peer
+	// has reset it by then. Such a connection is reset: the peer sees SYN, ACK, RST, and
+	// neither side keeps it in TIME_WAIT.
 	Talk Talk
 	// Owner is whatever Ended has to know.
 	Owner any

@@ -1,0 +1,165 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// initial is what a packet that begins a QUIC connection says about it: RFC 9000
+// section 17.2.
+func initial(b []byte) (to, from []byte, ok bool) {
+	if len(b) < 1200 || b[0]&0xc0 != 0xc0 || len(b) < 6+int(b[5]) {
+		return nil, nil, false
+	}
+	to, b = b[6:6+b[5]], b[6+b[5]:]
+	return to, b[1 : 1+b[0]], true
+}
+
+// Servers that answer datagrams with something that is not QUIC, or no answer to it.
+func TestQUICMischief(t *testing.T) {
+	ids := func(a, b []byte) string {
+		return string([]byte{byte(len(a))}) + string(a) + string([]byte{byte(len(b))}) + string(b)
+	}
+	// Whoever says what a client can see to be wrong is passed over: it could be
+	// somebody else who wants the probe to fail.
+	for _, tc := range []struct {
+		name  string
+		says  func(got, to, from []byte) []string
+		class Class
+	}{
+		{"its own words", func(got, _, _ []byte) []string { return []string{string(got)} }, ClassTimeout},
+		{"nonsense", func([]byte, []byte, []byte) []string {
+			return []string{"", "x", strings.Repeat("\xff", 1200), strings.Repeat("\x00", 1200), strings.Repeat("\x40", 30)}
+		}, ClassTimeout},
+		{"other versions", func(_, to, from []byte) []string {
+			return []string{"\x80\x00\x00\x00\x00" + ids(from, to) + "\x0a\x0a\x0a\x0a"}
+		}, ClassProtocol},
+		{"no versions", func(_, to, from []byte) []string { return []string{"\x80\x00\x00\x00\x00" + ids(from, to)} }, ClassTimeout},
+		{"the same version", func(_, to, from []byte) []string {
+			return []string{"\x80\x00\x00\x00\x00" + ids(from, to) + "\x00\x00\x00\x01"}
+		}, ClassTimeout},
+		{"try again, without a seal", func(_, _, from []byte) []string {
+			return []string{"\xf0\x00\x00\x00\x01" + ids(from, []byte("elsewhere")) + "token" + strings.Repeat("s", 16)}
+		}, ClassTimeout},
+		{"an initial that is not sealed", func(got, to, from []byte) []string {
+			return []string{"\xc0\x00\x00\x00\x01" + ids(from, to) + "\x00\x44\x00" + string(got[100:1100])}
+		}, ClassTimeout},
+		{"a handshake that is not sealed", func(got, to, from []byte) []string {
+			return []string{"\xe0\x00\x00\x00\x01" + ids(from, to) + "\x44\x00" + string(got[100:1100])}
+		}, ClassTimeout},
+		{"a reset from nowhere", func([]byte, []byte, []byte) []string { return []string{"\x40" + strings.Repeat("r", 60)} }, ClassTimeout},
+		{"a flood", func(got, to, from []byte) []string {
+			var all []string
+			for range 200 {
+				all = append(all, "\xe0\x00\x00\x00\x01"+ids(from, to)+"\x44\x00"+string(got[100:1100]))
+			}
+			return all
+		}, ClassTimeout},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for buf := make([]byte, 4096); ; {
+					n, from, err := packets.ReadFrom(buf)
+					if err != nil {
+						return
+					}
+					to, own, ok := initial(buf[:n])
+					if !ok {
+						continue
+					}
+					for _, s := range tc.says(bytes.Clone(buf[:n]), bytes.Clone(to), bytes.Clone(own)) {
+						_, _ = packets.WriteTo([]byte(s), from)
+					}
+				}
+			})
+			defer wg.Wait()
+			defer packets.Close()
+			before := runtime.NumGoroutine()
+			at := packets.LocalAddr().(*net.UDPAddr).AddrPort()
+			p := must(t, HTTP{Version: HTTP3, TLS: &TLSConfig{}})
+			within(t, 8<<20, func() {
+				r := p.Probe(ctxFor(t, 60*time.Millisecond), Target{Addr: at.Addr(), Port: at.Port()})
+				check(t, r, tc.class, "")
+			})
+			eventuallyFew(t, before)
+		})
+	}
+}
+
+// A resolver that answers nothing, and one whose answers are never the same, leave
+// nothing behind.
+func TestResolverMischief(t *testing.T) {
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer packets.Close()
+	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", packets.LocalAddr().String())
+	}}
+	n := system
+	n.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) { return r.LookupNetIP(ctx, "ip", host) }
+	before := runtime.NumGoroutine()
+	p := on(t, must(t, TCP{}), &n)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			got := p.Probe(ctxFor(t, 50*time.Millisecond), Target{Host: "never.example.com.", Port: 80})
+			check(t, got, ClassTimeout, "timeout while resolving the host name")
+		})
+	}
+	wg.Wait()
+	eventuallyFew(t, before)
+
+	good, bad := serve(t, "127.0.0.1", func(net.Conn) {}), closedPort(t, "127.0.0.1")
+	turn := 0
+	n.lookup = func(context.Context, string) ([]netip.Addr, error) {
+		turn++
+		return [][]netip.Addr{{good.Addr}, {netip.MustParseAddr("255.255.255.255")}, {}, nil}[turn%4], nil
+	}
+	for _, want := range []Class{ClassUnreachable, ClassDNS, ClassDNS, ClassNone, ClassUnreachable} {
+		check(t, p.Probe(ctxFor(t, patience), Target{Host: "www.example.com", Port: good.Port}), want, "")
+	}
+	n.lookup = func(context.Context, string) ([]netip.Addr, error) { return []netip.Addr{bad.Addr, good.Addr}, nil }
+	check(t, p.Probe(ctxFor(t, patience), Target{Host: "www.example.com", Port: bad.Port}), ClassRefused, "first of 2 addresses")
+}
+
+// Where a redirect may lead, and where not.
+func TestRedirectMischief(t *testing.T) {
+	for location, c := range map[string]struct {
+		class  Class
+		detail string
+	}{
+		"file:///etc/passwd":                   {ClassProtocol, "redirect to neither http nor https"},
+		"javascript:alert(1)":                  {ClassProtocol, "redirect to neither http nor https"},
+		"gopher://127.0.0.1/":                  {ClassProtocol, "redirect to neither http nor https"},
+		"http:opaque":                          {ClassProtocol, "redirect to a malformed location"},
+		"http://":                              {ClassProtocol, "redirect to a malformed location"},
+		"http://127.0.0.1:0/":                  {ClassProtocol, "redirect to a malformed location"},
+		"http://127.0.0.1:99999/":              {ClassProtocol, "redirect to a malformed location"},
+		"http://[::1%25lo]/":                   {ClassProtocol, "redirect to a malformed location"},
+		"http://a b/":                          {ClassProtocol, "redirect to a malformed location"},
+		"//255.255.255.255/":                   {ClassUnreachable, "after a redirect to http://255.255.255.255: "},
+		strings.Repeat("/x", 10_000):           {ClassRedirect, "more than 10 redirects"},
+		"?" + strings.Repeat("x", 20_000):      {ClassRedirect, "more than 10 redirects"},
+		"/\\..\\..//%2e%2e/\x80\xff":           {ClassRedirect, "more than 10 redirects"},
+		"http://" + strings.Repeat("a.", 2000): {ClassProtocol, "redirect to a malformed location"},
+	} {
+		to := serve(t, "127.0.0.1", answering(nil, "HTTP/1.1 302 x\r\nLocation: "+location+"\r\n\r\n"))
+		within(t, 4<<20, func() {
+			check(t, must(t, HTTP{FollowRedirects: true, Bearer: hunter}).Probe(ctxFor(t, patience), to), c.class, c.detail)
+		})
+	}
+}
