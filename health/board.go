@@ -85,6 +85,7 @@ type Board struct {
 	wordStep     time.Time       // when an operator's word says something else next; zero: none does
 	ended        bool            // there is maintenance or an override that has ended by itself, or begun
 
+	chatter chatter
 	lacking bool // the last result was of class local
 
 	aware     awareness

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/probe"
@@ -77,7 +78,7 @@ func (b *Board) tell(r *runner, before State, moved bool) {
 	if v.degraded() {
 		state, why = "degraded", "check "+r.check.Name+": "+v.level.reason
 	}
-	b.log.Info(what+state, "endpoint", b.targets[r.targets[0]].String(),
+	b.say(slog.LevelInfo, what+state, "endpoint", b.targets[r.targets[0]].String(),
 		"check", r.check.Name, "host", r.check.Host, "was", before.String(), "reason", why)
 }
 

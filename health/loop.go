@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"runtime/debug"
@@ -90,7 +91,7 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 	b.woke(now)
 	b.lapse(now)
 	lapse := b.outdate(now)
-	wait := min(b.reflect(now), b.publish(now), lapse)
+	wait := min(b.reflect(now), b.publish(now), lapse, b.leftOut(now))
 	if b.urgent {
 		b.urgent, l.nextSave = false, now
 	}
@@ -255,6 +256,7 @@ func (l *loop) finish() {
 	l.b.mu.Lock()
 	batch := l.b.unsaved
 	l.b.unsaved = map[string]record{}
+	l.b.leftOut(l.b.chatter.until)
 	l.b.publish(l.b.published.Add(publishGap)) // there is no later time to wait for
 	l.b.mu.Unlock()
 	l.b.save(batch)
@@ -288,7 +290,7 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 		// It says something of this node and nothing of the endpoint, which stays
 		// what it was.
 		if !b.lacking && !excused {
-			b.log.Error("probes cannot be made; verdicts stay as they are", "check", r.check.Name, "reason", res.Detail)
+			b.say(slog.LevelError, "probes cannot be made; verdicts stay as they are", "check", r.check.Name, "reason", res.Detail)
 		}
 		if !excused {
 			b.lacking = true
@@ -301,7 +303,7 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 	}
 	b.lacking = false
 	if o.fault != "" && r.last.detail != res.Detail {
-		b.log.Error("probe panicked", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name, "panic", o.fault)
+		b.say(slog.LevelError, "probe panicked", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name, "panic", o.fault)
 	}
 	if r.verdict.restored && !r.lapses().After(now) {
 		r.verdict.lapse()
@@ -384,7 +386,7 @@ func (b *Board) lapse(now time.Time) {
 		}
 		b.doubtful = b.doubtful[:n]
 		if r.verdict.restored {
-			b.log.Info("endpoint unknown", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name,
+			b.say(slog.LevelInfo, "endpoint unknown", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name,
 				"host", r.check.Host, "was", r.verdict.state.String(), "reason", "not confirmed since the restart")
 			r.verdict.lapse()
 			b.touch(r)
