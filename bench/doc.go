@@ -14,6 +14,7 @@
 //	idle      memory of ten thousand silent connections
 //	flood     answers that honest clients keep under floods (needs root)
 //	health    many checks: CPU, memory, lateness; from refusals to answers; many down
+//	soak      a million probes of all kinds, and what stays behind
 //	change    from an endpoint's failing probe to the changed answer
 //
 // What makes a figure of it:

@@ -30,6 +30,7 @@ type settings struct {
 	many       int // names of the large cases
 	rate       int // queries a second of the modest rate
 	handshakes int // TLS connections a second
+	probes     int // of the soak
 	noisy      bool
 	quick      bool // all that is wanted is to see that it runs
 
@@ -57,6 +58,8 @@ func main() {
 			exit(dialCommand(os.Args[2:]))
 		case "flood":
 			exit(floodCommand(os.Args[2:]))
+		case "soak-peers", "soak-probes":
+			exit(soakCommand(os.Args[1:]))
 		case "atlas":
 			exit(atlasCommand(os.Args[2]))
 		}
@@ -71,6 +74,7 @@ func main() {
 	flag.IntVar(&s.many, "names", 1_000_000, "names of the large cases")
 	flag.IntVar(&s.rate, "rate", 20_000, "queries a second of the fixed rate")
 	flag.IntVar(&s.handshakes, "handshakes", 300, "TLS connections a second")
+	flag.IntVar(&s.probes, "probes", soakProbes, "probes of the soak")
 	core := flag.Bool("coredns", false, "build CoreDNS for the comparison (bench/coredns)")
 	raw := flag.String("json", "", "write all that was measured to this file")
 	doc := flag.String("write", "", "write the tables into this document, between its marks")
@@ -115,6 +119,7 @@ func parts(s *settings) []part {
 		part{"reload", true, benchReload},
 		part{"change", true, benchChange},
 		part{"health", true, benchHealth},
+		part{"soak", true, benchSoak},
 		part{"idle", true, benchIdle},
 		part{"flood", false, benchFlood})
 }
