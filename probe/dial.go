@@ -41,7 +41,22 @@ func dialDatagram(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 }
 
 func lookupSystem(ctx context.Context, host string) ([]netip.Addr, error) {
-	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	return resolver.LookupNetIP(ctx, "ip", host)
+}
+
+var resolver = resolverOver(dialer.DialContext)
+
+// resolverOver is the system's resolver, whose questions end when nobody waits for the
+// answer any more. Its own would go on for five seconds each, with two sockets, of which
+// there would soon be too many where a name server does not answer.
+func resolverOver(dial func(ctx context.Context, network, address string) (net.Conn, error)) *net.Resolver {
+	return &net.Resolver{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = c.SetDeadline(longAgo) })
+		}
+		return c, err
+	}}
 }
 
 // link is a connection that dies with the context of its probe: every read and

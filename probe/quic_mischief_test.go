@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -98,31 +99,39 @@ func TestQUICMischief(t *testing.T) {
 	}
 }
 
-// A resolver that answers nothing, and one whose answers are never the same, leave
-// nothing behind.
-func TestResolverMischief(t *testing.T) {
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer packets.Close()
-	r := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", packets.LocalAddr().String())
-	}}
-	n := system
-	n.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) { return r.LookupNetIP(ctx, "ip", host) }
-	before := runtime.NumGoroutine()
-	p := on(t, must(t, TCP{}), &n)
-	var wg sync.WaitGroup
-	for range 50 {
-		wg.Go(func() {
-			got := p.Probe(ctxFor(t, 50*time.Millisecond), Target{Host: "never.example.com.", Port: 80})
-			check(t, got, ClassTimeout, "timeout while resolving the host name")
+// A name server that answers nothing leaves nothing behind, from the moment on at which
+// the probe's time is over.
+func TestNameServerIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := pipes{handle: drain}
+		n := p.network()
+		var mu sync.Mutex // it asks for both families at once
+		r := resolverOver(func(ctx context.Context, _, _ string) (net.Conn, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return n.dial(ctx, netip.AddrPort{})
 		})
-	}
-	wg.Wait()
-	eventuallyFew(t, before)
+		r.PreferGo = true
+		asked := 0
+		n.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			asked++
+			return r.LookupNetIP(ctx, "ip", host)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		got := on(t, must(t, TCP{}), n).Probe(ctx, Target{Host: "never.example.com.", Port: 80})
+		check(t, got, ClassTimeout, "timeout while resolving the host name")
+		synctest.Wait()
+		if open := p.open.Load(); open != 0 || asked != 1 || len(p.dialed) == 0 {
+			t.Errorf("%d sockets open, asked %d times on %d", open, asked, len(p.dialed))
+		}
+	})
+}
 
+// A name whose addresses are never the same.
+func TestResolverMischief(t *testing.T) {
+	n := system
+	p := on(t, must(t, TCP{}), &n)
 	good, bad := serve(t, "127.0.0.1", func(net.Conn) {}), closedPort(t, "127.0.0.1")
 	turn := 0
 	n.lookup = func(context.Context, string) ([]netip.Addr, error) {
