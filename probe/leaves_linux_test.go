@@ -38,8 +38,13 @@ func TestProbesLeaveNothing(t *testing.T) {
 		probers = append(probers, make())
 	}
 	for _, o := range []any{
-		SMTP{TLS: &TLSConfig{}}, GRPC{TLS: &TLSConfig{}}, Redis{TLS: &TLSConfig{}}, Postgres{TLS: &TLSConfig{}},
-		HTTP{Version: HTTP2, TLS: &TLSConfig{}}, HTTP{FollowRedirects: true}, DNS{Name: "example.com"},
+		SMTP{TLS: &TLSConfig{}},
+		GRPC{TLS: &TLSConfig{}},
+		Redis{TLS: &TLSConfig{}},
+		Postgres{TLS: &TLSConfig{}},
+		HTTP{Version: HTTP2, TLS: &TLSConfig{}},
+		HTTP{FollowRedirects: true},
+		DNS{Name: "example.com"},
 	} {
 		probers = append(probers, must(t, o))
 	}

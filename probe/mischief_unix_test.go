@@ -28,7 +28,7 @@ func init() {
 		os.Exit(3)
 	}
 	_ = os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0o600)
-	time.Sleep(time.Hour)
+	<-time.After(time.Hour)
 }
 
 // A script that has left its process group is ended all the same.
