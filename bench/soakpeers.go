@@ -85,12 +85,14 @@ func soakPeersCommand(cert, key string) error {
 		}
 		go accept(l, play)
 	}
-	// Nothing listens there any more.
-	l, err := listen("refuses")
+	// A port that nothing listens on, and nobody else is given meanwhile: it is this side
+	// of a connection.
+	taken, err := net.Dial("tcp", at["talks"].String())
 	if err != nil {
 		return err
 	}
-	_ = l.Close()
+	defer func() { _ = taken.Close() }()
+	at["refuses"] = taken.LocalAddr().(*net.TCPAddr).AddrPort()
 	if err := soakServers(at, listen, cert, key); err != nil {
 		return err
 	}

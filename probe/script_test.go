@@ -323,6 +323,9 @@ func TestLate(t *testing.T) {
 			t.Errorf("%q after %v: %q, want %q", c.had, c.waited, got.class, c.want)
 		}
 	}
+	if got := lateness(ctx, failure{class: ClassTimeout}, start.Add(2*time.Hour), 0); got.class != ClassLocal {
+		t.Errorf("begun too late: %q", got.class)
+	}
 	if got := lateness(t.Context(), failure{class: ClassTimeout}, start, time.Hour); got.class != ClassTimeout {
 		t.Errorf("without a deadline: %q", got.class)
 	}

@@ -73,6 +73,9 @@ func enter(ctx context.Context, start time.Time, in chan struct{}, where string)
 // of its time nobody's fault but this node's.
 func lateness(ctx context.Context, f failure, start time.Time, waited time.Duration) failure {
 	deadline, limited := ctx.Deadline()
+	if f.class == ClassTimeout && limited && !deadline.After(start) {
+		return fail(ClassLocal, "the time was over before the run could begin")
+	}
 	if f.class == ClassTimeout && limited && waited > deadline.Sub(start)/10 {
 		return fail(ClassLocal, "timeout after waiting %v for other runs", waited.Round(time.Millisecond))
 	}
