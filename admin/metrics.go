@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,11 @@ var zippers = sync.Pool{New: func() any {
 	return z
 }}
 
+// textFormats are those that are served, the preferred one first.
+var textFormats = slices.DeleteFunc(expfmt.DefaultOpenMetricsAcceptedFormats(), func(f expfmt.Format) bool {
+	return f.FormatType() != expfmt.TypeOpenMetrics && f.FormatType() != expfmt.TypeTextPlain
+})
+
 // metrics answers with all there is to measure, as text: in Prometheus's format or in
 // OpenMetrics's. The series of endpoints are written one after the other, so that a
 // scrape of a hundred thousand of them takes no memory to speak of; the others are
@@ -34,10 +40,7 @@ func (a *Admin) metrics(g prometheus.Gatherer) http.HandlerFunc {
 				return
 			}
 		}
-		format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
-		if format.FormatType() != expfmt.TypeOpenMetrics {
-			format = expfmt.NewFormat(expfmt.TypeTextPlain)
-		}
+		format := expfmt.NegotiateAccept(r.Header, textFormats...)
 		w.Header().Set("Content-Type", string(format))
 		w.Header().Set("Vary", "Accept, Accept-Encoding")
 		// What fails from here on is that whoever asked has gone.
