@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rhumb-dns/rhumb/program"
 )
 
 // Script is the check that a program judges. It is started without a shell, with
@@ -48,7 +50,7 @@ var Placeholders = []string{"address", "host", "port", "priority", "check", "tim
 // NewScript makes the prober of a script. It fails where Command is no program, and
 // on systems without process groups.
 func NewScript(o Script) (Prober, error) {
-	if !canRunScripts {
+	if !program.Supported {
 		return nil, errors.New("scripts cannot be run on this system")
 	}
 	st, err := os.Stat(o.Command)
@@ -63,11 +65,7 @@ func NewScript(o Script) (Prober, error) {
 		p.script.Dir = filepath.Dir(o.Command)
 	}
 	// The environment of the node has secrets of its own.
-	path := os.Getenv("PATH")
-	if path == "" {
-		path = "/usr/local/bin:/usr/bin:/bin"
-	}
-	p.env = []string{"PATH=" + path, "LC_ALL=C"}
+	p.env = []string{program.Path(), "LC_ALL=C"}
 	for _, name := range slices.Sorted(maps.Keys(o.Env)) {
 		p.env = append(p.env, name+"="+o.Env[name])
 	}
@@ -84,34 +82,6 @@ type scriptProber struct {
 	slots   slots
 }
 
-const (
-	// maxSaid is what is kept of what a script writes.
-	maxSaid = 1 << 10
-	// maxWritten is what it may write.
-	maxWritten = 1 << 20
-	// maxGrace is how long before the end of its time a script is asked to stop, at
-	// most: a tenth of its time.
-	maxGrace = time.Second
-	// patienceWithKernel is how long after its end a script that was killed may take
-	// to be gone. One that hangs in the kernel is left to a goroutine that waits.
-	patienceWithKernel = time.Second
-	// patienceWithPipe is how long after the end of a script its output is waited
-	// for, which a child that has left its process group may hold open.
-	patienceWithPipe = 50 * time.Millisecond
-)
-
-// ending is how a script ended.
-type ending struct {
-	status   int    // exit status; -1: by a signal
-	signal   string // its name
-	said     string // the first bytes that it wrote
-	cut      bool   // and not all of them
-	stopped  bool   // because the context ended
-	oversize bool   // because it wrote too much
-	lost     bool   // it did not end
-	err      error  // it could not be started
-}
-
 func (p *scriptProber) Probe(ctx context.Context, t Target) Result {
 	start := time.Now()
 	release, waited, f := p.slots.take(ctx)
@@ -123,7 +93,7 @@ func (p *scriptProber) Probe(ctx context.Context, t Target) Result {
 		return classify(ctx, ctx.Err(), "before the script was started").result(start, 0)
 	}
 	args, env := p.about(ctx, t)
-	e := p.run(ctx, args, env, release)
+	e := program.Run(ctx, program.Command{Path: p.script.Command, Args: args, Env: env, Dir: p.script.Dir}, release)
 	f, degraded := p.judge(ctx, e)
 	r := lateness(ctx, f, start, waited).result(start, 0)
 	r.Degraded = degraded
@@ -137,7 +107,7 @@ func (p *scriptProber) about(ctx context.Context, t Target) (args, env []string)
 		values["port"] = strconv.Itoa(int(t.Port))
 	}
 	if deadline, limited := ctx.Deadline(); limited {
-		values["timeout"] = strconv.FormatFloat(max(time.Until(deadline)-grace(ctx), 0).Seconds(), 'f', 3, 64)
+		values["timeout"] = strconv.FormatFloat(max(time.Until(deadline)-program.Grace(ctx), 0).Seconds(), 'f', 3, 64)
 	}
 	env = slices.Clone(p.env)
 	pairs := make([]string, 0, 2*len(Placeholders))
@@ -152,40 +122,31 @@ func (p *scriptProber) about(ctx context.Context, t Target) (args, env []string)
 	return args, env
 }
 
-// grace is how long before its end the script is asked to stop.
-func grace(ctx context.Context) time.Duration {
-	deadline, limited := ctx.Deadline()
-	if !limited {
-		return 0
-	}
-	return min(time.Until(deadline)/10, maxGrace)
-}
-
 // judge is what an ending means.
-func (p *scriptProber) judge(ctx context.Context, e ending) (f failure, degraded bool) {
+func (p *scriptProber) judge(ctx context.Context, e program.Ending) (f failure, degraded bool) {
 	said := ""
-	if line := firstLine(redact(e.said, p.secrets, e.cut)); line != "" {
+	if line := firstLine(redact(e.Said, p.secrets, e.Cut)); line != "" {
 		said = ": " + line
 	}
 	switch {
-	case e.err != nil:
-		return fail(ClassLocal, "the script cannot be started: %s", reasonOf(e.err)), false
-	case e.stopped && errors.Is(ctx.Err(), context.Canceled):
+	case e.Err != nil:
+		return fail(ClassLocal, "the script cannot be started: %s", program.Reason(e.Err)), false
+	case e.Stopped && errors.Is(ctx.Err(), context.Canceled):
 		return fail(ClassCanceled, "canceled while the script ran"), false
-	case e.lost:
+	case e.Lost:
 		return fail(ClassTimeout, "timeout of the script, which cannot be killed"), false
-	case e.stopped:
+	case e.Stopped:
 		return fail(ClassTimeout, "timeout of the script%s", said), false
-	case e.oversize:
-		return fail(ClassOversize, "the script wrote more than %d bytes", maxWritten), false
-	case e.status < 0:
-		return fail(ClassScript, "the script was ended by %s%s", e.signal, said), false
-	case e.status == 0:
+	case e.Oversize:
+		return fail(ClassOversize, "the script wrote more than %d bytes", program.MaxWritten), false
+	case e.Status < 0:
+		return fail(ClassScript, "the script was ended by %s%s", e.Signal, said), false
+	case e.Status == 0:
 		return failure{}, false
-	case e.status == 1 && p.script.Nagios:
+	case e.Status == 1 && p.script.Nagios:
 		return failure{detail: "warning" + said}, true
 	}
-	return fail(ClassValue, "exit status %d%s", e.status, said), false
+	return fail(ClassValue, "exit status %d%s", e.Status, said), false
 }
 
 // firstLine is the first line with something in it, of a Nagios plugin without the
@@ -198,13 +159,4 @@ func firstLine(s string) string {
 		}
 	}
 	return ""
-}
-
-// reasonOf is why a program cannot be started, without its path.
-func reasonOf(err error) string {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err.Error()
-	}
-	return err.Error()
 }

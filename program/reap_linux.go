@@ -1,4 +1,4 @@
-package probe
+package program
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reap waits for the end of a script and ends what it has left behind in its
+// reap waits for the end of a program and ends what it has left behind in its
 // process group, before the number of the group can be another's.
 func reap(cmd *exec.Cmd) error {
 	pid := cmd.Process.Pid

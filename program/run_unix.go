@@ -1,6 +1,6 @@
 //go:build unix
 
-package probe
+package program
 
 import (
 	"context"
@@ -11,36 +11,51 @@ import (
 	"time"
 )
 
-const canRunScripts = true
+// Supported is whether programs can be run on this system.
+const Supported = true
 
-// run starts the script and waits for its end, which comes at the end of the
-// context. release is called once it is gone.
-//
-//	       asked to stop   killed
-//	start ------|------------|---- end of the context
-//	             SIGTERM      SIGKILL, to the whole process group
-func (p *scriptProber) run(ctx context.Context, args, env []string, release func()) ending {
+// Run starts a program and waits for its end, which comes at the end of the context.
+// release is called once it is gone.
+func Run(ctx context.Context, c Command, release func()) Ending {
 	read, write, err := os.Pipe()
 	if err != nil {
 		release()
-		return ending{err: err}
+		return Ending{Err: err}
 	}
-	cmd := exec.Command(p.script.Command, args...)
-	cmd.Dir, cmd.Env = p.script.Dir, env
+	cmd := exec.Command(c.Path, c.Args...)
+	cmd.Dir, cmd.Env = c.Dir, c.Env
 	cmd.Stdout, cmd.Stderr = write, write
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	err = cmd.Start()
+	told := make(chan struct{})
+	var hears, tell *os.File
+	if c.Stdin != nil {
+		if hears, tell, err = os.Pipe(); err == nil {
+			cmd.Stdin = hears
+		}
+	}
+	if err == nil {
+		err = cmd.Start()
+	}
 	_ = write.Close()
+	_ = hears.Close() // of nil an error, like every other
 	if err != nil {
 		_ = read.Close()
+		_ = tell.Close()
 		release()
-		return ending{err: err}
+		return Ending{Err: err}
 	}
-	// A script may have left its own process group, for that of this node even.
+	// A program may have left its own process group, for that of this node even.
 	kill := func(s syscall.Signal) {
 		_ = syscall.Kill(-cmd.Process.Pid, s)
 		_ = cmd.Process.Signal(s)
 	}
+	go func() {
+		defer close(told)
+		if tell != nil {
+			_, _ = tell.Write(c.Stdin) // what it does not read is its own affair
+			_ = tell.Close()
+		}
+	}()
 
 	heard := &heard{full: make(chan struct{}), done: make(chan struct{})}
 	go heard.listen(read)
@@ -50,11 +65,11 @@ func (p *scriptProber) run(ctx context.Context, args, env []string, release func
 		gone <- reap(cmd)
 	}()
 
-	e := ending{}
+	e := Ending{}
 	soft := time.NewTimer(time.Hour)
 	defer soft.Stop()
 	if deadline, limited := ctx.Deadline(); limited {
-		soft.Reset(time.Until(deadline) - grace(ctx))
+		soft.Reset(time.Until(deadline) - Grace(ctx))
 	}
 	full, end := heard.full, ctx.Done()
 	var hard <-chan time.Time
@@ -64,53 +79,57 @@ func (p *scriptProber) run(ctx context.Context, args, env []string, release func
 			over = true
 		case <-soft.C:
 			if _, limited := ctx.Deadline(); limited {
-				e.stopped = true
+				e.Stopped = true
 				kill(syscall.SIGTERM)
 			}
 		case <-full:
-			full, e.oversize = nil, true
+			full, e.Oversize = nil, true
 			kill(syscall.SIGKILL)
 		case <-end:
-			end, e.stopped = nil, true
+			end, e.Stopped = nil, true
 			kill(syscall.SIGKILL)
 			limit := time.NewTimer(patienceWithKernel)
 			defer limit.Stop()
 			hard = limit.C
 		case <-hard:
-			e.lost, over = true, true
+			e.Lost, over = true, true
 		}
 	}
 	_ = read.SetReadDeadline(time.Now().Add(patienceWithPipe))
+	if tell != nil {
+		_ = tell.SetWriteDeadline(time.Now().Add(patienceWithPipe))
+	}
 	<-heard.done
+	<-told
 	_ = read.Close()
-	e.said, e.cut = string(heard.kept), heard.total > len(heard.kept)
-	e.oversize = e.oversize || heard.total > maxWritten
-	if !e.lost {
+	e.Said, e.Cut = string(heard.kept), heard.total > len(heard.kept)
+	e.Oversize = e.Oversize || heard.total > MaxWritten
+	if !e.Lost {
 		e.end(err)
 	}
 	return e
 }
 
 // end takes how the process ended.
-func (e *ending) end(err error) {
+func (e *Ending) end(err error) {
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
 	case errors.As(err, &exit):
-		e.status = exit.ExitCode()
+		e.Status = exit.ExitCode()
 		if ws, is := exit.Sys().(syscall.WaitStatus); is && ws.Signaled() {
-			e.signal = ws.Signal().String()
+			e.Signal = ws.Signal().String()
 		}
 	default:
-		e.status, e.signal = -1, "an error of the system"
+		e.Status, e.Signal = -1, "an error of the system"
 	}
 }
 
-// heard is what a script has written.
+// heard is what a program has written.
 type heard struct {
 	kept  []byte
 	total int
-	full  chan struct{} // closed when it is more than maxWritten
+	full  chan struct{} // closed when it is more than MaxWritten
 	done  chan struct{} // closed when there is no more
 }
 
@@ -120,12 +139,12 @@ func (h *heard) listen(from *os.File) {
 	buf := make([]byte, 4096)
 	for {
 		n, err := from.Read(buf)
-		h.kept = append(h.kept, buf[:min(n, maxSaid-len(h.kept))]...)
+		h.kept = append(h.kept, buf[:min(n, MaxSaid-len(h.kept))]...)
 		before := h.total
-		if h.total += n; h.total > maxWritten && before <= maxWritten {
+		if h.total += n; h.total > MaxWritten && before <= MaxWritten {
 			close(h.full)
 		}
-		if err != nil || h.total > 2*maxWritten {
+		if err != nil || h.total > 2*MaxWritten {
 			return
 		}
 	}
