@@ -13,6 +13,7 @@ import (
 	"github.com/rhumb-dns/rhumb/conduct"
 	"github.com/rhumb-dns/rhumb/geo"
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/hosts"
 	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/resolve"
@@ -27,6 +28,7 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Keeper     health.Keeper // where verdicts, overrides, conduct and hosts' addresses survive a restart
 	Audit      *audit.Log    // of operators' words; nil: nobody asks
+	History    *history.Log  // of what happens to endpoints and pools; nil: nobody asks
 	// Prober makes the probe of a check; nil: those of package probe.
 	Prober func(c health.Check) (probe.Prober, error)
 	// Exchange asks a server for the addresses of a host name; nil: over the network.
@@ -40,6 +42,7 @@ type Engine struct {
 	hosts    *hosts.Resolver
 	atlas    *geo.Atlas
 	audit    *audit.Log
+	history  *history.Log
 	clock    *clock
 	snapshot atomic.Pointer[resolve.Snapshot]
 	settled  chan struct{} // closed when the snapshot has every first verdict
@@ -57,11 +60,11 @@ type Engine struct {
 
 // New makes an engine without intent: Snapshot is nil until the first Commit.
 func New(o Options) (*Engine, error) {
-	board, err := health.New(health.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, Audit: o.Audit, Prober: o.Prober})
+	board, err := health.New(health.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, Audit: o.Audit, History: o.History, Prober: o.Prober})
 	if err != nil {
 		return nil, err
 	}
-	director, err := conduct.New(conduct.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper})
+	director, err := conduct.New(conduct.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, History: o.History})
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +74,11 @@ func New(o Options) (*Engine, error) {
 	}
 	atlas := geo.New(geo.Options{Logger: o.Logger, Registerer: o.Registerer})
 	e := &Engine{
-		board: board, conduct: director, hosts: resolver, atlas: atlas, audit: o.Audit, clock: newClock(),
+		board: board, conduct: director, hosts: resolver, atlas: atlas, audit: o.Audit, history: o.History, clock: newClock(),
 		idleness: idleness{wake: make(chan struct{}, 1)},
 		settled:  make(chan struct{}), charted: make(chan struct{}),
 	}
+	o.History.PoolsOf(e.poolsOf)
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(zoneStates{e}, figures{e})
 	}

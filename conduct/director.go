@@ -15,19 +15,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/history"
 )
 
 // Options are what a Director needs from outside. All of them may be left out.
 type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
-	Keeper     Keeper // nil: memory only
+	Keeper     Keeper       // nil: memory only
+	History    *history.Log // of what pools do; nil: nobody asks
 }
 
 // Director owns the courses of a node. Readers take View.
 type Director struct {
 	log    *slog.Logger
 	keeper Keeper
+	events *history.Log
 	meters *meters
 	base   time.Time // the instant 0
 
@@ -57,6 +60,7 @@ func New(o Options) (*Director, error) {
 	d := &Director{
 		log:     o.Logger,
 		keeper:  o.Keeper,
+		events:  o.History,
 		base:    time.Now().Add(-1), // so that no time is 0
 		changed: make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1),

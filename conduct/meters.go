@@ -1,9 +1,12 @@
 package conduct
 
 import (
+	"fmt"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/history"
 )
 
 type meters struct {
@@ -86,6 +89,9 @@ var messages = [kinds]string{
 	"endpoint held in, too many are out", "endpoint let out", "endpoint starts slowly",
 }
 
+// tells are the types of the events that others are told of.
+var tells = [kinds]string{gaveWay: history.PoolGaveWay, waits: history.PoolWaits, stood: history.PoolStands}
+
 // report counts what a course went through, and says it.
 func (d *Director) report(c *course) {
 	for _, e := range c.events {
@@ -112,6 +118,12 @@ func (d *Director) report(c *course) {
 			}
 		}
 		d.log.Info(messages[e.kind], args...)
+		if kind := tells[e.kind]; kind != "" {
+			d.events.Tell(history.Event{
+				Type: kind, Host: c.Host, Pools: []string{c.Pool.Name},
+				Reason: fmt.Sprintf("%d of %d endpoints up (min_healthy %d)", c.up, len(c.ends), c.need),
+			})
+		}
 	}
 	c.events = c.events[:0]
 }

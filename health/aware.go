@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/spec"
 )
@@ -373,6 +374,9 @@ func (b *Board) suspects(now time.Time) bool {
 	a.suspect, a.since, a.bound = true, now, now.Add(a.SuspectFor)
 	a.total++
 	b.meters.doubted(true)
+	b.events.Tell(history.Event{
+		Type: history.NodeSuspect, Reason: fmt.Sprintf("%d of %d endpoints are silent: verdicts are held", a.silent, a.asked),
+	})
 	b.log.Warn("this node seems to be cut off itself: verdicts are held", "silent", a.silent, "of", a.asked,
 		"share", percent(a.share), "network", a.cut)
 	return true
@@ -408,6 +412,7 @@ func (b *Board) resolve(now time.Time) {
 	a.suspect, a.since, a.cut, a.spent, a.over = false, now, "", late, b.due.at(now)
 	b.meters.doubted(false)
 	if late {
+		b.events.Tell(history.Event{Type: history.NodeTrusted, Lasted: now.Sub(began), Reason: fmt.Sprintf("for too long: %d verdicts that were held are believed", held)})
 		b.log.Warn("this node seems to be cut off itself, for too long: verdicts are believed", "held", held, "for", now.Sub(began).String())
 		for _, r := range all {
 			b.fell(r, now)
@@ -415,6 +420,7 @@ func (b *Board) resolve(now time.Time) {
 		b.meters.held(0)
 		return
 	}
+	b.events.Tell(history.Event{Type: history.NodeTrusted, Lasted: now.Sub(began), Reason: fmt.Sprintf("%d verdicts that were held are judged anew", held)})
 	b.log.Warn("this node is no longer cut off: what was held is judged anew", "held", held, "for", now.Sub(began).String())
 	for i, r := range all {
 		b.release(r)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/spec"
 )
@@ -22,6 +23,7 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: no metrics
 	Keeper     Keeper                // nil: memory only
 	Audit      *audit.Log            // of operators' words; nil: nobody asks
+	History    *history.Log          // of what happens to endpoints; nil: nobody asks
 	// Prober makes the probe of a check; nil: the real ones.
 	Prober func(c Check) (probe.Prober, error)
 }
@@ -31,6 +33,7 @@ type Board struct {
 	log    *slog.Logger
 	keeper Keeper
 	audit  *audit.Log
+	events *history.Log
 	prober func(c Check) (probe.Prober, error)
 	meters *meters
 
@@ -86,6 +89,9 @@ type Board struct {
 	ended        bool            // there is maintenance or an override that has ended by itself, or begun
 
 	chatter chatter
+	// troubled is the state that was told last of endpoints that are not up.
+	troubled map[string]string
+
 	lacking bool // the last result was of class local
 
 	aware     awareness
@@ -105,6 +111,7 @@ func New(o Options) (*Board, error) {
 		log:       o.Logger,
 		keeper:    o.Keeper,
 		audit:     o.Audit,
+		events:    o.History,
 		prober:    o.Prober,
 		changed:   make(chan struct{}, 1),
 		wake:      make(chan struct{}, 1),
@@ -119,6 +126,7 @@ func New(o Options) (*Board, error) {
 		dirty:     map[int]struct{}{},
 		loads:     map[string]Load{},
 		reports:   map[reportKey][]*runner{},
+		troubled:  map[string]string{},
 		due:       schedule{epoch: time.Now()},
 		room:      files() / 2, // the rest is for those who ask
 	}
@@ -208,6 +216,7 @@ func (b *Board) renew(v *View) {
 			touched[n] = true
 		}
 		d, was := b.detail(i), &v.pages[n][i%pageLen]
+		b.relate(i, was, &d)
 		b.count(was, -1)
 		b.count(&d, 1)
 		*was = d

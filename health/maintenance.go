@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/audit"
+	"github.com/rhumb-dns/rhumb/history"
 )
 
 // MaxAhead is how far ahead maintenance may begin, and the longest that it or an
@@ -125,6 +126,7 @@ func (b *Board) AddMaintenance(m Maintenance, by audit.By) (Maintenance, error) 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.upkeep[m.ID] = m
+	b.tellOf(history.MaintenanceAdded, &m, selected, m.Source)
 	b.log.Info("maintenance added", "id", m.ID, "what", m.how(), "endpoints", len(selected), "reason", m.Reason, "source", m.Source)
 	b.publishOverrides()
 	return m, nil
@@ -155,6 +157,7 @@ func (b *Board) CancelMaintenance(id string, by audit.By) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.tellOf(history.MaintenanceCancelled, &m, b.chosen(&m), by.Who)
 	delete(b.upkeep, id)
 	delete(b.selected, id)
 	b.log.Info("maintenance cancelled", "id", id, "source", by.Who)
@@ -282,6 +285,7 @@ func (b *Board) sweepMaintenance(due []Maintenance, now time.Time) {
 			selected := b.chosen(&m)
 			b.mu.Unlock()
 			b.log.Info("maintenance began", "id", m.ID, "what", m.how(), "endpoints", len(selected), "reason", m.Reason, "source", m.Source)
+			b.tellOf(history.MaintenanceBegan, &m, selected, m.Source)
 			b.enter(by.Entry(audit.MaintenanceBegan, m.ID, "set by "+m.Source+", endpoints now: "+fewOf(selected)))
 			m.Told = true
 		}
@@ -290,6 +294,7 @@ func (b *Board) sweepMaintenance(due []Maintenance, now time.Time) {
 			b.enter(by.Entry(audit.MaintenanceEnded, m.ID, "set by "+m.Source))
 			b.forgotten(b.keepMaintenance(m.ID, nil))
 			b.mu.Lock()
+			b.tellOf(history.MaintenanceEnded, &m, b.chosen(&m), m.Source)
 			delete(b.upkeep, m.ID)
 			delete(b.selected, m.ID)
 			b.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/history"
 )
 
 // Overriding is an operator's word on one endpoint of one service. It stands
@@ -135,6 +136,7 @@ func (b *Board) SetOverride(o Overriding) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.overrides[key] = o
+	b.events.Tell(o.event())
 	if o.Drain {
 		b.log.Info("drain set", "service", o.Service, "endpoint", o.Endpoint, "over", o.Over.String(), "until", stamp(o.Until), "reason", o.Reason, "source", o.Source)
 	} else {
@@ -176,6 +178,7 @@ func (b *Board) ClearOverride(service dnswire.Name, endpoint string, by audit.By
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.overrides, key)
+	b.events.Tell(history.Event{Type: history.OverrideCleared, Service: service.String(), Endpoint: key.endpoint, Reason: by.Why, Who: by.Who})
 	b.log.Info("override cleared", "service", service.String(), "endpoint", key.endpoint, "source", by.Who)
 	b.publishOverrides()
 	return nil

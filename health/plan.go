@@ -104,6 +104,7 @@ func (b *Board) Apply(p *Plan) *View {
 	defer b.mu.Unlock()
 	now := time.Now()
 	b.generation++
+	b.relateDirty()
 	b.adopt(p, now)
 	b.forget(p)
 	b.runners, b.targets, b.locate, b.onTarget = p.runners, p.targets, p.locate, p.onTarget
@@ -118,6 +119,7 @@ func (b *Board) Apply(p *Plan) *View {
 	v := uncheckedView(len(b.targets))
 	v.generation = b.generation
 	b.fill(v)
+	b.relateAnew(v)
 	b.latency, b.latencyMoved = b.latencies(now), false
 	v.latency = slices.Clone(b.latency)
 	v.load = b.loadView(now)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/history"
 )
 
 // placeWords marks the targets of a view nobody has seen yet that operators have
@@ -77,6 +78,7 @@ func (b *Board) sweep(now time.Time) {
 		o := b.overrides[key] // nobody else writes while overriding is held
 		b.log.Info("override lapsed", "service", o.Service, "endpoint", o.Endpoint, "until", stamp(o.Until), "source", o.Source)
 		by := audit.By{Who: audit.Node, Why: "its end was " + stamp(o.Until)}
+		b.events.Tell(history.Event{Type: history.OverrideLapsed, Service: o.Service, Endpoint: o.Endpoint, Reason: by.Why, Who: o.Source})
 		b.enter(by.Entry(audit.OverrideLapsed, o.Service+" "+o.Endpoint, "set by "+o.Source))
 		b.forgotten(b.keepOverride(key, nil))
 		b.mu.Lock()

@@ -1,0 +1,106 @@
+package rhumb
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/history"
+	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/table"
+)
+
+// History is what happened to endpoints, pools and the node; nil when Options had
+// none. Its Run is the caller's to run.
+func (e *Engine) History() *history.Log { return e.history }
+
+// poolsOf says which pools endpoints are in: all in one pass over the pools, since
+// thousands may have changed at once.
+func (e *Engine) poolsOf(wanted map[string][]string) {
+	s := e.Spec()
+	if s == nil {
+		return
+	}
+	for name, p := range s.Pools {
+		if p.Nested != nil {
+			continue // its endpoints are those of its pools
+		}
+		for i := range p.Endpoints {
+			at := p.Endpoints[i].String()
+			if all, ok := wanted[at]; ok && !slices.Contains(all, name) {
+				wanted[at] = append(all, name)
+			}
+		}
+	}
+	for _, all := range wanted {
+		slices.Sort(all)
+	}
+}
+
+// Concerns is whether an event is about a service: an operator's word on it, or what
+// happened to an endpoint or pool that it uses by the configuration in force. What
+// is returned is safe for concurrent use.
+func (e *Engine) Concerns(service dnswire.Name) func(*history.Event) bool {
+	c := &concern{e: e, service: service}
+	return c.holds
+}
+
+// concern is what a service uses, found anew whenever the table is another.
+type concern struct {
+	e       *Engine
+	service dnswire.Name
+
+	mu        sync.Mutex
+	of        *table.Table
+	endpoints map[string]bool
+	pools     map[string]bool
+}
+
+func (c *concern) holds(e *history.Event) bool {
+	name := c.service.String()
+	switch {
+	case e.Service != "":
+		return e.Service == name
+	case e.Host != "" && e.Host+"." != name:
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.e.Snapshot(); s != nil && s.Table != c.of {
+		c.find(s.Table)
+	}
+	if e.Endpoint != "" {
+		return c.endpoints[e.Endpoint]
+	}
+	return slices.ContainsFunc(e.Pools, func(pool string) bool { return c.pools[pool] })
+}
+
+func (c *concern) find(t *table.Table) {
+	c.of, c.endpoints, c.pools = t, map[string]bool{}, map[string]bool{}
+	n := t.Lookup([]byte(c.service))
+	if n == nil || n.Plan == table.NoPlan {
+		return
+	}
+	p := t.Plans[n.Plan]
+	for f := range p.Members {
+		for _, ms := range []*table.Members{&p.Members[f], &p.Spare[f]} {
+			for _, e := range ms.Endpoints {
+				c.endpoints[e.String()] = true
+			}
+		}
+	}
+	c.use(p.Policy)
+}
+
+// use adds the pools of a policy and of all that is nested in it.
+func (c *concern) use(p *spec.Policy) {
+	for _, pool := range p.Pools {
+		if c.pools[pool.Name] {
+			continue
+		}
+		c.pools[pool.Name] = true
+		if pool.Nested != nil {
+			c.use(pool.Nested)
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package health
+
+import (
+	"strings"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/history"
+)
+
+// word is how an endpoint is in one word of the history.
+func (d *Detail) word() string {
+	switch {
+	case d.State == Down:
+		return history.Down
+	case d.State == Unknown:
+		return history.Unknown
+	case d.Cause != NotDegraded:
+		return history.Degraded
+	}
+	return history.Up
+}
+
+// relate tells the history that a target is another than it was. That an endpoint is
+// up is told when something else was told before: that all are up after a start is
+// no news, and of as many words as there are endpoints.
+func (b *Board) relate(i int, was, now *Detail) {
+	if b.events == nil {
+		return
+	}
+	before, state := was.word(), now.word()
+	if before == state && len(b.troubled) == 0 {
+		return
+	}
+	key := b.inTrouble(i)
+	told, trouble := b.troubled[key]
+	switch {
+	case trouble && told == state, !trouble && before == state, !trouble && before == history.Unknown && state == history.Up:
+		return
+	case state == history.Up:
+		delete(b.troubled, key)
+	default:
+		b.troubled[key] = state
+	}
+	if trouble {
+		before = told
+	}
+	e := history.Event{
+		At: time.Now(), Type: state, Endpoint: b.targets[i].String(), Host: b.targets[i].host(), State: state, Was: before, Reason: now.Reason,
+	}
+	if !was.Since.IsZero() {
+		e.Lasted = e.At.Sub(was.Since)
+	}
+	e.Check, e.Class = b.blame(i, now)
+	b.events.Tell(e)
+}
+
+// inTrouble is what a target is known by over reloads: its endpoint and its checks.
+func (b *Board) inTrouble(i int) string {
+	t := &b.targets[i]
+	var s strings.Builder
+	s.WriteString(t.String())
+	for _, c := range t.Checks {
+		s.WriteString("\n" + c.Name + "\n" + c.Host)
+	}
+	return s.String()
+}
+
+// host is what the checks of a target ask for, where that is the name of a service.
+func (t *Target) host() string {
+	for _, c := range t.Checks {
+		if c.Check.Host == "" && c.Host != "" {
+			return c.Host
+		}
+	}
+	return ""
+}
+
+// blame is the check that made a target what it is, and the class of its last failure.
+func (b *Board) blame(i int, d *Detail) (check, class string) {
+	rs := b.onTarget[i]
+	all := rs
+	for _, c := range b.targets[i].Checks {
+		v := verdictOn(c.Check, &rs)
+		decides := d.Cause == NotDegraded && !c.OnlyDegrades && v.state == d.State && v.since.Equal(d.Since)
+		if d.Cause == ByCheck {
+			decides = c.OnlyDegrades && v.state == Down && v.since.Equal(d.Since)
+		} else if d.Cause != NotDegraded {
+			decides = v.degraded() && v.level.since.Equal(d.Since)
+		}
+		if !decides {
+			continue
+		}
+		for _, r := range all[:len(all)-len(rs)] { // of a calculated check, that which failed last
+			if r.verdict.state == Down && r.runs > 0 && !r.last.ok {
+				class = string(b.result(&r.last).Class)
+			}
+		}
+		return c.Name, class
+	}
+	return "", ""
+}
+
+// relateDirty tells what has not been published yet, while it is known of what.
+func (b *Board) relateDirty() {
+	v := b.view.Load()
+	for i := range b.dirty {
+		d, was := b.detail(i), v.Judged(i)
+		b.relate(i, &was, &d)
+	}
+}
+
+// relateAnew tells what other checks make of endpoints that were not up, and forgets
+// those that are configured no longer.
+func (b *Board) relateAnew(v *View) {
+	if len(b.troubled) == 0 {
+		return
+	}
+	before := b.troubled
+	b.troubled = map[string]string{}
+	moved := map[string]string{} // endpoints that were not up by checks that they have no longer
+	for key, told := range before {
+		endpoint, _, _ := strings.Cut(key, "\n")
+		moved[endpoint] = told
+	}
+	keys := map[int]string{}
+	for i, rs := range b.onTarget {
+		endpoint := b.targets[i].String()
+		if _, ok := moved[endpoint]; !ok || rs == nil {
+			continue
+		}
+		keys[i] = b.inTrouble(i)
+		if told, ok := before[keys[i]]; ok {
+			b.troubled[keys[i]] = told
+		}
+	}
+	for key := range b.troubled {
+		endpoint, _, _ := strings.Cut(key, "\n")
+		delete(moved, endpoint)
+	}
+	for i, key := range keys {
+		if told, ok := moved[b.targets[i].String()]; ok {
+			b.troubled[key] = told
+		}
+		d := v.Judged(i)
+		// What is not known yet is told when it is.
+		if d.State != Unknown {
+			b.relate(i, &d, &d)
+		}
+	}
+}
+
+// event is an operator's word as the history has it.
+func (o *Overriding) event() history.Event {
+	e := history.Event{
+		Type: history.OverrideSet, Service: o.Service, Endpoint: o.Endpoint, State: o.state().String(), Reason: o.Reason, Who: o.Source,
+	}
+	if o.Drain {
+		e.Type = history.DrainSet
+	}
+	return e
+}
+
+// tellOf tells the history of each endpoint that a maintenance selects.
+func (b *Board) tellOf(kind string, m *Maintenance, endpoints []string, who string) {
+	for _, endpoint := range endpoints {
+		b.events.Tell(history.Event{Type: kind, Endpoint: endpoint, On: m.ID, Reason: m.Reason, Who: who})
+	}
+}
