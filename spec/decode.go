@@ -57,6 +57,7 @@ func (d *decoder) decode(docs []origin) {
 	d.allPools(named("pools"))
 	d.allPolicies(named("policies"))
 	d.allZones(named("zones"))
+	d.destinations(named("notify"))
 	if len(d.errs) == 0 {
 		d.count()
 		d.probeRate()

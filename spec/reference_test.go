@@ -58,6 +58,7 @@ func TestReferenceKeysAreDecoded(t *testing.T) {
 		&fenceSection: "policies.x[0].geofence", &nearestSection: "policies.x[0].nearest", &latencySection: "policies.x[0].latency",
 		&tierSection: "policies.x[0].tier", &scheduleSection: "policies.x[0].schedule[0]",
 	}
+	at[&notifySection], at[&webhookSection], at[&notifierSection] = "notify.x", "notify.x.webhook", "notify.x.script"
 	types := map[*section]string{&checkSection: "https", &basicSection: "https", &atLeastSection: "calculated"}
 	for _, k := range checkKinds {
 		at[k.section], types[k.section] = "checks.x", string(k.types[len(k.types)-1])

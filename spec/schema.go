@@ -86,6 +86,7 @@ var topSection = section{
 		{name: "check_defaults", typ: "map", merge: true, doc: "What checks have that do not state it. See [check_defaults](#check_defaults)."},
 		{name: "pools", typ: "map of pools", merge: true, doc: "By name. See [pools](#pools)."},
 		{name: "policies", typ: "map of chains", merge: true, doc: "Chains of filters by name. See [policies](#policies)."},
+		{name: "notify", typ: "map of destinations", merge: true, doc: "By name. See [notify](#notify)."},
 		{name: "zones", typ: "map of zones", merge: true, doc: "By domain name. See [zones](#zones)."},
 	},
 }
@@ -101,7 +102,7 @@ var nodeSection = section{
 	fields: []field{
 		{name: "name", typ: "text", prose: "the host's name", doc: "How the node calls itself."},
 		{name: "region", typ: "text", doc: "Where the node is; the same words as `place.region`."},
-		{name: "data_dir", typ: "directory", prose: "memory only, with a warning", doc: "Where the last known health, overrides, maintenance and the [audit log](api.md#audit-log) are kept over a restart."},
+		{name: "data_dir", typ: "directory", prose: "memory only, with a warning", doc: "Where the last known health, overrides, maintenance the [audit log](api.md#audit-log) and the [history](events.md#history) are kept over a restart."},
 	},
 }
 
@@ -409,4 +410,5 @@ var sections = []*section{
 	&externalSection, &calculatedSection, &atLeastSection, &useSection,
 	&poolSection, &placeSection, &endpointSection, &dampingSection, &geoSection, &regionSection, &zoneSection, &soaSection, &serviceSection, &memberSection, &svcbSection, &srvSection,
 	&policiesSection, &fenceSection, &nearestSection, &latencySection, &tierSection, &scheduleSection,
+	&notifySection, &webhookSection, &notifierSection,
 }

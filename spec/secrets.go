@@ -29,6 +29,19 @@ func (d *decoder) secrets(top document.Node) {
 	for _, v := range under(top, "admin", "tokens", "*", "secret") {
 		found(v.node, v.path)
 	}
+	for _, v := range under(top, "notify", "*", "webhook", "secret") {
+		found(v.node, v.path)
+	}
+	for _, v := range under(top, "notify", "*", "webhook", "headers", "*") {
+		if secretHeaders[strings.ToLower(v.path.key)] {
+			found(v.node, v.path)
+		}
+	}
+	for _, v := range under(top, "notify", "*", "script", "env", "*") {
+		if secretName.MatchString(v.path.key) {
+			found(v.node, v.path)
+		}
+	}
 	for _, k := range checkKinds {
 		for _, f := range k.section.fields {
 			if !f.secret {

@@ -23,6 +23,9 @@ type Spec struct {
 	// Zones is in the order of the names' labels, parents before children.
 	Zones []*Zone
 
+	// Notify are who is told what happens, by name.
+	Notify []*Destination
+
 	// Files are the files that made it, the first one given first.
 	Files []string
 	names []string // the same, as messages name them

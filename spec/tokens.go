@@ -140,14 +140,18 @@ func (d *decoder) tokenName(o *object) string {
 	if !ok {
 		return ""
 	}
-	odd := strings.ContainsFunc(name, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
-	})
-	if odd || name == "" || len(name) > maxTokenName {
+	if !plainName(name) {
 		d.fail(e.val(), o.path.dot("name"), "1 to %d letters, digits, - _ and . are expected", maxTokenName)
 		return ""
 	}
 	return name
+}
+
+// plainName is whether a name goes into messages, paths and metrics as it is.
+func plainName(name string) bool {
+	return name != "" && len(name) <= maxTokenName && !strings.ContainsFunc(name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.", r))
+	})
 }
 
 // tokenSecret is the secret of a token and the key that it is from.

@@ -1,0 +1,149 @@
+package notify
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/spec"
+)
+
+// maxAnswer is what is read of an answer: nobody needs it, but a connection can only
+// be used again once it was read.
+const maxAnswer = 64 << 10
+
+type webhook struct {
+	url     string
+	host    string // what is shown of it
+	secret  []byte
+	headers map[string]string
+	client  *http.Client
+}
+
+func newWebhook(o *spec.Webhook) (*webhook, error) {
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		return nil, errors.New("webhook: url: it cannot be parsed")
+	}
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: maxAnswer, IdleConnTimeout: time.Minute,
+		MaxIdleConns: 1, ForceAttemptHTTP2: true,
+	}
+	if o.TLS != nil {
+		if t.TLSClientConfig, err = secured(o.TLS); err != nil {
+			return nil, fmt.Errorf("webhook: %w", err)
+		}
+	}
+	return &webhook{
+		url: o.URL, host: u.Host, secret: o.Secret, headers: o.Headers,
+		client: &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	}, nil
+}
+
+func (w *webhook) kind() string { return "webhook" }
+
+// send implements sender: https://github.com/standard-webhooks/standard-webhooks.
+func (w *webhook) send(ctx context.Context, d *delivery) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(d.Body))
+	if err != nil {
+		return "", refusal{errors.New("the URL cannot be asked")}
+	}
+	for name, value := range w.headers {
+		req.Header.Set(name, value)
+	}
+	if req.Header.Get("User-Agent") == "" {
+		req.Header.Set("User-Agent", "rhumb")
+	}
+	stamp := strconv.FormatInt(time.Now().Unix(), 10)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("webhook-id", d.ID)
+	req.Header.Set("webhook-timestamp", stamp)
+	if w.secret != nil {
+		req.Header.Set("webhook-signature", "v1,"+sign(w.secret, d.ID, stamp, d.Body))
+	}
+	resp, err := w.client.Do(req)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", w.host, bare(ctx, err))
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
+	code := resp.StatusCode
+	if code/100 == 2 {
+		return resp.Status, nil
+	}
+	err = fmt.Errorf("%s answered %s", w.host, oneLine(resp.Status))
+	switch {
+	case code/100 == 3:
+		return "", refusal{fmt.Errorf("%w; redirects are not followed: state where it leads", err)}
+	case code/100 == 5, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly:
+		return "", pause{err, retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+	}
+	return "", refusal{err}
+}
+
+// sign is the signature of a delivery.
+func sign(secret []byte, id, stamp string, body []byte) string {
+	h := hmac.New(sha256.New, secret)
+	fmt.Fprintf(h, "%s.%s.", id, stamp)
+	h.Write(body)
+	return base64.StdEncoding.EncodeToString(h.Sum(nil))
+}
+
+// bare is an error of a request without the URL, whose path may let somebody in.
+func bare(ctx context.Context, err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return errors.New("no answer in time")
+	}
+	return err
+}
+
+// retryAfter is how long a header Retry-After asks to wait (RFC 9110 section 10.2.3), 0
+// when it does not.
+func retryAfter(s string, now time.Time) time.Duration {
+	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if t, err := http.ParseTime(s); err == nil {
+		return max(t.Sub(now), 0)
+	}
+	return 0
+}
+
+// secured is the TLS side of a webhook.
+func secured(o *spec.Secure) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.SNI, InsecureSkipVerify: !o.Verify}
+	if o.CA != "" {
+		pem, err := os.ReadFile(o.CA)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("ca: it holds no certificate")
+		}
+	}
+	if o.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(o.Cert, o.Key)
+		if err != nil {
+			return nil, fmt.Errorf("cert: %w", err)
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
+}
