@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/notify"
 	"github.com/rhumb-dns/rhumb/server/meter"
 )
 
@@ -50,6 +51,8 @@ type Options struct {
 	Logger     *slog.Logger          // nil: silent
 	// Traffic is what the node has been asked so far; nil: nothing.
 	Traffic func() *meter.Reading
+	// Notifier tells others what happens; nil: nobody does.
+	Notifier *notify.Notifier
 }
 
 // Admin is the surface.
@@ -60,6 +63,8 @@ type Admin struct {
 	meters  *meters
 	guesses *guesses
 	traffic func() *meter.Reading
+	tells   *notify.Notifier
+	streams streams
 	handler http.Handler
 	// profiling is held while a profile is taken.
 	profiling sync.Mutex
@@ -76,7 +81,8 @@ func New(o Options) *Admin {
 	if o.Traffic == nil {
 		o.Traffic = func() *meter.Reading { return &meter.Reading{At: time.Now()} }
 	}
-	a := &Admin{engine: o.Engine, process: o.Process, log: o.Logger, guesses: newGuesses(), traffic: o.Traffic}
+	a := &Admin{engine: o.Engine, process: o.Process, log: o.Logger, guesses: newGuesses(), traffic: o.Traffic, tells: o.Notifier}
+	a.streams.ending = make(chan struct{})
 	a.meters = newMeters(o.Registerer, o.Process.Condition().Version)
 	a.handler = a.guard(a.mux(o.Gatherer))
 	return a

@@ -8,15 +8,18 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers/legacy"
 
 	"github.com/rhumb-dns/rhumb/admin"
+	"github.com/rhumb-dns/rhumb/history"
 )
 
 // described is the document that a node serves. Its shapes are closed for the
@@ -130,6 +133,19 @@ func TestConformance(t *testing.T) {
 		{"GET", "/api/v1/audit", "", 200, nil},
 		{"GET", "/api/v1/audit?since=2026-01-01T00:00Z&limit=2", "", 200, nil},
 		{"GET", "/api/v1/audit?after=1", "", 200, nil},
+		{"GET", "/api/v1/history", "", 200, func() {
+			n.history.Tell(history.Event{
+				Type: history.Down, Endpoint: "192.0.2.10", State: "down", Was: "up", Lasted: time.Second, Check: "web", Class: "timeout", Reason: "check web: timeout",
+			})
+			n.history.Tell(history.Event{Type: history.MaintenanceBegan, Endpoint: "192.0.2.10", Service: "www.gslb.example.com.", Who: "ops", On: "abc"})
+		}},
+		{"GET", "/api/v1/history?type=down,up&service=www.gslb.example.com&endpoint=192.0.2.10&pool=eu&since=2026-01-01T00:00Z&after=1&limit=5", "", 200, nil},
+		{"GET", "/api/v1/history?type=sideways", "", 400, nil},
+		{"GET", "/api/v1/events?type=sideways", "", 400, nil},
+		{"GET", "/api/v1/notify", "", 200, n.notify},
+		{"POST", "/api/v1/notify/ops/test", "", 200, nil},
+		{"POST", "/api/v1/notify/nobody/test", "", 404, nil},
+		{"POST", "/api/v1/notify/broken/test", "", 502, nil},
 		{"GET", "/api/v1/loads", "", 200, nil},
 		{"GET", "/api/v1/loads/192.0.2.10", "", 404, nil},
 		{"PUT", "/api/v1/loads/192.0.2.10", `{"load":0.83,"valid_for":"60s","source":"me"}`, 200, nil},
@@ -224,6 +240,24 @@ func TestConformance(t *testing.T) {
 				t.Errorf("%s %s is described and not tried here", method, path)
 			}
 		}
+	}
+}
+
+// TestTypesOfEvents compares the types that there are with those that are described.
+func TestTypesOfEvents(t *testing.T) {
+	manual, err := os.ReadFile("../docs/events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []any
+	for _, typ := range history.Types {
+		want = append(want, typ.Name)
+		if row := "| `" + typ.Name + "` | " + typ.Doc + " |\n"; !strings.Contains(string(manual), row) {
+			t.Errorf("docs/events.md has no row %s", row)
+		}
+	}
+	if got := described(t, newNode(t, configuration)).Components.Schemas["Event"].Value.Properties["type"].Value.Enum; !slices.Equal(got, want) {
+		t.Errorf("described %v, not %v", got, want)
 	}
 }
 

@@ -26,6 +26,8 @@ import (
 	"github.com/rhumb-dns/rhumb/admin"
 	"github.com/rhumb-dns/rhumb/api"
 	"github.com/rhumb-dns/rhumb/audit"
+	"github.com/rhumb-dns/rhumb/history"
+	"github.com/rhumb-dns/rhumb/notify"
 	"github.com/rhumb-dns/rhumb/server/meter"
 	"github.com/rhumb-dns/rhumb/spec"
 )
@@ -96,6 +98,9 @@ func (p *process) Reload(context.Context) error {
 type node struct {
 	t       testing.TB
 	engine  *rhumb.Engine
+	admin   *admin.Admin
+	history *history.Log
+	tells   *notify.Notifier
 	process *process
 	handler http.Handler
 	metrics *prometheus.Registry
@@ -110,20 +115,49 @@ func newNode(t testing.TB, config string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine, err := rhumb.New(rhumb.Options{Registerer: reg, Audit: log})
+	past, err := history.Open(history.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, engine: engine, metrics: reg, process: &process{condition: admin.Condition{
+	engine, err := rhumb.New(rhumb.Options{Registerer: reg, Audit: log, History: past})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tells, err := notify.New(notify.Options{History: past, Registerer: reg})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &node{t: t, history: past, tells: tells, engine: engine, metrics: reg, process: &process{condition: admin.Condition{
 		Started: began, Version: "v1.2.3", Config: "/etc/rhumb/rhumb.yaml", LoadedAt: began,
 		DNS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, DNSOverTLS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8853")},
 		Bound: true, Settled: true,
 	}}}
-	n.handler = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg, Traffic: n.reading, Logger: slog.New(slog.NewTextHandler(&n.said, nil))}).Handler()
+	n.admin = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg, Traffic: n.reading, Notifier: tells, Logger: slog.New(slog.NewTextHandler(&n.said, nil))})
+	n.handler = n.admin.Handler()
 	if config != "" {
 		n.configure(config)
 	}
 	return n
+}
+
+// hook is a webhook that answers with a status.
+func hook(t testing.TB, status int) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// notify has destinations of which one takes what it is told, and one does not.
+func (n *node) notify() {
+	n.t.Helper()
+	told, err := n.tells.Prepare([]*spec.Destination{
+		{Name: "ops", Webhook: &spec.Webhook{URL: hook(n.t, http.StatusOK)}, Timeout: time.Minute, Batch: 10},
+		{Name: "broken", Webhook: &spec.Webhook{URL: hook(n.t, http.StatusGone)}, Timeout: time.Minute, Batch: 10},
+	}, "ns1")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.tells.Apply(told)
 }
 
 // reading is the next reading of the traffic.

@@ -11,6 +11,7 @@ import (
 type meters struct {
 	requests *prometheus.CounterVec
 	refused  *prometheus.CounterVec
+	lost     prometheus.Counter
 }
 
 func newMeters(reg prometheus.Registerer, version string) *meters {
@@ -18,6 +19,10 @@ func newMeters(reg prometheus.Registerer, version string) *meters {
 		Name: "rhumb_admin_requests_total",
 		Help: "Requests to the admin surface, by path as the API documents it, method and status code. Anything else is the path \"other\".",
 	}, []string{"path", "method", "code"})}
+	m.lost = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "rhumb_event_streams_lost_total",
+		Help: "Events that followers of /api/v1/events were too slow for: they were told how many.",
+	})
 	m.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "rhumb_admin_tokens_refused_total",
 		Help: "Requests to the admin surface whose token did not do, by reason: missing, wrong, limited (not looked at, after too many wrong ones), role (a right one whose role is not enough).",
@@ -34,7 +39,7 @@ func newMeters(reg prometheus.Registerer, version string) *meters {
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
 	})
 	build.Set(1)
-	reg.MustRegister(build, m.requests, m.refused)
+	reg.MustRegister(build, m.requests, m.refused, m.lost)
 	return m
 }
 

@@ -66,6 +66,10 @@ func (a *Admin) routes(g prometheus.Gatherer) []route {
 			http.MethodDelete: {operator, a.cancelMaintenance},
 		}},
 		{prefix + "/audit", get(viewer, a.auditLog)},
+		{prefix + "/history", get(viewer, a.history)},
+		{prefix + "/events", get(viewer, a.events)},
+		{prefix + "/notify", get(viewer, a.destinations)},
+		{prefix + "/notify/{name}/test", map[string]deed{http.MethodPost: {operator, a.testDestination}}},
 		{prefix + "/loads", map[string]deed{
 			http.MethodGet: {viewer, a.loads},
 			http.MethodPut: {operator, a.setLoads},

@@ -81,6 +81,10 @@ var roles = map[string]string{
 	"GET /api/v1/maintenance":                      "viewer",
 	"GET /api/v1/maintenance/{id}":                 "viewer",
 	"GET /api/v1/audit":                            "viewer",
+	"GET /api/v1/history":                          "viewer",
+	"GET /api/v1/events":                           "viewer",
+	"GET /api/v1/notify":                           "viewer",
+	"POST /api/v1/notify/{name}/test":              "operator",
 	"POST /api/v1/maintenance":                     "operator",
 	"DELETE /api/v1/maintenance/{id}":              "operator",
 	"PUT /api/v1/loads":                            "operator",
@@ -115,6 +119,9 @@ func TestRoles(t *testing.T) {
 		path = strings.NewReplacer("{service}", "www.gslb.example.com", "{address}", "192.0.2.10", "{profile}", "heap").Replace(path)
 		if path == "/debug/pprof/profile" || path == "/debug/pprof/trace" {
 			path += "?seconds=none" // as far as whoever may ask comes, and no further
+		}
+		if path == "/api/v1/events" {
+			path += "?after=none" // likewise
 		}
 		if path == "/api/v1/top" {
 			path += "?window=0s" // without waiting

@@ -21,6 +21,8 @@ import (
 	"github.com/rhumb-dns/rhumb/admin"
 	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/history"
+	"github.com/rhumb-dns/rhumb/notify"
 	"github.com/rhumb-dns/rhumb/server"
 	"github.com/rhumb-dns/rhumb/source"
 	"github.com/rhumb-dns/rhumb/spec"
@@ -52,6 +54,8 @@ type App struct {
 	hangups  <-chan os.Signal
 	store    *store.Store // nil: memory only
 	audit    *audit.Log
+	history  *history.Log
+	notifier *notify.Notifier
 	engine   *rhumb.Engine
 	dns      *server.Server
 	admin    *adminServer
@@ -106,16 +110,25 @@ func New(o Options) (*App, error) {
 		return nil, err
 	}
 	engine.Audit = a.audit
+	if err := a.openHistory(s.Node.DataDir); err != nil {
+		a.closeStore()
+		return nil, err
+	}
+	engine.History = a.history
 	if a.engine, err = rhumb.New(engine); err != nil {
+		a.closeStore()
+		return nil, err
+	}
+	if err := a.newNotifier(); err != nil {
 		a.closeStore()
 		return nil, err
 	}
 	a.dns = server.New(server.Options{Snapshot: a.engine.Snapshot, Logger: a.log, Registerer: a.registry})
 	surface := admin.New(admin.Options{
 		Engine: a.engine, Process: a, Gatherer: a.registry, Registerer: a.registry, Logger: a.log,
-		Traffic: a.dns.Reading,
+		Traffic: a.dns.Reading, Notifier: a.notifier,
 	})
-	a.admin = &adminServer{handler: surface.Handler(), log: a.log}
+	a.admin = &adminServer{handler: surface.Handler(), log: a.log, ending: surface.EndStreams}
 	return a, nil
 }
 
@@ -162,9 +175,10 @@ func (a *App) Run(ctx context.Context) error {
 
 	// Each of these ends when the context it is given does; they are stopped in
 	// the order DNS, admin, probes.
+	outlive := context.WithoutCancel(ctx)
+	defer a.record(outlive)() // after all that happens
 	var running sync.WaitGroup
 	defer running.Wait()
-	outlive := context.WithoutCancel(ctx)
 	probing, stopProbing := context.WithCancel(outlive)
 	defer stopProbing()
 	watching, stopWatching := context.WithCancel(ctx)
@@ -179,6 +193,7 @@ func (a *App) Run(ctx context.Context) error {
 		})
 	}
 	run("health", func() error { return a.engine.Run(probing) })
+	run("notify", func() error { return a.notifier.Run(probing) })
 
 	// DNS waits for the first verdicts, so that no answer is a guess. What is
 	// asked meanwhile lies in the sockets.
@@ -252,6 +267,10 @@ func (a *App) open() (*server.Change, error) {
 	if err != nil {
 		return nil, err
 	}
+	told, err := a.notifier.Prepare(s.Notify, s.Node.Name)
+	if err != nil {
+		return nil, err
+	}
 	web, err := a.admin.bind(s.Admin)
 	if err != nil {
 		return nil, err
@@ -267,6 +286,7 @@ func (a *App) open() (*server.Change, error) {
 		return nil, err
 	}
 	web.commit()
+	a.tellStart(told)
 	a.note(nil)
 	a.log.Info("admin listens", "address", a.AdminAddr().String())
 	for _, w := range s.Warnings {
@@ -310,6 +330,7 @@ func (a *App) reload(by string) error {
 	}
 	a.note(err)
 	a.reloads.done(err, time.Now())
+	a.tellReload(by, err)
 	if err != nil {
 		a.refused(by, err)
 		return err
@@ -398,9 +419,13 @@ func (a *App) replace() error {
 	if err != nil {
 		return err
 	}
-	before, was := a.engine.Spec().Warnings, a.engine.Snapshot().Table
-	if s.Node.DataDir != a.engine.Spec().Node.DataDir {
+	before, was := a.engine.Spec(), a.engine.Snapshot().Table
+	if s.Node.DataDir != before.Node.DataDir {
 		return errDataDir
+	}
+	told, err := a.notifier.Prepare(s.Notify, s.Node.Name)
+	if err != nil {
+		return err
 	}
 	web, err := a.admin.bind(s.Admin)
 	if err != nil {
@@ -421,10 +446,11 @@ func (a *App) replace() error {
 	sockets.Commit()
 	makeRoom(workers(s.DNS.UDP.Workers))
 	web.commit()
+	a.tellOthers(told, before, s)
 	a.logging.set(s.Log)
 	a.changed(was, a.engine.Snapshot().Table)
 	for _, w := range s.Warnings {
-		if !slices.Contains(before, w) {
+		if !slices.Contains(before.Warnings, w) {
 			a.log.Warn(w.Error())
 		}
 	}

@@ -158,7 +158,8 @@ zones:
     nameservers: {ns1: 127.0.0.1}
     services:
       www: {pools: [p]}
-`, u.Port(), u.Port()), 0o600); err != nil {
+notify: {ops: {webhook: {url: "http://127.0.0.1:%s"}}}
+`, u.Port(), u.Port(), u.Port()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	a, err := New(Options{Config: file, Version: "test", LogWriter: t.Output()})

@@ -23,6 +23,7 @@ import (
 type adminServer struct {
 	handler http.Handler
 	log     *slog.Logger
+	ending  func()                     // ends responses that do not end by themselves
 	tls     atomic.Pointer[tls.Config] // nil: plain HTTP
 
 	mu      sync.Mutex
@@ -92,6 +93,7 @@ func (c *adminChange) commit() {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	srv.RegisterOnShutdown(a.ending)
 	a.stated, a.server = c.stated, srv
 	a.bound = c.listener.Addr().(*net.TCPAddr).AddrPort()
 	l := &maybeTLS{c.listener, &a.tls}

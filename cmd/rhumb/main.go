@@ -131,7 +131,7 @@ func (c *cli) root() *cobra.Command {
 	}
 	for _, sub := range []*cobra.Command{
 		c.statusCommand(), c.topCommand(), c.serversCommand(), c.poolsCommand(), c.explainCommand(), c.geoCommand(),
-		c.overridesCommand(), c.drainCommand(), c.maintenanceCommand(), c.auditCommand(), c.loadCommand(), c.resultCommand(), c.failbackCommand(), c.reloadCommand(),
+		c.overridesCommand(), c.drainCommand(), c.maintenanceCommand(), c.auditCommand(), c.historyCommand(), c.eventsCommand(), c.notifyCommand(), c.loadCommand(), c.resultCommand(), c.failbackCommand(), c.reloadCommand(),
 	} {
 		sub.GroupID = "ask"
 		root.AddCommand(sub)
@@ -171,6 +171,16 @@ func takes(names ...string) cobra.PositionalArgs {
 // printJSON prints a value of the API.
 func (c *cli) printJSON(v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = c.out.w.Write(append(b, '\n'))
+	return err
+}
+
+// printLine prints a value as JSON on one line.
+func (c *cli) printLine(v any) error {
+	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,246 @@
+package admin
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/history"
+	"github.com/rhumb-dns/rhumb/notify"
+)
+
+const (
+	// historyLimit is how many events an answer has when the request does not say.
+	historyLimit = 100
+	// maxHistory is how many it has at most.
+	maxHistory = 10_000
+)
+
+// happened is what a request selects of the history.
+func (a *Admin) happened(r *http.Request, also ...string) (sel history.Query, q func(string) string, err error) {
+	q, err = parameters(r, append([]string{"service", "endpoint", "pool", "type", "since", "after"}, also...)...)
+	if err != nil {
+		return sel, nil, err
+	}
+	sel.Pool = q("pool")
+	if text := q("endpoint"); text != "" {
+		if sel.Endpoint, err = endpoint(text); err != nil {
+			return sel, nil, fmt.Errorf("endpoint: %w", err)
+		}
+	}
+	if text := q("service"); text != "" {
+		name, err := dnswire.ParseName(text)
+		if err != nil {
+			return sel, nil, fmt.Errorf("service: %w", err)
+		}
+		sel.Also = a.engine.Concerns(name)
+	}
+	if text := q("type"); text != "" {
+		for name := range strings.SplitSeq(text, ",") {
+			if !history.Known(name) {
+				return sel, nil, fmt.Errorf("type: there is no type %.40q; openapi.json lists them", name)
+			}
+			sel.Types = append(sel.Types, name)
+		}
+	}
+	if text := q("after"); text != "" {
+		if sel.After, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return sel, nil, fmt.Errorf("after: %.40q is not the id of an event", text)
+		}
+	}
+	if text := q("since"); text != "" {
+		sel.Since, err = moment("since", text)
+	}
+	return sel, q, err
+}
+
+// history lists what happened.
+func (a *Admin) history(w http.ResponseWriter, r *http.Request) {
+	sel, q, err := a.happened(r, "limit")
+	limit := historyLimit
+	if err == nil && q("limit") != "" {
+		if limit, err = strconv.Atoi(q("limit")); err != nil || limit < 1 || limit > maxHistory {
+			err = fmt.Errorf("limit: %.40q is not a number from 1 to %d", q("limit"), maxHistory)
+		}
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "%s", err)
+		return
+	}
+	events, more := a.engine.History().Read(sel, limit)
+	out := api.History{Events: make([]api.Event, len(events)), More: more, GeneratedAt: time.Now().UTC()}
+	for i := range events {
+		out.Events[i] = notify.Shown(&events[i])
+	}
+	respond(w, http.StatusOK, out)
+}
+
+const (
+	// maxStreams is how many may follow at once.
+	maxStreams = 100
+	// heartbeat keeps proxies from ending a stream in which nothing happens.
+	heartbeat = 15 * time.Second
+	// maxStall is how long a client may take to take in what is written to it.
+	maxStall = 30 * time.Second
+	// streamed is how many events are written in one piece.
+	streamed = 256
+)
+
+// streams are those who follow.
+type streams struct {
+	mu     sync.Mutex
+	open   int
+	ending chan struct{} // closed when those that are open shall end
+}
+
+func (s *streams) enter() (ending <-chan struct{}, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == maxStreams {
+		return nil, false
+	}
+	s.open++
+	return s.ending, true
+}
+
+func (s *streams) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+}
+
+// EndStreams ends the responses that would never end by themselves. Clients ask again.
+func (a *Admin) EndStreams() {
+	a.streams.mu.Lock()
+	defer a.streams.mu.Unlock()
+	close(a.streams.ending)
+	a.streams.ending = make(chan struct{})
+}
+
+// events tells what happens as it does, as server-sent events
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+func (a *Admin) events(w http.ResponseWriter, r *http.Request) {
+	sel, _, err := a.happened(r)
+	id := r.Header.Get("Last-Event-ID")
+	if err == nil && id != "" { // what a browser saw last is later than where it began
+		sel.Since = time.Time{}
+		if sel.After, err = strconv.ParseUint(id, 10, 64); err != nil {
+			err = fmt.Errorf("the header Last-Event-ID: %.40q is not the id of an event", id)
+		}
+	}
+	log := a.engine.History()
+	switch {
+	case err != nil:
+		refuse(w, http.StatusBadRequest, "%s", err)
+		return
+	case log == nil:
+		refuse(w, http.StatusServiceUnavailable, "this node has no history")
+		return
+	}
+	ending, ok := a.streams.enter()
+	if !ok {
+		w.Header().Set("Retry-After", "10")
+		refuse(w, http.StatusServiceUnavailable, "%d streams of events are open, and more there may not be: end one", maxStreams)
+		return
+	}
+	defer a.streams.leave()
+	s := &stream{w: w, control: http.NewResponseController(w)}
+	_ = s.control.SetReadDeadline(time.Time{}) // it was for the request, which has been read
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	s.text.WriteString("retry: 3000\n\n")
+	reader, gap := begin(log, &sel)
+	if gap {
+		s.missing(api.Gap{Unknown: true})
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		part := reader.Next(sel, streamed)
+		if part.Lost > 0 || part.Gap {
+			a.meters.lost.Add(float64(part.Lost))
+			s.missing(api.Gap{Lost: part.Lost, Unknown: part.Gap})
+		}
+		for i := range part.Events {
+			s.tell(&part.Events[i])
+		}
+		if s.flush() != nil {
+			return
+		}
+		if part.More == nil {
+			continue
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-ending:
+			return
+		case <-part.More:
+		case <-beat.C:
+			s.text.WriteString(":\n\n")
+		}
+	}
+}
+
+// begin finds where a stream begins, and whether something from before is missing.
+func begin(log *history.Log, sel *history.Query) (r *history.Reader, gap bool) {
+	switch {
+	case sel.After > 0:
+		return log.Reader(sel.After), false
+	case sel.Since.IsZero():
+		return log.Reader(log.Last()), false
+	}
+	at := log.Last()
+	if first, _ := log.Read(history.Query{Since: sel.Since, After: 1}, 1); len(first) > 0 {
+		at = first[0].ID - 1
+	}
+	_, oldest := log.Waiting(history.Query{After: 1})
+	return log.Reader(at), oldest.At.After(sel.Since)
+}
+
+// stream is what is written to a client.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	text    strings.Builder
+}
+
+func (s *stream) tell(e *history.Event) {
+	b, err := json.Marshal(notify.Shown(e))
+	if err != nil {
+		panic(err) // our own type
+	}
+	fmt.Fprintf(&s.text, "id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Type, b)
+}
+
+func (s *stream) missing(g api.Gap) {
+	b, err := json.Marshal(g)
+	if err != nil {
+		panic(err) // our own type
+	}
+	fmt.Fprintf(&s.text, "event: gap\ndata: %s\n\n", b)
+}
+
+// flush writes what there is, or fails when the client takes too long to take it.
+func (s *stream) flush() error {
+	if s.text.Len() == 0 {
+		return nil
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(maxStall)) // not of every writer
+	_, err := s.w.Write([]byte(s.text.String()))
+	s.text.Reset()
+	if err == nil {
+		err = s.control.Flush()
+	}
+	return err
+}
