@@ -50,6 +50,8 @@ type awareness struct {
 	// Board.runners; nil until they are asked for.
 	groups    [groupings][][]int32
 	placeless bool // some probe is of no place that is stated
+	stances   []stance
+	slack     bool // there is nobody to ask but those who prove little, or take long
 	own       network
 	stalls    stalls
 }
@@ -61,7 +63,8 @@ type round struct {
 	ends   time.Time     // what has not come back by then is not waited for
 	left   int           // probes that are not back
 	open   bool
-	came   bool // one has come back since it was last looked
+	came   bool      // one has come back since it was last looked
+	asked  []*runner // all that it asked
 }
 
 const (
@@ -87,11 +90,14 @@ const (
 
 // Marks of a runner.
 const (
-	markQuiet  = 1 << iota // the last result was silence
-	markProves             // the last result has shown that the network between works
-	markAsked              // it is in the round
-	markWaits              // in awareness.waiting
-	markIdle               // nobody asks for any of its targets
+	markQuiet   = 1 << iota // the last result was silence
+	markProves              // the last result has shown that the network between works
+	markAsked               // it is in the round
+	markWaits               // in awareness.waiting
+	markIdle                // nobody asks for any of its targets
+	markSample              // it was in the last round
+	markSpread              // it has had its first gap
+	markAwaited             // counted in Board.unsettled
 )
 
 func (r *runner) is(mark uint8) bool { return r.marks&mark != 0 }
@@ -144,7 +150,7 @@ func (b *Board) hold(r *runner, now time.Time) bool {
 		return false
 	case a.suspect:
 		return true
-	case later(a.fineRound, r.doubt) && now.Sub(a.fine) < fineFor:
+	case later(a.fineRound, *b.doubt(r)) && now.Sub(a.fine) < fineFor:
 		return false
 	}
 	b.consult(r, now)
@@ -160,7 +166,7 @@ func (b *Board) hold(r *runner, now time.Time) bool {
 
 // doubts starts a round when a probe is one failure from its verdict.
 func (b *Board) doubts(r *runner, now time.Time) {
-	r.doubt = b.aware.round.number
+	*b.doubt(r) = b.aware.round.number
 	if a := &b.aware; a.SuspectShare > 0 && a.SuspectShare < 1 && !a.suspect {
 		b.consult(r, now)
 	}
@@ -172,16 +178,26 @@ func (b *Board) doubts(r *runner, now time.Time) {
 func (b *Board) consult(r *runner, now time.Time) {
 	a := &b.aware
 	switch {
-	case a.round.open && r != nil && later(a.round.number, r.doubt):
+	case a.round.open && r != nil && later(a.round.number, *b.doubt(r)):
 		return
 	case a.round.open, r != nil && a.round.begun > 0 && b.due.at(now)-a.round.begun < doubtGap:
 		a.next = r
 		return
 	}
 	a.next = nil
-	a.own.look(now)
+	if a.own.look(now) {
+		b.relearn()
+	}
 	b.group()
-	a.round = round{number: a.round.number + 1, begun: b.due.at(now), ends: now.Add(2 * tick), open: true}
+	for _, r := range a.round.asked {
+		if r.mark(markSample, false); !r.gone {
+			b.jot(r)
+		}
+	}
+	clear(a.round.asked)
+	a.round = round{
+		number: a.round.number + 1, begun: b.due.at(now), ends: now.Add(2 * tick), open: true, asked: a.round.asked[:0],
+	}
 	if a.round.number == 0 {
 		a.round.number = 1
 	}
@@ -213,13 +229,15 @@ func (b *Board) opinion(group []int32, except *runner, now time.Time) {
 func (b *Board) asks(r *runner, now time.Time) bool {
 	a := &b.aware
 	switch {
-	case r.is(markAsked), r.report != nil, r.gone, r.verdict.state != Up && !r.is(markProves), r.check.Type.Scripted(), r.is(markQuiet) && !a.suspect,
-		r.check.Timeout > maxOpinion, a.own.has(r.aim.Addr):
+	case r.is(markAsked), r.report != nil, r.gone, r.verdict.state != Up && !r.is(markProves), r.is(markQuiet) && !a.suspect,
+		!a.slack && !r.prompt(), a.stances[r.number].own:
 		return false
 	}
-	r.mark(markAsked, true)
+	r.mark(markAsked|markSample, true)
+	b.jot(r)
+	a.round.asked = append(a.round.asked, r)
 	a.round.left++
-	if ends := now.Add(r.check.Timeout + minStall); ends.After(a.round.ends) {
+	if ends := now.Add(min(r.check.Timeout, maxOpinion) + minStall); ends.After(a.round.ends) {
 		a.round.ends = ends
 	}
 	if r.index >= 0 {
@@ -277,19 +295,21 @@ func (b *Board) reflect(now time.Time) time.Duration {
 // say that have not.
 func (b *Board) settles() bool {
 	a := &b.aware
-	c := b.census(false)
-	return c.answered > 0 && (c.share() <= a.SuspectShare || b.spread(false) <= a.SuspectShare)
+	c := b.census()
+	return c.heard > 0 && (c.share(c.works()) <= a.SuspectShare || b.spread(&c) <= a.SuspectShare)
 }
 
 // conclude counts what a round has brought.
 func (b *Board) conclude(now time.Time) {
 	a := &b.aware
 	a.round.open = false
-	if a.round.left > 0 {
-		for _, r := range b.runners {
+	for _, r := range a.round.asked {
+		if r.is(markAsked) && !r.gone {
 			r.mark(markAsked, false)
+			b.jot(r)
 		}
 	}
+	a.round.left = 0
 	if a.suspect {
 		b.resolve(now)
 		return
@@ -303,7 +323,7 @@ func (b *Board) conclude(now time.Time) {
 		case r.gone || !r.is(markQuiet) || r.verdict.state != Up || int(r.verdict.streak) < r.check.Fall:
 		case suspect:
 			b.keepUp(r)
-		case later(a.round.number, r.doubt) || !b.hold(r, now): // else it was too early for this one
+		case later(a.round.number, *b.doubt(r)) || !b.hold(r, now): // else it was too early for this one
 			b.fell(r, now)
 		}
 	}
@@ -328,6 +348,7 @@ func (b *Board) fell(r *runner, now time.Time) {
 	v.state, v.since, v.streak, v.restored, v.reason = Down, now, 0, false, r.last.detail
 	b.tell(r, Up, false)
 	b.touch(r)
+	b.jot(r)
 	b.keep(r, recordOf(r))
 	b.urgent = true
 }
@@ -357,16 +378,16 @@ func (b *Board) suspects(now time.Time) bool {
 	if a.suspect {
 		return true
 	}
-	c := b.census(false)
-	if a.silent, a.asked, a.share = c.silent, c.silent+c.answered, c.share(); a.share <= a.SuspectShare {
+	c := b.census()
+	if a.silent, a.asked, a.share = c.silent, c.silent+c.answered, c.share(c.works()); a.share <= a.SuspectShare {
 		a.fine, a.fineRound = now, a.round.number
 		return false
 	}
-	if a.share = min(a.share, b.spread(false)); a.share <= a.SuspectShare {
+	if a.share = min(a.share, b.spread(&c)); a.share <= a.SuspectShare {
 		a.fine, a.fineRound = now, a.round.number
 		return false
 	}
-	a.cut = a.own.cut(c.quiet)
+	a.cut = a.own.cut(b.quiet(false))
 	if a.cut == "" && (c.silent < a.SuspectMin || !b.severally()) {
 		a.fine, a.fineRound = now, a.round.number
 		return false
@@ -385,14 +406,14 @@ func (b *Board) suspects(now time.Time) bool {
 // resolve says, after a round of its time, whether verdicts are still held.
 func (b *Board) resolve(now time.Time) {
 	a := &b.aware
-	c := b.census(true)
-	share := c.share()
+	c := b.news()
+	share := c.share(0)
 	if share > a.SuspectShare {
-		share = min(share, b.spread(true))
+		share = min(share, b.spreadNews())
 	}
 	over := c.silent+c.answered > 0 && share <= a.SuspectShare || a.held == 0 && c.silent == 0
 	if !over {
-		if a.cut = a.own.cut(c.quiet); a.cut != "" {
+		if a.cut = a.own.cut(b.quiet(true)); a.cut != "" {
 			a.bound = now.Add(a.SuspectFor)
 		}
 	}
@@ -439,9 +460,15 @@ func (b *Board) recount() {
 	a := &b.aware
 	a.held, a.round.left = 0, 0
 	a.groups = [groupings][][]int32{}
-	if a.next != nil && a.next.gone {
-		a.next = nil
+	before := a.stances
+	a.stances = make([]stance, len(b.runners))
+	for i, r := range b.runners {
+		if r.number >= 0 {
+			a.stances[i] = before[r.number]
+		}
+		r.number = int32(i)
 	}
+	b.relearn()
 	for _, r := range b.runners {
 		if r.verdict.held {
 			a.held++
@@ -450,46 +477,15 @@ func (b *Board) recount() {
 			a.round.left++
 		}
 	}
-	a.waiting = slices.DeleteFunc(a.waiting, func(r *runner) bool { return r.gone })
+	gone := func(r *runner) bool { return r.gone }
+	a.waiting = slices.DeleteFunc(a.waiting, gone)
+	a.round.asked = slices.DeleteFunc(a.round.asked, gone)
+	if a.next != nil && a.next.gone {
+		// The others that wait for that round still do.
+		if a.next = nil; len(a.waiting) > 0 {
+			a.next = a.waiting[0]
+		}
+	}
 }
 
 func percent(share float64) string { return fmt.Sprintf("%.0f%%", share*100) }
-
-// Awareness is what a node knows of its own trouble.
-type Awareness struct {
-	// Suspect is that verdicts of down are held since Since, because Silent of Asked
-	// probes, Share of them as it counts, are silent. Held is how many verdicts are.
-	// Cut is what is wrong with this node's own link or routes; empty where nothing is
-	// known to be.
-	Suspect       bool
-	Since         time.Time
-	Silent, Asked int
-	Share         float64
-	Held          int
-	Cut           string
-	// Stalls are how often this process stood still when it had to judge, the last
-	// time StalledAt for so Long.
-	Stalls    int
-	StalledAt time.Time
-	Long      time.Duration
-	// Jumps are how often the clock jumped, the last time JumpedAt by so much.
-	Jumps    int
-	JumpedAt time.Time
-	By       time.Duration
-	Idle     int // targets
-}
-
-// Awareness is what the board knows of the node's own trouble.
-func (b *Board) Awareness() Awareness {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	a, s := &b.aware, &b.aware.stalls
-	w := Awareness{
-		Suspect: a.suspect, Held: a.held, Stalls: s.count, StalledAt: s.at, Long: s.long,
-		Jumps: s.jumps, JumpedAt: s.jumped, By: s.by, Idle: a.idle,
-	}
-	if a.suspect {
-		w.Since, w.Silent, w.Asked, w.Share, w.Cut = a.since, a.silent, a.asked, a.share, a.cut
-	}
-	return w
-}

@@ -347,7 +347,7 @@ func TestBegunBefore(t *testing.T) {
 			after(100 * time.Millisecond)
 		}
 		r.mu.Lock()
-		r.aware.over = r.Board.due.at(time.Now())
+		r.aware.over = r.Board.due.at(time.Now()) + 1 // it may have begun just now
 		r.mu.Unlock()
 		after(2500 * time.Millisecond)
 		r.want(0, Up)

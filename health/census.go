@@ -2,70 +2,147 @@ package health
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"net"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"syscall"
-	"time"
 
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
-// census is how many probes are silent, and how many were answered.
-type census struct {
-	silent, answered int
-	quiet            []netip.Addr // some of those that are silent
+// stance is what is known of a probe when all are counted. They lie side by side, by
+// Board.runners: a count goes through all of them while everybody waits, and a look at
+// each runner would be a cache miss.
+type stance struct {
+	round uint16 // in which the last result was begun, if that was the last one when it came
+	doubt uint16 // the last round when it came to be one failure from its verdict
+	is    bearing
+	own   bool // it is aimed at this machine itself
+	asked bool // it is in the round, and its result is not there: nobody knows
+	among bool // it was in the last round
 }
 
-func (c *census) share() float64 {
-	if c.silent == 0 {
-		return 0
-	}
-	return float64(c.silent) / float64(c.silent+c.answered)
-}
+// bearing is what the last result of a probe says of this node.
+type bearing uint8
 
-// said is what the last result of a probe says, when it was begun since the last round
-// was: of one that is silent this does not matter, unless strictly. It is neither of
-// those that were down before and are silent, or prove nothing.
-func (b *Board) said(r *runner, strictly bool) (silent, answered bool) {
-	fresh := r.last.round == b.aware.round.number
+const (
+	saysNothing bearing = iota // there is none, or it was down before and is silent
+	isSilent
+	passes // which proves nothing
+	proves // that the network between works
+)
+
+// doubt is the round when a probe last came to be one failure from its verdict.
+func (b *Board) doubt(r *runner) *uint16 { return &b.aware.stances[r.number].doubt }
+
+// jot notes where a probe stands.
+func (b *Board) jot(r *runner) {
+	s, scripted := &b.aware.stances[r.number], r.check.Type.Scripted()
+	s.asked, s.among, s.is = r.is(markAsked), r.is(markSample), saysNothing
 	switch {
 	case r.report != nil || r.runs == 0:
-	case r.is(markAsked) && !strictly:
-		return true, false // nobody knows yet
 	case r.is(markQuiet):
-		return r.verdict.state == Up && (!strictly || fresh), false
-	case r.is(markProves):
-		return false, fresh
+		if r.verdict.state == Up {
+			s.is = isSilent
+		}
+	case r.is(markProves), scripted && b.aware.slack && r.verdict.state == Up:
+		s.is = proves
+	case r.verdict.state == Up:
+		s.is = passes
 	}
-	return false, false
+}
+
+// relearn finds out which probes are aimed at this machine itself, and where all stand.
+func (b *Board) relearn() {
+	a := &b.aware
+	a.slack = true
+	for i, r := range b.runners {
+		s := &a.stances[i]
+		s.own = a.own.has(r.aim.Addr)
+		a.slack = a.slack && (s.own || r.report != nil || !r.prompt())
+	}
+	for _, r := range b.runners {
+		b.jot(r)
+	}
+}
+
+// prompt is whether a probe is one to be asked in a round: it proves something, soon.
+// Others are asked only where there is none.
+func (r *runner) prompt() bool {
+	return r.report == nil && !r.check.Type.Scripted() && r.check.Timeout <= maxOpinion
+}
+
+// census is how many probes are silent, and how many have answered since the round
+// began. Of the others, which were well when they were last heard of, a round tells by
+// some of them how many still are: it asks none that is known to be silent.
+type census struct {
+	silent, answered, others int
+	among, heard             int // those that the round asked, and those of them that have answered
+}
+
+func (c *census) add(s *stance, round uint16) {
+	if s.among {
+		c.among++
+	}
+	switch {
+	case s.asked, s.is == isSilent:
+		c.silent++
+	case s.is == proves && s.round == round:
+		c.answered++
+		if s.among {
+			c.heard++
+		}
+	case s.is == proves || s.is == passes:
+		c.others++
+	}
+}
+
+// addNew is add for what has been said since the round began alone.
+func (c *census) addNew(s *stance, round uint16) {
+	switch {
+	case s.round != round:
+	case s.is == isSilent:
+		c.silent++
+	case s.is == proves:
+		c.answered++
+	}
+}
+
+// works is the share that have answered of those that the round has asked.
+func (c *census) works() float64 {
+	if c.among == 0 {
+		return 0
+	}
+	return float64(c.heard) / float64(c.among)
+}
+
+// share is the share that is silent, when that part of the others is well.
+func (c *census) share(well float64) float64 {
+	all := c.silent + c.answered + c.others
+	if all == 0 {
+		return 0
+	}
+	return (float64(c.silent) + (1-well)*float64(c.others)) / float64(all)
 }
 
 // census counts all probes but those of this machine itself, which say nothing of its
 // network; those too where there are no others.
-func (b *Board) census(strictly bool) census {
+func (b *Board) census() census { return b.sum((*census).add) }
+
+// news is a census of what has been said since the round began.
+func (b *Board) news() census { return b.sum((*census).addNew) }
+
+func (b *Board) sum(add func(*census, *stance, uint16)) census {
+	a := &b.aware
 	var far, near census
-	for _, r := range b.runners {
-		silent, answered := b.said(r, strictly)
-		if !silent && !answered {
-			continue
-		}
-		c := &far
-		if b.aware.own.has(r.aim.Addr) {
-			c = &near
-		}
-		if answered {
-			c.answered++
-			continue
-		}
-		c.silent++
-		if len(c.quiet) < 2*opinions && r.aim.Addr.IsValid() {
-			c.quiet = append(c.quiet, r.aim.Addr)
+	for i := range a.stances {
+		if s := &a.stances[i]; s.own {
+			add(&near, s, a.round.number)
+		} else {
+			add(&far, s, a.round.number)
 		}
 	}
-	if far.silent+far.answered == 0 {
+	if far.silent+far.answered+far.others == 0 {
 		return near
 	}
 	return far
@@ -73,27 +150,36 @@ func (b *Board) census(strictly bool) census {
 
 // spread is the lowest share of silence there is when not every probe counts the
 // same but every place, every pool, or every network of endpoints: a site is one
-// site, however many endpoints it has.
-func (b *Board) spread(strictly bool) float64 {
+// site, however many endpoints it has. Where the round has asked nobody, what it has
+// found out of all is taken.
+func (b *Board) spread(all *census) float64 {
+	return b.lowest((*census).add, func(c *census) float64 {
+		if c.among > 0 {
+			return c.share(c.works())
+		}
+		return c.share(all.works())
+	})
+}
+
+// spreadNews is spread of what has been said since the round began.
+func (b *Board) spreadNews() float64 {
+	return b.lowest((*census).addNew, func(c *census) float64 { return c.share(0) })
+}
+
+func (b *Board) lowest(add func(*census, *stance, uint16), share func(*census) float64) float64 {
 	b.group()
-	lowest := 1.0
-	for _, groups := range b.aware.groups {
+	a, lowest := &b.aware, 1.0
+	for _, groups := range a.groups {
 		sum, n := 0.0, 0
 		for _, group := range groups {
 			var c census
 			for _, i := range group {
-				r := b.runners[i]
-				if b.aware.own.has(r.aim.Addr) {
-					continue
-				}
-				if silent, answered := b.said(r, strictly); silent {
-					c.silent++
-				} else if answered {
-					c.answered++
+				if s := &a.stances[i]; !s.own {
+					add(&c, s, a.round.number)
 				}
 			}
-			if c.silent+c.answered > 0 {
-				sum += c.share()
+			if c.silent+c.answered+c.others > 0 {
+				sum += share(&c)
 				n++
 			}
 		}
@@ -113,8 +199,8 @@ func (b *Board) severally() bool {
 	silent := func(groups [][]int32) (n int) {
 		for _, group := range groups {
 			if slices.ContainsFunc(group, func(i int32) bool {
-				is, _ := b.said(b.runners[i], false)
-				return is && !b.aware.own.has(b.runners[i].aim.Addr)
+				s := &b.aware.stances[i]
+				return !s.own && (s.asked || s.is == isSilent)
 			}) {
 				n++
 			}
@@ -124,38 +210,77 @@ func (b *Board) severally() bool {
 	return silent(b.aware.groups[ofNetwork]) > 1 && (b.aware.placeless || silent(b.aware.groups[ofPlace]) > 1)
 }
 
+// quiet are some addresses of probes that are silent, or have been since the round
+// began; of this machine's own where there are no others.
+func (b *Board) quiet(lately bool) []netip.Addr {
+	var some [2][]netip.Addr // far and near
+	var seen [2]int
+	for i := range b.aware.stances {
+		s := &b.aware.stances[i]
+		if s.is != isSilent || lately && s.round != b.aware.round.number {
+			continue
+		}
+		at := 0
+		if s.own {
+			at = 1
+		}
+		// Any of them alike (reservoir sampling): the first ones may be of one site.
+		seen[at]++
+		k := rand.IntN(seen[at])
+		if len(some[at]) == 2*opinions && k >= 2*opinions {
+			continue
+		}
+		switch addr := b.runners[i].aim.Addr; {
+		case !addr.IsValid():
+		case len(some[at]) < 2*opinions:
+			some[at] = append(some[at], addr)
+		default:
+			some[at][k] = addr
+		}
+	}
+	if len(some[0]) == 0 {
+		return some[1]
+	}
+	return some[0]
+}
+
 // group finds out which probes are of one place, of one pool and of one network.
 func (b *Board) group() {
 	if b.aware.groups[ofNetwork] != nil {
 		return
 	}
 	b.aware.placeless = false
-	nowhere := placeOf(&spec.Place{})
+	const nowhere = 0
 	type seat struct{ place, pool int }
 	type key struct {
 		addr netip.Addr
 		host string
 	}
-	places, pools := map[string]int{}, 0
-	of := map[key][]seat{}
+	places, pools := map[string]int{placeOf(&spec.Place{}): nowhere}, 0
+	stated := map[*spec.Place]int{} // many endpoints state none of their own
+	of := make(map[key][]seat, len(b.runners))
 	for _, p := range b.pools {
 		if p.Nested != nil {
 			continue // its endpoints are those of others
 		}
 		for i := range p.Endpoints {
 			e := &p.Endpoints[i]
-			name := placeOf(cmp.Or(e.Place, &p.Place))
-			b.aware.placeless = b.aware.placeless || name == nowhere && len(e.Checks) > 0
-			place, known := places[name]
+			at := cmp.Or(e.Place, &p.Place)
+			place, known := stated[at]
 			if !known {
-				place = len(places)
-				places[name] = place
+				name := placeOf(at)
+				if place, known = places[name]; !known {
+					place = len(places)
+					places[name] = place
+				}
+				stated[at] = place
 			}
-			at := key{addr: e.Address}
+			b.aware.placeless = b.aware.placeless || place == nowhere && len(e.Checks) > 0
+			who := key{addr: e.Address}
 			if e.Host != "" {
-				at.host = e.String()
+				who.host = e.String()
 			}
-			of[at] = append(of[at], seat{place, pools})
+			of[who] = append(of[who], seat{place, pools})
 		}
 		pools++
 	}
@@ -210,103 +335,4 @@ func networkOf(a netip.Addr) netip.Addr {
 	}
 	p, _ := a.Prefix(bits) // fewer bits than an address has
 	return p.Addr()
-}
-
-// network is what this machine knows of its own.
-type network struct {
-	addrs map[netip.Addr]bool
-	seen  time.Time
-	// list and road ask the system. They are nil where probes are not made over its
-	// network.
-	list func() map[netip.Addr]bool
-	road func(netip.Addr) error
-}
-
-// look lists the addresses of this machine, once in a while.
-func (n *network) look(now time.Time) {
-	if n.list != nil && (n.seen.IsZero() || now.Sub(n.seen) >= time.Second) {
-		n.addrs, n.seen = n.list(), now
-	}
-}
-
-// has is whether an address is one of this machine.
-func (n *network) has(a netip.Addr) bool {
-	return a.IsLoopback() || len(n.addrs) > 0 && n.addrs[a.Unmap().WithZone("")]
-}
-
-// cut is what is wrong with the roads to all of some addresses on this side; empty
-// when there is one of which nothing is known to be.
-func (n *network) cut(to []netip.Addr) (why string) {
-	if n.road == nil || len(to) == 0 {
-		return ""
-	}
-	for _, a := range to {
-		err := n.road(a)
-		if err == nil {
-			return ""
-		}
-		why = err.Error()
-	}
-	return why
-}
-
-// ownAddrs are the addresses of this machine.
-func ownAddrs() map[netip.Addr]bool {
-	all := map[netip.Addr]bool{}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return all
-	}
-	for _, a := range addrs {
-		if p, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(p.IP); ok {
-				all[ip.Unmap()] = true
-			}
-		}
-	}
-	return all
-}
-
-// ownRoad says what is wrong, on this machine's side, with the road to an address:
-// there is no route, or its interface is down or without a carrier. It sends nothing.
-func ownRoad(to netip.Addr) error {
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(to, 9)))
-	if err != nil {
-		var no syscall.Errno
-		if errors.As(err, &no) {
-			return fmt.Errorf("no route: %w", no)
-		}
-		return nil
-	}
-	from := c.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap().WithZone("")
-	_ = c.Close()
-	links, err := net.Interfaces()
-	if err != nil {
-		return nil
-	}
-	var dead error
-	for _, l := range links {
-		addrs, err := l.Addrs()
-		if err != nil {
-			continue
-		}
-		for _, a := range addrs {
-			p, ok := a.(*net.IPNet)
-			if !ok {
-				continue
-			}
-			if ip, _ := netip.AddrFromSlice(p.IP); ip.Unmap() != from {
-				continue
-			}
-			switch {
-			case l.Flags&net.FlagUp == 0:
-				dead = fmt.Errorf("interface %s is down", l.Name)
-			case l.Flags&net.FlagRunning == 0:
-				dead = fmt.Errorf("interface %s has no carrier", l.Name)
-			default:
-				return nil
-			}
-		}
-	}
-	return dead
 }

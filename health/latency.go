@@ -50,7 +50,7 @@ func (t *trip) known(interval time.Duration, now time.Time) uint32 {
 // moves published. The verdict is that after the result.
 func (b *Board) sample(r *runner, res probe.Result, now time.Time) {
 	if res.OK && res.Connect > 0 {
-		r.trip.add(res.Connect, r.check.Interval, now)
+		r.trip.add(res.Connect, b.pace(r), now)
 	}
 	if b.latency == nil {
 		return

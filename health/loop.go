@@ -276,6 +276,7 @@ func (b *Board) take(o *outcome, now time.Time) bool {
 	if b.told(r) {
 		r.due = b.due.at(now)
 	}
+	b.jot(r)
 	b.due.add(r)
 	return changed
 }
@@ -284,7 +285,7 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 	r := o.r
 	excused := b.excuse(o, now)
 	res := o.result
-	b.meters.probed(r.asking, res, b.due.at(o.began)-r.due, !r.spread)
+	b.meters.probed(r.asking, res, b.due.at(o.began)-r.due, !r.is(markSpread))
 	b.note(r, res, now)
 	if res.Class == probe.ClassLocal {
 		// It says something of this node and nothing of the endpoint, which stays
@@ -306,7 +307,7 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 		b.say(slog.LevelError, "probe panicked", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name, "panic", o.fault)
 	}
 	if r.verdict.restored && !r.lapses().After(now) {
-		r.verdict.lapse()
+		b.lapsed(r)
 	}
 	quiet := b.heard(r, res)
 	if r.verdict.held && !quiet {
@@ -333,7 +334,7 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 			b.doubts(r, now)
 		case left <= 0:
 			if r.check.Fall == 1 && r.verdict.streak == 0 {
-				r.doubt = b.aware.round.number
+				*b.doubt(r) = b.aware.round.number
 			}
 			b.remember(r, res)
 			if b.hold(r, now) {
@@ -363,8 +364,8 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 // settleFirst takes a probe that has had its first result out of those that
 // Settled waits for.
 func (b *Board) settleFirst(r *runner) {
-	if r.awaited {
-		r.awaited = false
+	if r.is(markAwaited) {
+		r.mark(markAwaited, false)
 		b.unsettled--
 	}
 }
@@ -388,10 +389,17 @@ func (b *Board) lapse(now time.Time) {
 		if r.verdict.restored {
 			b.say(slog.LevelInfo, "endpoint unknown", "endpoint", b.targets[r.targets[0]].String(), "check", r.check.Name,
 				"host", r.check.Host, "was", r.verdict.state.String(), "reason", "not confirmed since the restart")
-			r.verdict.lapse()
-			b.touch(r)
+			b.lapsed(r)
 		}
 	}
+}
+
+// lapsed ends the belief in a verdict from before the restart.
+func (b *Board) lapsed(r *runner) {
+	b.release(r)
+	r.verdict.lapse()
+	b.touch(r)
+	b.jot(r)
 }
 
 // next is when a probe is made again. The first probes of a check all start
@@ -408,8 +416,8 @@ func (r *runner) next(now, pace time.Duration) time.Duration {
 		gap = 0
 	case (r.verdict.doubted() && !r.verdict.held || r.excused > 0) && r.check.Confirm > 0:
 		gap = r.check.Confirm
-	case !r.spread:
-		r.spread = true
+	case !r.is(markSpread):
+		r.mark(markSpread, true)
 		f = 0.05 + rand.Float64()
 	}
 	return max(r.begun+time.Duration(f*float64(gap)), now)

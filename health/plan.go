@@ -76,7 +76,7 @@ func (b *Board) Prepare(targets []Target, locate Locate) (*Plan, error) {
 				}
 				r := made[identity{aim, a.request, a.cadence}]
 				if r == nil {
-					r = &runner{asking: a, aim: aim, index: -1}
+					r = &runner{asking: a, aim: aim, index: -1, number: -1}
 					if c.Type == spec.CheckExternal {
 						r.report = &reported{index: -1}
 					}
@@ -200,7 +200,7 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 		if again {
 			// Only how often it is asked has changed, perhaps of all probes there are:
 			// that is no reason to ask all at once.
-			r.spread = true
+			r.mark(markSpread, true)
 			r.due = begun + time.Duration(rand.Float64()*float64(r.check.Interval))
 			if old.index >= 0 && old.due < r.due {
 				r.due = old.due
@@ -299,7 +299,8 @@ func (b *Board) measure() {
 		}
 		load += min(row*float64(r.check.Timeout)/float64(r.check.Interval), 1)
 		b.saveEvery = min(b.saveEvery, r.check.Interval)
-		if r.awaited = r.verdict.state == Unknown; r.awaited {
+		awaited := r.verdict.state == Unknown
+		if r.mark(markAwaited, awaited); awaited {
 			b.unsettled++
 		}
 		if r.verdict.restored {

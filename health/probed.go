@@ -54,7 +54,7 @@ func (b *Board) Latency(generation uint64, i int) (lowest time.Duration) {
 	}
 	now := time.Now()
 	for _, r := range b.onTarget[i] {
-		l := time.Duration(r.trip.known(r.check.Interval, now)) * time.Microsecond
+		l := time.Duration(r.trip.known(b.pace(r), now)) * time.Microsecond
 		if l > 0 && (lowest == 0 || l < lowest) {
 			lowest = l
 		}

@@ -25,13 +25,11 @@ type runner struct {
 	due     time.Duration // when the next one is
 	runs    int32         // results so far
 	index   int32         // in the schedule; -1 while running or gone
-	spread  bool          // it has had its first gap
-	awaited bool          // counted in unsettled
+	number  int32         // in Board.runners; -1 before it is there
 	gone    bool          // no target wants it any more
 	decides bool          // failing it takes some target down
-	marks   uint8         // of awareness
-	excused uint8         // results in a row that were this node's fault
-	doubt   uint16        // the last round when it came to be one failure from its verdict
+	marks   uint8
+	excused uint8 // results in a row that were this node's fault
 }
 
 // asking is what probes of one check and host have in common.
@@ -110,8 +108,7 @@ func (r *runner) lapses() time.Time {
 // lately is the last result of a probe.
 type lately struct {
 	ok, degraded bool
-	class        uint8  // number in Board.classes
-	round        uint16 // in which it was begun, if that was the last one when it came
+	class        uint8 // number in Board.classes
 	rtt          time.Duration
 	detail       string
 }
@@ -124,8 +121,9 @@ func (b *Board) lately(res probe.Result) lately {
 func (b *Board) remember(r *runner, res probe.Result) {
 	r.last = b.lately(res)
 	if a := &b.aware; res.Class != probe.ClassLocal && r.begun >= a.round.begun {
-		r.last.round = a.round.number
+		a.stances[r.number].round = a.round.number
 	}
+	b.jot(r)
 }
 
 // result is what a last result was, but for the time of its connection.
