@@ -41,7 +41,10 @@ func (l *Loop) begin(j *Job) {
 	}
 	j.version = uint8(version)
 	for len(l.jobs) <= j.fd {
-		l.jobs = append(l.jobs, nil)
+		l.jobs, l.turns = append(l.jobs, nil), append(l.turns, 0)
+	}
+	if fresh {
+		l.turns[j.fd]++
 	}
 	l.jobs[j.fd] = j
 	l.wheel.add(j)

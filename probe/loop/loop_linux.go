@@ -47,7 +47,8 @@ type Loop struct {
 	epoch  time.Time
 	armed  time.Duration // when waiting ends without an event, as the runtime was told
 	wheel  wheel
-	jobs   []*Job // by descriptor
+	jobs   []*Job  // by descriptor
+	turns  []int32 // by descriptor: how many sockets have had it
 	flying int
 	idle   [2][]int // sockets without a connection, IPv4 and IPv6
 	to     address
@@ -121,7 +122,7 @@ func (l *Loop) openGate() (err error) {
 
 // pass opens the gate for events, those that there are included, or closes it.
 func (l *Loop) pass(events uint32) {
-	if e := control(l.gate, unix.EPOLL_CTL_MOD, l.fd, events); e != 0 && l.failed == nil {
+	if e := control(l.gate, unix.EPOLL_CTL_MOD, l.fd, &unix.EpollEvent{Events: events}); e != 0 && l.failed == nil {
 		l.failed = e
 	}
 }
@@ -177,8 +178,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		if l.failed != nil {
 			return fmt.Errorf("loop: %w", os.NewSyscallError("epoll_wait", l.failed))
 		}
-		l.happen()
-		l.wheel.expire(l.now(), l.late)
+		l.meanwhile()
 		// What rang meanwhile was among the events that burst has seen, so the inbox
 		// is empty before anything is waited for.
 		for l.take() {
@@ -241,6 +241,18 @@ func (l *Loop) burst(jobs []*Job) {
 	}
 }
 
+// meanwhile deals with what has happened, all of it, and then with what has not in time.
+func (l *Loop) meanwhile() {
+	more := l.got == len(l.events)
+	l.happen()
+	for left := l.flying; more && left > 0; left -= len(l.events) {
+		l.poll()
+		more = l.got == len(l.events)
+		l.happen()
+	}
+	l.wheel.expire(l.now(), l.late)
+}
+
 // take empties the inbox, and says whether anything was in it.
 func (l *Loop) take() bool {
 	l.mu.Lock()
@@ -286,11 +298,13 @@ func (l *Loop) poll() {
 }
 
 // happen deals with the events that there are. Nothing is begun meanwhile: the number
-// of a descriptor that is closed, or at rest, stands for no other connection.
+// of a descriptor that is closed, or at rest, stands for no other connection. Of one that
+// was closed before there may be events still, while a process that is being started
+// has it: they have another turn.
 func (l *Loop) happen() {
 	now := l.now()
 	for _, e := range l.events[:l.got] {
-		if fd := int(e.Fd); fd < len(l.jobs) && l.jobs[fd] != nil {
+		if fd := int(e.Fd); fd < len(l.jobs) && l.jobs[fd] != nil && l.turns[fd] == e.Pad {
 			l.happened(l.jobs[fd], e.Events, now)
 		}
 	}
@@ -298,7 +312,12 @@ func (l *Loop) happen() {
 }
 
 func (l *Loop) watch(fd int, events uint32) error {
-	if e := control(l.fd, unix.EPOLL_CTL_ADD, fd, events); e != 0 {
+	var turn int32
+	if fd < len(l.turns) {
+		turn = l.turns[fd]
+	}
+	e := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: turn}
+	if e := control(l.fd, unix.EPOLL_CTL_ADD, fd, &e); e != 0 {
 		return e
 	}
 	return nil

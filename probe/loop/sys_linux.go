@@ -80,8 +80,7 @@ func happening(set int, events []unix.EpollEvent) (int, unix.Errno) {
 	return int(n), e
 }
 
-func control(set, operation, fd int, events uint32) unix.Errno {
-	e := unix.EpollEvent{Events: events, Fd: int32(fd)}
-	_, _, no := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(set), uintptr(operation), uintptr(fd), uintptr(unsafe.Pointer(&e)), 0, 0)
+func control(set, operation, fd int, e *unix.EpollEvent) unix.Errno {
+	_, _, no := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(set), uintptr(operation), uintptr(fd), uintptr(unsafe.Pointer(e)), 0, 0)
 	return no
 }
