@@ -39,12 +39,14 @@ type Loop struct {
 	loop  *loop.Loop
 	ended func([]Ended)
 	batch []*loop.Job // started since the last Flush
-	out   []Ended
 	free  sync.Pool
+
+	telling sync.Mutex // what is started when the Loop has ended is told of from there
+	out     []Ended
 }
 
 // NewLoop makes a Loop that tells ended what came of probes: many at once, from the
-// goroutine of Run. The slice is the Loop's own again when ended returns. It fails
+// goroutine of Run or, when that is over, of Flush, and never twice at once. The slice is the Loop's own again when ended returns. It fails
 // where the system has no such thing (errors.ErrUnsupported), or has no descriptors
 // left. Whoever has made one runs it, which closes it.
 func NewLoop(ended func([]Ended)) (*Loop, error) {
@@ -86,6 +88,8 @@ func (l *Loop) add(t Target, timeout time.Duration, tag any) *flight {
 
 // tell passes on what came of jobs.
 func (l *Loop) tell(jobs []*loop.Job) {
+	l.telling.Lock()
+	defer l.telling.Unlock()
 	for _, j := range jobs {
 		f := j.Owner.(*flight)
 		l.out = append(l.out, f.ended())

@@ -349,3 +349,46 @@ func BenchmarkLoop(b *testing.B) {
 	cancel()
 	<-done
 }
+
+// TestStartedWhileItEnds: each probe is told of once, also when the Loop ends while
+// they are started.
+func TestStartedWhileItEnds(t *testing.T) {
+	s := must(t, TCP{}).(Starter)
+	to := closedPort(t, "127.0.0.1")
+	for range 50 {
+		var mu sync.Mutex
+		told := map[any]int{}
+		l, err := NewLoop(func(all []Ended) {
+			mu.Lock()
+			defer mu.Unlock()
+			for _, e := range all {
+				told[e.Tag]++
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- l.Run(ctx) }()
+		const n = 2000
+		for i := range n {
+			if i == n/2 {
+				cancel()
+			}
+			if !s.Start(l, to, patience, i) {
+				t.Fatal("needs a goroutine")
+			}
+			l.Flush()
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if told[i] != 1 {
+				t.Fatalf("probe %d was told of %d times", i, told[i])
+			}
+		}
+		cancel()
+	}
+}

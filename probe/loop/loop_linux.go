@@ -61,7 +61,8 @@ type Loop struct {
 }
 
 // New makes a Loop that hands jobs over to ended when they are: in batches, from the
-// goroutine of Run. The slice is the Loop's own again when ended returns. Whoever has
+// goroutine of Run or, of those that are started when it is over, of Start, which may be
+// meanwhile. The slice is the Loop's own again when ended returns. Whoever has
 // made one runs it, which closes it.
 func New(ended func([]*Job)) (*Loop, error) {
 	l := &Loop{
