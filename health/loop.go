@@ -273,6 +273,10 @@ func (b *Board) take(o *outcome, now time.Time) bool {
 		changed = b.judge(o, now)
 	}
 	r.due = r.next(b.due.at(now), b.pace(r))
+	if c := o.result.Class; (c == probe.ClassLocal || c == probe.ClassCanceled) && r.verdict.state == Unknown {
+		// It may have failed at once, and would again.
+		r.due = max(r.due, r.begun+min(b.pace(r), time.Second))
+	}
 	if b.told(r) {
 		r.due = b.due.at(now)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -145,6 +146,44 @@ func TestAskerGone(t *testing.T) {
 			t.Errorf("the next round is for %p, want %p; %d wait", a.next, stays, len(a.waiting))
 		}
 	})
+}
+
+// TestFirstVerdictWhereThisNodeLacks: what is to be asked once more at once is not asked
+// at once again and again while this machine cannot ask.
+func TestFirstVerdictWhereThisNodeLacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newFake(), nil)
+		r.fake.took = time.Millisecond
+		r.fake.set(r.fake.hung, at(1), true)
+		r.apply(target(1, check("web")))
+		r.run()
+		defer r.stop()
+		after(time.Second)
+		r.fake.set(r.fake.hung, at(1), false)
+		r.fake.set(r.fake.local, at(1), true)
+		after(20 * time.Second)
+		if n := r.fake.count(at(1)); n > 30 {
+			t.Errorf("%d probes in 20 s", n)
+		}
+		r.fake.set(r.fake.local, at(1), false)
+		after(2 * time.Second)
+		r.want(0, Up)
+	})
+}
+
+// TestScriptOverItsTime: a script that cannot be killed takes longer than it may, which
+// says nothing of this process.
+func TestScriptOverItsTime(t *testing.T) {
+	script := with(check("own"), func(c *spec.Check) { c.Type, c.Ask = spec.CheckScript, &spec.ScriptCheck{} })
+	for c, want := range map[*spec.Check]bool{script: false, check("web"): true} {
+		r := newRig(t, newFake(), nil)
+		r.apply(target(1, c))
+		began := time.Now()
+		o := outcome{r: r.runners[0], result: probe.Result{Class: probe.ClassTimeout, RTT: c.Timeout + time.Second}, began: began}
+		if got := r.excuse(&o, began.Add(c.Timeout+time.Second)); got != want {
+			t.Errorf("%s: excused %t, want %t", c.Type, got, want)
+		}
+	}
 }
 
 // TestLatencyOfIdle is known although it is measured more rarely.

@@ -111,7 +111,8 @@ func (b *Board) excuse(o *outcome, now time.Time) bool {
 			}
 		}
 	}
-	if over := res.RTT - r.check.Timeout; over >= minStall && over >= limit && lost < over {
+	// A script that cannot be killed is late by itself.
+	if over := res.RTT - r.check.Timeout; over >= minStall && over >= limit && lost < over && !r.check.Type.Scripted() {
 		b.stalled(now.Add(-over), now)
 		lost = over
 	}

@@ -91,8 +91,9 @@ func (p *Plan) Ask() {
 	}
 }
 
-// TakeAsked is whether anybody has since it was last called.
-func (p *Plan) TakeAsked() bool { return p.asked.Swap(false) }
+// TakeAsked is whether anybody has since it was last called. It writes only then: there
+// may be a million plans that those who ask read all the time.
+func (p *Plan) TakeAsked() bool { return p.asked.Load() && p.asked.Swap(false) }
 
 // Plain says that nothing but the health of each endpoint decides who is a
 // candidate.
