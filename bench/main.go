@@ -27,10 +27,12 @@ type settings struct {
 
 	warm, each time.Duration // of one run
 	rounds     int
-	many       int // names of the large cases
-	rate       int // queries a second of the modest rate
-	handshakes int // TLS connections a second
-	probes     int // of the soak
+	many       int           // names of the large cases
+	rate       int           // queries a second of the modest rate
+	handshakes int           // TLS connections a second
+	probes     int           // of the soak
+	lossFor    time.Duration // of each run with loss
+	lossEnds   int           // endpoints of them
 	noisy      bool
 	quick      bool // all that is wanted is to see that it runs
 
@@ -60,6 +62,8 @@ func main() {
 			exit(floodCommand(os.Args[2:]))
 		case "soak-peers", "soak-probes":
 			exit(soakCommand(os.Args[1:]))
+		case "loss":
+			exit(lossCommand(os.Args[2]))
 		case "atlas":
 			exit(atlasCommand(os.Args[2]))
 		}
@@ -75,6 +79,8 @@ func main() {
 	flag.IntVar(&s.rate, "rate", 20_000, "queries a second of the fixed rate")
 	flag.IntVar(&s.handshakes, "handshakes", 300, "TLS connections a second")
 	flag.IntVar(&s.probes, "probes", soakProbes, "probes of the soak")
+	flag.DurationVar(&s.lossFor, "loss-for", 5*time.Minute, "how long a node checks over each kind of a road that loses packets")
+	flag.IntVar(&s.lossEnds, "loss-endpoints", 630, "endpoints behind it")
 	core := flag.Bool("coredns", false, "build CoreDNS for the comparison (bench/coredns)")
 	raw := flag.String("json", "", "write all that was measured to this file")
 	doc := flag.String("write", "", "write the tables into this document, between its marks")
@@ -120,6 +126,7 @@ func parts(s *settings) []part {
 		part{"change", true, benchChange},
 		part{"health", true, benchHealth},
 		part{"soak", true, benchSoak},
+		part{"loss", true, benchLoss},
 		part{"idle", true, benchIdle},
 		part{"flood", false, benchFlood})
 }

@@ -122,50 +122,52 @@ func accept(l net.Listener, play func(net.Conn)) {
 	}
 }
 
-// soakServers are the endpoints that take a library: HTTPS in all versions, gRPC, DNS.
-func soakServers(at map[string]netip.AddrPort, listen func(string) (net.Listener, error), cert, key string) error {
+// soakServers are the endpoints that take a library, each on a port of its own.
+func soakServers(at map[string]netip.AddrPort, listen func(string) (net.Listener, error), cert, key string) (err error) {
+	var l librarySockets
+	var all [3]error
+	l.web, all[0] = listen("https")
+	l.calls, all[1] = listen("grpc")
+	l.names, all[2] = listen("dns")
+	if err := errors.Join(all[:]...); err != nil {
+		return err
+	}
+	if l.quick, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+		return err
+	}
+	at["http3"] = l.quick.LocalAddr().(*net.UDPAddr).AddrPort()
+	if l.questions, err = net.ListenPacket("udp", l.names.Addr().String()); err != nil {
+		return err
+	}
+	return l.serve(cert, key)
+}
+
+// librarySockets are those of the endpoints that take a library: HTTPS in all versions,
+// gRPC, DNS.
+type librarySockets struct {
+	web, calls, names net.Listener
+	quick, questions  net.PacketConn
+}
+
+func (l *librarySockets) serve(cert, key string) error {
 	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		return err
 	}
 	secure := &tls.Config{Certificates: []tls.Certificate{pair}}
 	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	over, err := listen("https")
-	if err != nil {
-		return err
-	}
 	web := &http.Server{
 		Handler: ok, TLSConfig: secure, ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
-	go func() { _ = web.ServeTLS(over, "", "") }()
-
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	at["http3"] = packets.LocalAddr().(*net.UDPAddr).AddrPort()
+	go func() { _ = web.ServeTLS(l.web, "", "") }()
 	quick := &http3.Server{Handler: ok, TLSConfig: http3.ConfigureTLSConfig(secure)}
-	go func() { _ = quick.Serve(packets) }()
-
-	called, err := listen("grpc")
-	if err != nil {
-		return err
-	}
+	go func() { _ = quick.Serve(l.quick) }()
 	calls := grpc.NewServer()
 	healthpb.RegisterHealthServer(calls, health.NewServer())
-	go func() { _ = calls.Serve(called) }()
-
-	stream, err := listen("dns")
-	if err != nil {
-		return err
-	}
-	datagrams, err := net.ListenPacket("udp", stream.Addr().String())
-	if err != nil {
-		return err
-	}
+	go func() { _ = calls.Serve(l.calls) }()
 	answer := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { _ = w.WriteMsg(new(dns.Msg).SetReply(q)) })
-	for _, s := range []*dns.Server{{Listener: stream, Handler: answer}, {PacketConn: datagrams, Handler: answer}} {
+	for _, s := range []*dns.Server{{Listener: l.names, Handler: answer}, {PacketConn: l.questions, Handler: answer}} {
 		go func() { _ = s.ActivateAndServe() }()
 	}
 	return nil
