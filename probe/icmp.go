@@ -12,7 +12,7 @@ import (
 
 // ICMP is the check that an address answers echo requests (RFC 792, RFC 4443).
 type ICMP struct {
-	// Count is how many requests a probe sends; default 3, at most 20.
+	// Count is how many requests a probe sends; default 5, at most 20.
 	Count int
 	// MaxLoss is what share of them may stay without a reply, from 0 to 1. When none
 	// is answered the probe fails in any case.
@@ -28,7 +28,7 @@ type ICMP struct {
 }
 
 const (
-	pingCount    = 3
+	pingCount    = 5
 	maxPingCount = 20
 	// pingGap is the time from one request to the next, where the timeout leaves it:
 	// packets that are sent together are lost together.

@@ -130,39 +130,39 @@ func TestICMP(t *testing.T) {
 		rtt      time.Duration
 		took     time.Duration
 	}{
-		{name: "well", host: always(20 * ms), rtt: 20 * ms, took: 420 * ms},
+		{name: "well", host: always(20 * ms), rtt: 20 * ms, took: 820 * ms},
 		{name: "one request", o: ICMP{Count: 1}, host: always(20 * ms), rtt: 20 * ms, took: 20 * ms},
-		{name: "replies later than the next request", host: always(500 * ms), rtt: 500 * ms, took: 900 * ms},
+		{name: "replies later than the next request", host: always(500 * ms), rtt: 500 * ms, took: 1300 * ms},
 		{
-			name: "one of three lost", o: ICMP{MaxLoss: .5}, host: lossy("a.a"), rtt: 10 * ms, took: 2 * time.Second,
+			name: "one of three lost", o: ICMP{Count: 3, MaxLoss: .5}, host: lossy("a.a"), rtt: 10 * ms, took: 2 * time.Second,
 		},
 		{
-			name: "two of three lost", o: ICMP{MaxLoss: .5}, host: lossy("..a"), rtt: 10 * ms, took: 2 * time.Second,
+			name: "two of three lost", o: ICMP{Count: 3, MaxLoss: .5}, host: lossy("..a"), rtt: 10 * ms, took: 2 * time.Second,
 			class: ClassValue, detail: "2 of 3 echo requests without a reply (67%), at most 50%",
 		},
 		{
 			name: "as much as is allowed", o: ICMP{Count: 10, MaxLoss: .3}, host: lossy("aa.a.aa.aa"), rtt: 10 * ms, took: 2 * time.Second,
 		},
 		{
-			name: "all lost", o: ICMP{MaxLoss: 1}, host: lossy("..."), rtt: 2 * time.Second, took: 2 * time.Second,
+			name: "all lost", o: ICMP{Count: 3, MaxLoss: 1}, host: lossy("..."), rtt: 2 * time.Second, took: 2 * time.Second,
 			class: ClassTimeout, detail: "no reply to 3 echo requests",
 		},
 		{
-			name: "degraded by loss", o: ICMP{MaxLoss: .5, WarnLoss: true}, host: lossy("aa."), rtt: 10 * ms, took: 2 * time.Second,
+			name: "degraded by loss", o: ICMP{Count: 3, MaxLoss: .5, WarnLoss: true}, host: lossy("aa."), rtt: 10 * ms, took: 2 * time.Second,
 			degraded: true, detail: "1 of 3 echo requests without a reply (33%), more than 0%",
 		},
 		{
-			name: "too slow", o: ICMP{MaxRTT: 99 * ms}, host: always(100 * ms), rtt: 100 * ms, took: 500 * ms,
+			name: "too slow", o: ICMP{Count: 3, MaxRTT: 99 * ms}, host: always(100 * ms), rtt: 100 * ms, took: 500 * ms,
 			class: ClassValue, detail: "echo replies took 100ms in the mean, at most 99ms",
 		},
 		{
-			name: "degraded by time", o: ICMP{MaxRTT: 200 * ms, DegradedRTT: 99 * ms}, host: always(100 * ms), rtt: 100 * ms, took: 500 * ms,
+			name: "degraded by time", o: ICMP{Count: 3, MaxRTT: 200 * ms, DegradedRTT: 99 * ms}, host: always(100 * ms), rtt: 100 * ms, took: 500 * ms,
 			degraded: true, detail: "echo replies took 100ms in the mean, more than 99ms",
 		},
 		{
 			name: "unreachable", host: func(to netip.Addr, _ int, b []byte) (time.Duration, [][]byte, netip.Addr) {
 				return ms, bounced(to, b), netip.MustParseAddr("10.0.0.254")
-			}, rtt: 401 * ms, took: 401 * ms,
+			}, rtt: 801 * ms, took: 801 * ms,
 			class: ClassUnreachable, detail: "host unreachable, says a router on the way or the host",
 		},
 		{
@@ -190,14 +190,14 @@ func TestICMP(t *testing.T) {
 				later[20]++ // a request that was not made
 				good := pong4(b)[0]
 				return ms, [][]byte{nil, {0}, b, forged, later, good, good, good}, to
-			}, rtt: ms, took: 401 * ms,
+			}, rtt: ms, took: 801 * ms,
 		},
 		{
 			name: "a machine that stands still", host: func(to netip.Addr, _ int, _ []byte) (time.Duration, [][]byte, netip.Addr) {
 				time.Sleep(1900 * ms)
 				return 0, nil, to
 			}, rtt: 2 * time.Second, took: 2 * time.Second,
-			class: ClassLocal, detail: "this machine was too busy for 3 echo requests in 2s",
+			class: ClassLocal, detail: "this machine was too busy for 5 echo requests in 2s",
 		},
 		{
 			name: "one that goes on too late", host: func(to netip.Addr, n int, b []byte) (time.Duration, [][]byte, netip.Addr) {
@@ -206,7 +206,7 @@ func TestICMP(t *testing.T) {
 				}
 				return time.Second, pong4(b), to
 			}, rtt: 2 * time.Second, took: 2 * time.Second,
-			class: ClassLocal, detail: "this machine was too busy for 3 echo requests in 2s",
+			class: ClassLocal, detail: "this machine was too busy for 5 echo requests in 2s",
 		},
 		{
 			name: "one that does, and hears enough", host: func(to netip.Addr, n int, b []byte) (time.Duration, [][]byte, netip.Addr) {

@@ -234,11 +234,11 @@ func TestPingOverALossyCable(t *testing.T) {
 				warn   bool
 				detail string
 			}{
-				{"aaaaaa", ICMP{MaxLoss: .5}, ClassNone, false, ""},
-				{".aaaa", ICMP{MaxLoss: .5}, ClassNone, false, ""},
-				{"a.aaaa", ICMP{MaxLoss: .5, WarnLoss: true}, ClassNone, true, "1 of 3 echo requests without a reply (33%), more than 0%"},
-				{".a.aa", ICMP{MaxLoss: .5}, ClassValue, false, "2 of 3 echo requests without a reply (67%), at most 50%"},
-				{"...", ICMP{MaxLoss: 1}, ClassTimeout, false, "no reply to 3 echo requests"},
+				{"aaaaaa", ICMP{Count: 3, MaxLoss: .5}, ClassNone, false, ""},
+				{".aaaa", ICMP{Count: 3, MaxLoss: .5}, ClassNone, false, ""},
+				{"a.aaaa", ICMP{Count: 3, MaxLoss: .5, WarnLoss: true}, ClassNone, true, "1 of 3 echo requests without a reply (33%), more than 0%"},
+				{".a.aa", ICMP{Count: 3, MaxLoss: .5}, ClassValue, false, "2 of 3 echo requests without a reply (67%), at most 50%"},
+				{"...", ICMP{Count: 3, MaxLoss: 1}, ClassTimeout, false, "no reply to 3 echo requests"},
 			} {
 				var carried [7]atomic.Int32 // by version of IP
 				c.lose(func(_ int, b []byte) bool {

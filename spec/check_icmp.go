@@ -8,10 +8,10 @@ var icmpSection = section{
 	title: "checks: icmp",
 	intro: "The endpoint answers echo requests. The process needs no privilege where its group is in `net.ipv4.ping_group_range`, for IPv6 as well; elsewhere it needs `CAP_NET_RAW`.",
 	example: `checks:
-  ping: {type: icmp, count: 5, max_loss: 40%, max_rtt: 300ms, degraded_loss: 0%, degraded_rtt: 150ms}
+  ping: {type: icmp, count: 10, max_loss: 40%, max_rtt: 300ms, degraded_loss: 0%, degraded_rtt: 150ms}
 `,
 	fields: []field{
-		{name: "count", typ: "integer", def: "3", lo: 1, hi: 20, doc: "How many requests a probe sends, 200 ms apart, or closer where the timeout is short."},
+		{name: "count", typ: "integer", def: "5", lo: 1, hi: 20, doc: "How many requests a probe sends, 200 ms apart, or closer where the timeout is short."},
 		{name: "max_loss", typ: "percent", def: "50%", doc: "How much of them may stay without a reply. When all do, the probe fails in any case."},
 		{name: "max_rtt", typ: "duration", prose: "the timeout", lo: 1, hi: int64(24 * time.Hour), doc: "How long the replies may take, in the mean."},
 		{name: "degraded_loss", typ: "percent", prose: "never", doc: "With more loss than this, the endpoint is degraded. Less than `max_loss`."},
