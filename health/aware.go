@@ -243,7 +243,7 @@ func (b *Board) asks(r *runner, now time.Time) bool {
 	if r.index >= 0 {
 		b.due.remove(r)
 		r.due = b.due.at(now)
-		b.due.add(r)
+		b.due.hurry(r)
 	}
 	return true
 }

@@ -277,10 +277,13 @@ func (b *Board) take(o *outcome, now time.Time) bool {
 		// It may have failed at once, and would again.
 		r.due = max(r.due, r.begun+min(b.pace(r), time.Second))
 	}
-	if b.told(r) {
-		r.due = b.due.at(now)
-	}
+	again := b.told(r)
 	b.jot(r)
+	if again {
+		r.due = b.due.at(now)
+		b.due.hurry(r)
+		return changed
+	}
 	b.due.add(r)
 	return changed
 }

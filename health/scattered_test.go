@@ -186,6 +186,35 @@ func TestScriptOverItsTime(t *testing.T) {
 	}
 }
 
+// TestRoundBeforeBacklog: a round is made although there are more probes due than may be
+// under way, since that is when most is silent.
+func TestRoundBeforeBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newFake(), nil)
+		r.room = 10
+		c := with(check("web"), func(c *spec.Check) { c.Confirm = time.Second })
+		targets, pools, of := sites([]int{100, 100, 100}, c)
+		r.applyAware(doubting, pools, targets...)
+		r.run()
+		defer r.stop()
+		after(time.Minute)
+		for _, names := range of {
+			r.fake.hang(true, names[:30])
+		}
+		after(90 * time.Second)
+		for i := range targets {
+			want := Up
+			if i%100 < 30 {
+				want = Down
+			}
+			r.want(i, want)
+		}
+		if n := r.log.count("verdicts are held"); n > 0 {
+			t.Errorf("held %d times", n)
+		}
+	})
+}
+
 // TestLatencyOfIdle is known although it is measured more rarely.
 func TestLatencyOfIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -31,6 +31,13 @@ func (s *schedule) add(r *runner) {
 	s.up(len(s.h)-1, slot{r.due.Truncate(tick), r})
 }
 
+// hurry adds a probe that is to be made before all others that are due, however late
+// those are.
+func (s *schedule) hurry(r *runner) {
+	s.h = append(s.h, slot{})
+	s.up(len(s.h)-1, slot{0, r})
+}
+
 func (s *schedule) pop() *runner {
 	r := s.h[0].r
 	s.remove(r)
