@@ -29,7 +29,7 @@ type File struct {
 	kept    spec.Kept
 
 	mu      sync.Mutex
-	watched []string      // files and directories that made the last statement, or failed to
+	watched []string      // files and patterns that made the last statement, or failed to
 	seen    string        // their fingerprint before they were read
 	again   chan struct{} // one token: watched changed
 }
@@ -52,6 +52,21 @@ func (f *File) Path() string { return f.path }
 func (f *File) Load() (*spec.Spec, error) {
 	f.loading.Lock()
 	defer f.loading.Unlock()
+	for again := true; ; again = false {
+		s, sure, err := f.load()
+		if !sure && again {
+			continue // what has just been written is read once more now, and no reload follows for it
+		}
+		select {
+		case f.again <- struct{}{}:
+		default:
+		}
+		return s, err
+	}
+}
+
+// load reads the files once. It is sure when what they have become since will be seen.
+func (f *File) load() (s *spec.Spec, sure bool, err error) {
 	f.mu.Lock()
 	before := fingerprint(f.watched)
 	f.seen = before // so that Watch does not ask for what is under way
@@ -68,14 +83,11 @@ func (f *File) Load() (*spec.Spec, error) {
 		f.seen = before
 	case changedSince(watched, begun):
 		f.watched, f.seen = watched, ""
+		return s, false, err
 	default:
 		f.watched, f.seen = watched, fingerprint(watched)
 	}
-	select {
-	case f.again <- struct{}{}:
-	default:
-	}
-	return s, err
+	return s, true, err
 }
 
 // Whole has the file of a zone read as a whole from the next Load on.
@@ -126,25 +138,23 @@ func (f *File) Watch(ctx context.Context, changed func()) error {
 	})
 }
 
-// fingerprint changes when a file among paths does, or the list of files of a
-// directory among them.
+// fingerprint changes when a file among paths does, or the list of those that a
+// pattern among them matches. What else is in their directories does not matter: a
+// node may have its data or its log there.
 func fingerprint(paths []string) string {
 	var b strings.Builder
 	for _, p := range paths {
+		if strings.ContainsAny(p, "*?[") {
+			names, _ := filepath.Glob(p)
+			fmt.Fprintf(&b, "%s %q\n", p, names)
+		}
 		st, err := os.Stat(p)
 		if err != nil {
 			fmt.Fprintf(&b, "%s missing\n", p)
 			continue
 		}
 		real, _ := filepath.EvalSymlinks(p)
-		if !st.IsDir() {
-			mark(&b, p, real, st)
-			continue
-		}
-		entries, _ := os.ReadDir(p)
-		for _, e := range entries {
-			fmt.Fprintf(&b, "%s/%s\n", real, e.Name())
-		}
+		mark(&b, p, real, st)
 	}
 	return b.String()
 }

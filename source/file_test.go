@@ -238,7 +238,7 @@ func TestWatchInclude(t *testing.T) {
 	w.want("192.0.2.1")
 	// The directory itself comes back, and then something is put in it.
 	do(t, os.Mkdir(conf, 0o700))
-	w.want("192.0.2.1")
+	settled(t, dir)
 	write(t, filepath.Join(conf, "c.yaml"), more("c", "192.0.2.4"))
 	w.want("192.0.2.1", "192.0.2.4")
 }
@@ -331,6 +331,24 @@ func TestChangeDuringFirstLoad(t *testing.T) {
 	if !changedSince([]string{path, more}, begun) {
 		t.Error("a directory whose links were turned meanwhile is not seen")
 	}
+}
+
+// A node whose configuration has just been written does not read it again for that,
+// nor for what it puts beside it, its own data among that.
+func TestQuietAfterStart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "rhumb.yaml")
+	write(t, path, "include: [\"more*.yaml\"]\n"+minimal("192.0.2.1"))
+	write(t, filepath.Join(dir, "more.yaml"), "log: {level: info}\n")
+	w := watching(t, load(t, path))
+	do(t, os.Mkdir(filepath.Join(dir, "data"), 0o700))
+	settled(t, dir)
+	if n := len(w.loaded); n > 0 {
+		t.Errorf("%d reloads without a change", n)
+	}
+	write(t, filepath.Join(dir, "more2.yaml"), "pools: {b: {endpoints: [192.0.2.2]}}\n")
+	w.want("192.0.2.1", "192.0.2.2")
 }
 
 func TestWatchIsQuietWithoutChange(t *testing.T) {

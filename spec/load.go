@@ -94,8 +94,8 @@ func (d *decoder) finish(docs []origin) (*Spec, error) {
 //
 // The second result is what to watch for changes, also when Load fails: the
 // absolute paths of every file that was read or should have been, those of
-// certificates and keys among them, and the directories in which include
-// patterns were looked up.
+// certificates and keys among them, and the patterns of includes, by which new
+// files would be found.
 func Load(path string, o Options) (*Spec, []string, error) {
 	return load(path, o, sizes)
 }
@@ -326,7 +326,7 @@ func (l *loader) pattern(r document.Node, p *path, chain []link) {
 		l.file(pattern, r, p, chain)
 		return
 	}
-	l.watchDirs(pattern)
+	l.watchPattern(pattern)
 	names, err := filepath.Glob(pattern)
 	if err != nil {
 		l.d.fail(r, p, "%s is not a pattern: a [ without its ]", pattern)
@@ -342,23 +342,23 @@ func (l *loader) pattern(r document.Node, p *path, chain []link) {
 	}
 }
 
-// watchDirs notes the directories in which a new file could match.
-func (l *loader) watchDirs(pattern string) {
-	dirs := []string{filepath.Dir(pattern)}
-	if strings.ContainsAny(dirs[0], "*?[") {
-		dirs, _ = filepath.Glob(dirs[0])
-		base := pattern
-		for strings.ContainsAny(base, "*?[") {
-			base = filepath.Dir(base)
+// watchPattern notes by which names a new file could match, in the directories that
+// there are, and by which a new directory could.
+func (l *loader) watchPattern(pattern string) {
+	patterns := []string{pattern}
+	if dir := filepath.Dir(pattern); strings.ContainsAny(dir, "*?[") {
+		dirs, _ := filepath.Glob(dir)
+		patterns = patterns[:0]
+		for _, d := range dirs {
+			patterns = append(patterns, filepath.Join(d, filepath.Base(pattern)))
 		}
-		dirs = append(dirs, base)
+		for strings.ContainsAny(filepath.Dir(dir), "*?[") {
+			dir = filepath.Dir(dir)
+		}
+		patterns = append(patterns, dir)
 	}
-	for _, dir := range dirs {
-		st, err := os.Stat(dir)
-		if err != nil && !os.IsNotExist(err) || err == nil && st.Mode()&fs.ModeDir == 0 {
-			continue
-		}
-		if abs, err := filepath.Abs(dir); err == nil {
+	for _, p := range patterns {
+		if abs, err := filepath.Abs(p); err == nil {
 			l.watch = append(l.watch, abs)
 		}
 	}
