@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/table"
@@ -14,27 +15,60 @@ import (
 // none. Its Run is the caller's to run.
 func (e *Engine) History() *history.Log { return e.history }
 
-// poolsOf says which pools endpoints are in: all in one pass over the pools, since
-// thousands may have changed at once.
-func (e *Engine) poolsOf(wanted map[string][]string) {
+// poolsOf says which pools events of endpoints concern: of a verdict those in which the
+// endpoint has the checks that made it, of an operator's word on a service those of the
+// service. All is found in one pass over the pools, since thousands may have changed at once.
+func (e *Engine) poolsOf(events []*history.Event) {
 	s := e.Spec()
 	if s == nil {
 		return
+	}
+	wanted := map[string][]*history.Event{}
+	services := map[string]*concern{}
+	for _, ev := range events {
+		wanted[ev.Endpoint] = append(wanted[ev.Endpoint], ev)
+		if _, ok := services[ev.Service]; !ok && ev.Service != "" {
+			services[ev.Service] = e.uses(ev.Service)
+		}
 	}
 	for name, p := range s.Pools {
 		if p.Nested != nil {
 			continue // its endpoints are those of its pools
 		}
 		for i := range p.Endpoints {
-			at := p.Endpoints[i].String()
-			if all, ok := wanted[at]; ok && !slices.Contains(all, name) {
-				wanted[at] = append(all, name)
+			of := wanted[p.Endpoints[i].String()]
+			if len(of) == 0 {
+				continue
+			}
+			judged := health.JudgedBy(p.Endpoints[i].Checks)
+			for _, ev := range of {
+				c := services[ev.Service]
+				switch {
+				case ev.Judged != "" && ev.Judged != judged, c != nil && !c.pools[name], slices.Contains(ev.Pools, name):
+				default:
+					ev.Pools = append(ev.Pools, name)
+				}
 			}
 		}
 	}
-	for _, all := range wanted {
-		slices.Sort(all)
+	for _, ev := range events {
+		slices.Sort(ev.Pools)
 	}
+}
+
+// uses is what a service uses, nil when there is no such service.
+func (e *Engine) uses(service string) *concern {
+	name, err := dnswire.ParseName(service)
+	s := e.Snapshot()
+	if err != nil || s == nil {
+		return nil
+	}
+	c := &concern{e: e, service: name}
+	c.find(s.Table)
+	if len(c.endpoints) == 0 {
+		return nil
+	}
+	return c
 }
 
 // Concerns is whether an event is about a service: an operator's word on it, or what
@@ -69,10 +103,13 @@ func (c *concern) holds(e *history.Event) bool {
 	if s := c.e.Snapshot(); s != nil && s.Table != c.of {
 		c.find(s.Table)
 	}
-	if e.Endpoint != "" {
-		return c.endpoints[e.Endpoint]
+	ours := slices.ContainsFunc(e.Pools, func(pool string) bool { return c.pools[pool] })
+	if e.Endpoint == "" || ours {
+		return ours && (e.Endpoint == "" || c.endpoints[e.Endpoint])
 	}
-	return slices.ContainsFunc(e.Pools, func(pool string) bool { return c.pools[pool] })
+	// In pools of others alone it is judged by their checks, unless the pools it was in are gone.
+	s := c.e.Spec()
+	return c.endpoints[e.Endpoint] && !slices.ContainsFunc(e.Pools, func(pool string) bool { return s.Pools[pool] != nil })
 }
 
 func (c *concern) find(t *table.Table) {

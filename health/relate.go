@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/history"
+	"github.com/rhumb-dns/rhumb/spec"
 )
 
 // word is how an endpoint is in one word of the history.
@@ -46,6 +47,7 @@ func (b *Board) relate(i int, was, now *Detail) {
 	}
 	e := history.Event{
 		At: time.Now(), Type: state, Endpoint: b.targets[i].String(), Host: b.targets[i].host(), State: state, Was: before, Reason: now.Reason,
+		Judged: b.targets[i].judged(),
 	}
 	if !was.Since.IsZero() {
 		e.Lasted = e.At.Sub(was.Since)
@@ -63,6 +65,25 @@ func (b *Board) inTrouble(i int) string {
 		s.WriteString("\n" + c.Name + "\n" + c.Host)
 	}
 	return s.String()
+}
+
+// judged is JudgedBy of a target.
+func (t *Target) judged() string {
+	checks := make([]*spec.Check, len(t.Checks))
+	for i, c := range t.Checks {
+		checks[i] = c.Check
+	}
+	return JudgedBy(checks)
+}
+
+// JudgedBy is what events of an endpoint with these checks have as Judged. It is
+// not empty, also where there are none.
+func JudgedBy(checks []*spec.Check) string {
+	var s strings.Builder
+	for _, c := range checks {
+		s.WriteString(c.Name + " " + c.Variant + "\n")
+	}
+	return s.String() + "."
 }
 
 // host is what the checks of a target ask for, where that is the name of a service.

@@ -79,6 +79,10 @@ type Event struct {
 	Reason   string        `json:"reason,omitempty"` // one line
 	Who      string        `json:"who,omitempty"`
 	On       string        `json:"on,omitempty"` // number of a maintenance
+
+	// Judged is the checks whose verdict it is, for who says which pools it concerns:
+	// one address may be judged by others in another pool. It is not remembered.
+	Judged string `json:"-"`
 }
 
 // OfState is whether an event is a change of an endpoint's state.

@@ -51,7 +51,7 @@ type Log struct {
 	pending []Event
 
 	taking sync.Mutex // of whoever takes events in, for as long as that takes
-	pools  func(wanted map[string][]string)
+	pools  func(events []*Event)
 
 	mu      sync.RWMutex
 	taken   uint64 // the ID of the event that was taken in last
@@ -97,9 +97,9 @@ func (l *Log) restore(e *Event) bool {
 	return true
 }
 
-// PoolsOf sets who says which pools endpoints are in: f fills the values of a map by
-// endpoint. It is called outside of Tell, before events are taken in.
-func (l *Log) PoolsOf(f func(wanted map[string][]string)) {
+// PoolsOf sets who says which pools events concern: f fills in the Pools of events of
+// endpoints. It is called outside of Tell, before events are taken in.
+func (l *Log) PoolsOf(f func(events []*Event)) {
 	if l == nil {
 		return
 	}
@@ -189,20 +189,14 @@ func (l *Log) place(batch []Event) {
 	if l.pools == nil {
 		return
 	}
-	wanted := map[string][]string{}
+	var wanted []*Event
 	for i := range batch {
 		if e := &batch[i]; e.Endpoint != "" && e.Pools == nil {
-			wanted[e.Endpoint] = nil
+			wanted = append(wanted, e)
 		}
 	}
-	if len(wanted) == 0 {
-		return
-	}
-	l.pools(wanted)
-	for i := range batch {
-		if e := &batch[i]; e.Endpoint != "" && e.Pools == nil {
-			e.Pools = wanted[e.Endpoint]
-		}
+	if len(wanted) > 0 {
+		l.pools(wanted)
 	}
 }
 

@@ -56,9 +56,9 @@ func says(events []Event) string {
 func TestRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := open(t, "")
-		l.PoolsOf(func(wanted map[string][]string) {
-			for e := range wanted {
-				wanted[e] = []string{"pool-of-" + e, "all"}
+		l.PoolsOf(func(events []*Event) {
+			for _, e := range events {
+				e.Pools = []string{"pool-of-" + e.Endpoint, "all"}
 			}
 		})
 		l.Tell(Event{Type: Down, Endpoint: "a", State: Down, Was: Up, Lasted: time.Hour, Check: "web", Class: "timeout", Reason: "check web: timeout"})
