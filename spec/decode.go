@@ -56,7 +56,9 @@ func (d *decoder) decode(docs []origin) {
 	d.allChecks(named("checks"))
 	d.allPools(named("pools"))
 	d.allPolicies(named("policies"))
+	before := len(d.errs)
 	d.allZones(named("zones"))
+	d.zoned = len(d.errs) == before
 	d.destinations(named("notify"))
 	if len(d.errs) == 0 {
 		d.count()

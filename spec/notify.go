@@ -2,6 +2,7 @@ package spec
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/url"
 	"runtime"
 	"slices"
@@ -179,7 +180,47 @@ func (d *decoder) whose(n *Destination, o *object) {
 			d.fail(it, p, "%q is not a name: %s", s, err)
 			continue
 		}
+		if d.zoned && !d.isService(name) {
+			d.fail(it, p, "%s", unknown("service", strings.TrimSuffix(name.String(), "."), d.allServices))
+			continue
+		}
 		n.Services = append(n.Services, name)
+	}
+}
+
+// isService is whether a name is that of a service.
+func (d *decoder) isService(name dnswire.Name) bool {
+	text := strings.ToLower(name.String())
+	for _, z := range d.spec.Zones {
+		if !name.Within(z.Name) {
+			continue
+		}
+		label := strings.TrimSuffix(text, "."+strings.ToLower(z.Name.String()))
+		if name == z.Name {
+			label = "@"
+		}
+		for s := range z.Services.All() {
+			if s.Label == label {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// allServices yields the names of all services, without the final dot.
+func (d *decoder) allServices(yield func(string) bool) {
+	for _, z := range d.spec.Zones {
+		zone := strings.TrimSuffix(z.Name.String(), ".")
+		for s := range z.Services.All() {
+			name := s.Label + "." + zone
+			if s.Label == "@" {
+				name = zone
+			}
+			if !yield(name) {
+				return
+			}
+		}
 	}
 }
 
@@ -214,7 +255,7 @@ func (d *decoder) webhook(o *object) *Webhook {
 	}
 	if e := o.get("headers"); e != nil {
 		w.Headers = d.headers(e, o.path.dot("headers"))
-		for name := range w.Headers {
+		for _, name := range slices.Sorted(maps.Keys(w.Headers)) {
 			if lower := strings.ToLower(name); strings.HasPrefix(lower, "webhook-") || lower == "content-type" || lower == "content-length" {
 				d.fail(e.val(), o.path.dot("headers").dot(name), "the node states this header itself: remove it")
 			}

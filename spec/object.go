@@ -22,6 +22,8 @@ type decoder struct {
 	spec *Spec
 	// incomplete: a document could not be read.
 	incomplete bool
+	// zoned is whether all zones are known, with nothing wrong in them.
+	zoned bool
 	// everybody is where a network of all addresses is trusted.
 	everybody document.Node
 	// looked are files other than the documents that were read or should have been.
