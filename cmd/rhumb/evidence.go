@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,6 +19,44 @@ func stateOf(state string, degraded, suspect bool) cell {
 		state = "degraded"
 	}
 	return cell{state, styleOf(state)}
+}
+
+// mostChanges is how many changes are looked through for the last ones: the most
+// that a node gives at once.
+const mostChanges = 10_000
+
+// printAllEvidence prints what the checks of endpoints have found out last, and the last
+// change of each that the node remembers.
+func (c *cli) printAllEvidence(all *api.Servers, q api.ServersQuery) error {
+	if len(all.Servers) == 0 {
+		return nil
+	}
+	h := api.HistoryQuery{Pool: q.Pool, Service: q.Service, Type: "up,degraded,down,unknown", Limit: mostChanges}
+	if len(all.Servers) == 1 {
+		h.Endpoint = all.Servers[0].Address
+	}
+	past, err := ask(c, func(ctx context.Context, n *api.Client) (*api.History, error) { return n.History(ctx, h) })
+	if err != nil {
+		return err
+	}
+	for i := range all.Servers {
+		s := &all.Servers[i]
+		fmt.Fprintln(c.out.w)
+		c.printEvidence(s)
+		for _, e := range slices.Backward(past.Events) {
+			if isOf(&e, s) {
+				c.out.line(cell{"  last change: ", plain}, cell{moment(e.At), dim}, cell{"  ", plain}, cell{e.Type, colorOfEvent(e.Type)}, cell{"  " + wordsOf(&e), plain})
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// isOf is whether an event is of an endpoint in its pool.
+func isOf(e *api.Event, s *api.Server) bool {
+	service := strings.TrimSuffix(s.Service, ".")
+	return e.Endpoint == s.Address && slices.Contains(e.Pools, s.Pool) && (e.Host == "" || service == "" || e.Host == service)
 }
 
 // printEvidence prints what the checks of an endpoint have found out last.

@@ -49,10 +49,7 @@ func (c *cli) serversCommand() *cobra.Command {
 			}
 			c.printServers(all)
 			if q.Results {
-				for i := range all.Servers {
-					fmt.Fprintln(c.out.w)
-					c.printEvidence(&all.Servers[i])
-				}
+				return c.printAllEvidence(all, q)
 			}
 			return nil
 		}),
@@ -61,7 +58,7 @@ func (c *cli) serversCommand() *cobra.Command {
 	cmd.Flags().StringVar(&q.Region, "region", "", "only of pools in this region")
 	cmd.Flags().StringVar(&q.Service, "service", "", "only those that this service uses, with their state for it")
 	cmd.Flags().StringVar(&q.State, "state", "", "only in this state: "+strings.Join(states, ", "))
-	cmd.Flags().BoolVarP(&q.Results, "verbose", "v", false, "with the last results of every check")
+	cmd.Flags().BoolVarP(&q.Results, "verbose", "v", false, "with the last results of every check, and the last change")
 	cmd.Flags().BoolVarP(&live, "watch", "w", false, "go on, showing what changes")
 	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "how often the node is asked, with --watch")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
