@@ -77,7 +77,11 @@ func (a *App) tellReload(by string, err error) {
 	e := history.Event{Type: history.Reloaded, Who: by}
 	if err != nil {
 		e.Type = history.ReloadRefused
-		e.Reason, _, _ = strings.Cut(err.Error(), "\n")
+		first, others, several := strings.Cut(err.Error(), "\n")
+		e.Reason = first
+		if several {
+			e.Reason += fmt.Sprintf(" (and %d more)", 1+strings.Count(others, "\n"))
+		}
 	}
 	a.history.Tell(e)
 }
