@@ -257,3 +257,92 @@ func TestPulledCable(t *testing.T) {
 		t.Errorf("%s", n.log)
 	}
 }
+
+// TestOwnSegment has a node in one network with its endpoints, behind a switch. Where its
+// port there is dead while its interface has a carrier, nothing is declared dead, and
+// where the endpoints are, they are.
+func TestOwnSegment(t *testing.T) {
+	const what = "a node whose port at the switch is dead"
+	if !alone(t, what) {
+		return
+	}
+	core, ends, gate := newHost(t), newHost(t), newHost(t)
+	here := syscall.Gettid() // of any thread that is no host's
+	var bridge []byte
+	var err error
+	core.on(func() { bridge, err = exec.Command("ip", "link", "add", "br0", "type", "bridge").CombinedOutput() })
+	if err != nil {
+		t.Skipf("SKIPPED: %s: the kernel has no bridges: %s", what, bridge)
+	}
+	core.on(func() {
+		ip(t, fmt.Sprintf("link set lo up;link set br0 up;link add node type veth peer name near netns %d;link set node master br0 up;"+
+			"link add ends type veth peer name far netns %d;link set ends master br0 up;link add gate type veth peer name out netns %d;link set gate master br0 up",
+			here, ends.thread, gate.thread))
+	})
+	gate.on(func() { ip(t, "link set lo up;addr add 10.77.0.254/24 dev out;link set out up") })
+	ip(t, "link set lo up;addr add 10.77.0.1/24 dev near;link set near up;route add default via 10.77.0.254")
+	// So that the gateway is given up soon, and not after a minute.
+	for name, value := range map[string]string{"base_reachable_time_ms": "200", "delay_first_probe_time": "0", "retrans_time_ms": "50"} {
+		if err := os.WriteFile("/proc/sys/net/ipv4/neigh/near/"+name, []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := []string{"10.77.0.11", "10.77.0.12", "10.77.0.13"}
+	ends.on(func() {
+		for _, addr := range all {
+			ip(t, "addr add "+addr+"/24 dev far")
+		}
+		ip(t, "link set lo up;link set far up")
+		ln, err := net.Listen("tcp", ":8080")
+		if err != nil {
+			t.Errorf("%v", err)
+			return
+		}
+		t.Cleanup(func() { _ = ln.Close() })
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_ = c.Close()
+			}
+		}()
+	})
+	if t.Failed() {
+		return
+	}
+	path := filepath.Join(t.TempDir(), "rhumb.yaml")
+	write(t, path, header+"checks:\n  web: {type: tcp, port: 8080, interval: 500ms, timeout: 250ms, confirm: 100ms, fall: 3, rise: 1}\npools:\n  main: {checks: [web], endpoints: ["+
+		strings.Join(all, ", ")+"]}\nzones:\n  example.com:\n    nameservers: {ns1.example.net.: []}\n    services:\n      www: {pools: [main], answers: 0}\n")
+	n := start(t, path)
+	client, err := api.New("http://"+n.AdminAddr().String(), api.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func() *api.Status {
+		s, err := client.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	n.condition("all are up", func() bool { return status().Endpoints.Up == len(all) })
+	core.on(func() { ip(t, "link set node nomaster") })
+	n.condition("all verdicts are held", func() bool { return status().Awareness.Held == len(all) })
+	n.condition("the gateway is missed", func() bool { return status().Awareness.Cut == "the gateway 10.77.0.254 does not answer" })
+	core.on(func() { ip(t, "link set node master br0") })
+	n.condition("it is over", func() bool {
+		s := status()
+		return !s.Awareness.Suspect && s.Awareness.Held == 0 && s.Endpoints.Up == len(all)
+	})
+	if log := n.log.String(); strings.Contains(log, "endpoint down") || strings.Count(log, "verdicts are held") != 1 {
+		t.Errorf("%s", log)
+	}
+
+	core.on(func() { ip(t, "link set ends nomaster") })
+	n.condition("all are down", func() bool { return status().Endpoints.Down == len(all) })
+	if log := n.log.String(); strings.Count(log, "verdicts are held") != 1 {
+		t.Errorf("%s", log)
+	}
+}

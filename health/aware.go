@@ -33,6 +33,8 @@ type awareness struct {
 	cut     string    // what says that it is this node's own network; empty: nothing
 	spent   bool      // they were believed, and nobody has answered since
 	held    int       // probes
+	most    int       // that were at once, since it began to be
+	v6      bool      // it is hosts of IPv6 that are silent
 	share   float64   // of the last count
 	silent  int       // and of how many
 	asked   int
@@ -53,6 +55,7 @@ type awareness struct {
 	stances   []stance
 	slack     bool // there is nobody to ask but those who prove little, or take long
 	own       network
+	greeted   bool // the gateway has been, if there is reason to
 	stalls    stalls
 }
 
@@ -188,6 +191,9 @@ func (b *Board) consult(r *runner, now time.Time) {
 	if a.own.look(now) {
 		b.relearn()
 	}
+	if a.own.gate != nil && (r == nil || a.own.near(r.aim.Addr)) {
+		a.own.gate.knock(now, r != nil && r.aim.Addr.Unmap().Is6() || r == nil && a.v6)
+	}
 	b.group()
 	for _, r := range a.round.asked {
 		if r.mark(markSample, false); !r.gone {
@@ -268,6 +274,7 @@ func (b *Board) told(r *runner) (again bool) {
 // wait for the next thing.
 func (b *Board) reflect(now time.Time) time.Duration {
 	a := &b.aware
+	b.greet(now)
 	if a.round.open && (a.round.left <= 0 || !now.Before(a.round.ends) || a.round.came && !a.suspect && b.settles()) {
 		b.conclude(now)
 	}
@@ -358,6 +365,7 @@ func (b *Board) keepUp(r *runner) {
 	if v := &r.verdict; !v.held {
 		v.held, v.reason = true, r.last.detail
 		b.aware.held++
+		b.aware.most = max(b.aware.most, b.aware.held)
 		b.touch(r)
 	}
 }
@@ -387,12 +395,14 @@ func (b *Board) suspects(now time.Time) bool {
 		a.fine, a.fineRound = now, a.round.number
 		return false
 	}
-	a.cut = a.own.cut(b.quiet(false))
-	if a.cut == "" && (c.silent < a.SuspectMin || !b.severally()) {
+	quiet := b.quiet(false)
+	a.cut = a.own.cut(quiet)
+	if a.cut == "" && (c.silent < a.SuspectMin || !b.severally() && !a.own.deaf(quiet, now)) {
 		a.fine, a.fineRound = now, a.round.number
 		return false
 	}
-	a.suspect, a.since, a.bound = true, now, now.Add(a.SuspectFor)
+	a.v6 = len(quiet) > 0 && quiet[0].Unmap().Is6()
+	a.suspect, a.since, a.bound, a.most = true, now, now.Add(a.SuspectFor), 0
 	a.total++
 	b.meters.doubted(true)
 	b.events.Tell(history.Event{
@@ -412,9 +422,11 @@ func (b *Board) resolve(now time.Time) {
 		share = min(share, b.spreadNews())
 	}
 	over := c.silent+c.answered > 0 && share <= a.SuspectShare || a.held == 0 && c.silent == 0
-	if !over {
-		if a.cut = a.own.cut(b.quiet(true)); a.cut != "" {
+	if quiet := b.quiet(true); !over && len(quiet) > 0 { // without, nothing new is known
+		if a.cut = a.own.cut(quiet); a.cut != "" {
 			a.bound = now.Add(a.SuspectFor)
+		} else {
+			over = a.own.witnessed(now) && !b.severally() && !a.own.deaf(quiet, now)
 		}
 	}
 	late := !over && !now.Before(a.bound)
@@ -422,7 +434,7 @@ func (b *Board) resolve(now time.Time) {
 	if !over && !late {
 		return
 	}
-	held := a.held
+	held := a.most
 	var all []*runner
 	for _, r := range b.runners {
 		if r.verdict.held {

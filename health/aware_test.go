@@ -244,7 +244,7 @@ func TestOwnAddresses(t *testing.T) {
 		for _, t := range targets[3:] {
 			own[t.Addr] = true
 		}
-		r.aware.own = network{list: func() map[netip.Addr]bool { return own }}
+		r.aware.own = network{list: func() (map[netip.Addr]bool, []netip.Prefix) { return own, nil }}
 		r.applyAware(doubting, pools, targets...)
 		r.run()
 		defer r.stop()

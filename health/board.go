@@ -136,7 +136,7 @@ func New(o Options) (*Board, error) {
 	b.wall, b.wallEpoch = time.Now, b.due.epoch.Round(0)
 	if b.prober == nil {
 		b.prober = NewProber
-		b.aware.own = network{list: ownAddrs, road: (&roads{}).to}
+		b.aware.own = network{list: ownAddrs, road: (&roads{}).to, gate: newOwnGate()}
 	}
 	b.meters = newMeters(o.Registerer)
 	b.view.Store(uncheckedView(0))

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -13,12 +14,29 @@ import (
 // network is what this machine knows of its own.
 type network struct {
 	addrs map[netip.Addr]bool
+	nets  []netip.Prefix // those that it is in itself
 	seen  time.Time
-	// list and road ask the system. They are nil where probes are not made over its
-	// network.
-	list func() map[netip.Addr]bool
+	// list, road and gate ask the system. They are nil where probes are not made over
+	// its network, and gate where it cannot be asked.
+	list func() (map[netip.Addr]bool, []netip.Prefix)
 	road func(netip.Addr) error
+	gate gate
 }
+
+// gate is the host that leads out of this machine's own networks.
+type gate interface {
+	// knock asks it to show that it is there.
+	knock(now time.Time, v6 bool)
+	// answered is when the last knock was made that it has answered.
+	answered() time.Time
+	// gone says that it was there, and is there no more, if it is on the way to an
+	// address, or the address is near: on this side of it. Otherwise it is empty.
+	gone(to netip.Addr, near bool) string
+}
+
+// witnessFor is for how long a knock counts that was answered: more than passes between
+// two failures of a probe.
+const witnessFor = 5 * time.Second
 
 // look lists the addresses of this machine, once in a while, and says whether they are
 // others now.
@@ -27,7 +45,8 @@ func (n *network) look(now time.Time) (changed bool) {
 		return false
 	}
 	before := n.addrs
-	n.addrs, n.seen = n.list(), now
+	n.addrs, n.nets = n.list()
+	n.seen = now
 	return !maps.Equal(n.addrs, before)
 }
 
@@ -44,29 +63,80 @@ func (n *network) cut(to []netip.Addr) (why string) {
 	}
 	for _, a := range to {
 		err := n.road(a)
-		if err == nil {
+		switch {
+		case err != nil:
+			why = err.Error()
+		case n.gate == nil:
 			return ""
+		default:
+			if why = n.gate.gone(a, n.near(a)); why == "" {
+				return ""
+			}
 		}
-		why = err.Error()
 	}
 	return why
 }
 
-// ownAddrs are the addresses of this machine.
-func ownAddrs() map[netip.Addr]bool {
-	all := map[netip.Addr]bool{}
+// near is whether an address is in one of this machine's own networks.
+func (n *network) near(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return slices.ContainsFunc(n.nets, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// deaf is whether all of some addresses are in this machine's own networks, and nobody
+// there has shown that it is not this machine who is cut off from them: a site that it
+// is at itself cannot be dead while it is alive.
+func (n *network) deaf(to []netip.Addr, now time.Time) bool {
+	return len(to) > 0 && !slices.ContainsFunc(to, func(a netip.Addr) bool { return !n.near(a) }) && !n.witnessed(now)
+}
+
+// greet knocks at the gateway once in the beginning, where there are endpoints on this
+// side of it: of one that has never been there nobody can say that it is gone.
+func (b *Board) greet(now time.Time) {
+	a := &b.aware
+	if a.greeted || a.own.gate == nil || len(b.runners) == 0 {
+		return
+	}
+	a.greeted = true
+	a.own.look(now)
+	if i := slices.IndexFunc(b.runners, func(r *runner) bool { return a.own.near(r.aim.Addr) }); i >= 0 {
+		// That it was there before anybody fell silent is no witness.
+		a.own.gate.knock(now.Add(-witnessFor), b.runners[i].aim.Addr.Unmap().Is6())
+	}
+}
+
+// witnessed is whether the gateway was there a moment ago.
+func (n *network) witnessed(now time.Time) bool {
+	if n.gate == nil {
+		return false
+	}
+	at := n.gate.answered()
+	return !at.IsZero() && now.Sub(at) < witnessFor
+}
+
+// ownAddrs are the addresses of this machine, and the networks that it is in.
+func ownAddrs() (map[netip.Addr]bool, []netip.Prefix) {
+	all, nets := map[netip.Addr]bool{}, []netip.Prefix{}
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return all
+		return all, nets
 	}
 	for _, a := range addrs {
-		if p, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(p.IP); ok {
-				all[ip.Unmap()] = true
-			}
+		p, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(p.IP)
+		if !ok {
+			continue
+		}
+		ip = ip.Unmap()
+		all[ip] = true
+		if bits, _ := p.Mask.Size(); !ip.IsLoopback() && bits > 0 && bits < ip.BitLen() {
+			nets = append(nets, netip.PrefixFrom(ip, bits).Masked())
 		}
 	}
-	return all
+	return all, nets
 }
 
 // roads knows which addresses of this machine lead nowhere, for a while: it takes the
@@ -83,7 +153,7 @@ func (r *roads) to(addr netip.Addr) error {
 	if err != nil {
 		var no syscall.Errno
 		if errors.As(err, &no) {
-			return fmt.Errorf("no route: %w", no)
+			return fmt.Errorf("no route: %s", unrouted(no))
 		}
 		return nil
 	}
@@ -126,4 +196,16 @@ func deadEnds() map[netip.Addr]error {
 		}
 	}
 	return all
+}
+
+// unrouted is why there is no route, in words: of routes that are there to have none,
+// the system says what nobody understands.
+func unrouted(no syscall.Errno) string {
+	switch no {
+	case syscall.EINVAL:
+		return "it discards packets (blackhole)"
+	case syscall.EACCES:
+		return "it forbids them (prohibit)"
+	}
+	return no.Error()
 }
