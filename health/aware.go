@@ -101,11 +101,12 @@ const (
 	markSample              // it was in the last round
 	markSpread              // it has had its first gap
 	markAwaited             // counted in Board.unsettled
+	markHasty               // the probe under way has less than its timeout
 )
 
-func (r *runner) is(mark uint8) bool { return r.marks&mark != 0 }
+func (r *runner) is(mark uint16) bool { return r.marks&mark != 0 }
 
-func (r *runner) mark(mark uint8, on bool) {
+func (r *runner) mark(mark uint16, on bool) {
 	r.marks &^= mark
 	if on {
 		r.marks |= mark

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"context"
 	"os"
 	"regexp"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -18,8 +20,8 @@ func confirmed(name string, confirm time.Duration) *spec.Check {
 }
 
 // detected is when each of n endpoints that break at the same moment is down, from
-// then, and from its first failed probe.
-func detected(t *testing.T, c *spec.Check, hangs bool) (least, most, confirmed time.Duration) {
+// then, and from its first failed probe. Their connections take link.
+func detected(t *testing.T, c *spec.Check, hangs bool, link time.Duration) (least, most, confirmed time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 400
 		f := newFake()
@@ -27,6 +29,7 @@ func detected(t *testing.T, c *spec.Check, hangs bool) (least, most, confirmed t
 		var ts []Target
 		for i := range n {
 			ts = append(ts, target(i, c))
+			f.move(at(i), link)
 		}
 		r.apply(ts...)
 		r.run()
@@ -79,7 +82,7 @@ func TestDetection(t *testing.T) {
 	for _, row := range rows {
 		c := with(check("web"), func(c *spec.Check) { c.Interval, c.Confirm = number(row[1]), number(row[2]) })
 		for i, hangs := range []bool{false, true} {
-			least, most, _ := detected(t, c, hangs)
+			least, most, _ := detected(t, c, hangs, 10*time.Millisecond)
 			low, high := number(row[3+2*i]), number(row[4+2*i])
 			if least < low-200*time.Millisecond || least > low+1500*time.Millisecond || most > high || most < high-2*time.Second {
 				t.Errorf("%s\nhangs %t: measured %v to %v", row[0], hangs, least, most)
@@ -91,9 +94,74 @@ func TestDetection(t *testing.T) {
 // What refuses connections is down three seconds after it was first seen to, at an
 // interval of ten.
 func TestConfirmedInThreeSeconds(t *testing.T) {
-	if _, _, took := detected(t, confirmed("web", time.Second), false); took > 3*time.Second {
+	if _, _, took := detected(t, confirmed("web", time.Second), false, 0); took > 3*time.Second {
 		t.Errorf("down %v after the first failed probe", took)
 	}
+}
+
+// What falls silent is down three seconds after its first probe failed, which took its
+// timeout of two, where connections to it were made in no time; where they took long,
+// each probe has its timeout.
+func TestSilenceConfirmed(t *testing.T) {
+	for link, want := range map[time.Duration]time.Duration{10 * time.Millisecond: 5 * time.Second, 300 * time.Millisecond: 6 * time.Second, 0: 6 * time.Second} {
+		if _, _, took := detected(t, confirmed("web", time.Second), true, link); took < want || took > want+time.Millisecond {
+			t.Errorf("%v: down %v after the first failed probe was begun, want %v", link, took, want)
+		}
+	}
+	c := Check{Check: check("web")}
+	for timeout, want := range map[time.Duration]time.Duration{time.Second: time.Second, 1600 * time.Millisecond: 1500 * time.Millisecond, 2 * time.Second: 1500 * time.Millisecond, 8 * time.Second: 6 * time.Second} {
+		c.Check = with(c.Check, func(c *spec.Check) { c.Timeout = timeout })
+		if got := c.hasty(); got != want {
+			t.Errorf("of %v: %v, want %v", timeout, got, want)
+		}
+	}
+}
+
+// late is a prober that once hears nothing, and after that needs more time for its
+// answer than one in haste has.
+type late struct{ runs, silent, cut int }
+
+func (l *late) Probe(ctx context.Context, _ probe.Target) probe.Result {
+	const link = 10 * time.Millisecond
+	l.runs++
+	if l.runs == l.silent {
+		<-ctx.Done()
+		return probe.Result{Class: probe.ClassTimeout, Detail: "silence"}
+	}
+	took := link
+	if l.silent > 0 && l.runs > l.silent {
+		took = 1700 * time.Millisecond
+	}
+	select {
+	case <-ctx.Done():
+		l.cut++
+		return probe.Result{Class: probe.ClassTimeout, Connect: link, Detail: "late"}
+	case <-time.After(took):
+		return probe.Result{OK: true, Connect: link, RTT: took}
+	}
+}
+
+// A probe that had less than its timeout, and found that somebody is there, is no
+// failure: it is made again, with all of it.
+func TestHasteIsNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newFake(), nil)
+		l := new(late)
+		r.Board.prober = func(Check) (probe.Prober, error) { return l, nil }
+		r.apply(target(1, with(confirmed("web", time.Second), func(c *spec.Check) { c.Fall = 2 })))
+		r.run()
+		defer r.stop()
+		after(50 * time.Second)
+		l.silent = l.runs + 1
+		after(30 * time.Second)
+		r.want(0, Up)
+		if l.cut != 1 || l.runs < l.silent+3 {
+			t.Errorf("%d probes were cut short, %d made since", l.cut, l.runs-l.silent)
+		}
+		if n := r.log.count("endpoint down"); n > 0 {
+			t.Error("it was down")
+		}
+	})
 }
 
 // A failure that is refuted changes nothing, and probes are as rare as before.

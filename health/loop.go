@@ -103,7 +103,7 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 		})
 	}
 	for l.inFlight < b.parallel && b.due.Len() > 0 && b.due.next() <= b.due.at(now) {
-		l.start(ctx, b.due.pop(), b.due.at(now))
+		l.start(ctx, b.due.pop(), now)
 	}
 	if l.engine != nil {
 		l.engine.Flush()
@@ -133,16 +133,16 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 }
 
 // start begins a probe: in the engine, with the next Flush, or in a goroutine.
-func (l *loop) start(ctx context.Context, r *runner, now time.Duration) {
+func (l *loop) start(ctx context.Context, r *runner, now time.Time) {
 	l.inFlight++
-	r.begun = now
-	check, prober, aim := r.check, r.prober, r.aim
-	if r.starter != nil && l.begin(ctx) && r.starter.Start(l.engine, aim, check.Timeout, r) {
+	r.begun = l.b.due.at(now)
+	limit, prober, aim := l.b.limit(r, now), r.prober, r.aim
+	if r.starter != nil && l.begin(ctx) && r.starter.Start(l.engine, aim, limit, r) {
 		return
 	}
 	l.running.Go(func() {
 		began := time.Now()
-		ctx, cancel := context.WithTimeout(ctx, check.Timeout)
+		ctx, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
 		res, fault := run(ctx, prober, aim)
 		l.arrived.add(outcome{r, res, began, fault})
@@ -317,6 +317,12 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 		b.lapsed(r)
 	}
 	quiet := b.heard(r, res)
+	if r.hurried(res) {
+		r.excused++ // to be made again soon
+		b.remember(r, res)
+		r.runs++
+		return false
+	}
 	if r.verdict.held && !quiet {
 		r.verdict.streak = 0
 		b.release(r)

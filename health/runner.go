@@ -28,7 +28,7 @@ type runner struct {
 	number  int32         // in Board.runners; -1 before it is there
 	gone    bool          // no target wants it any more
 	decides bool          // failing it takes some target down
-	marks   uint8
+	marks   uint16
 	excused uint8 // results in a row that were this node's fault
 }
 

@@ -100,7 +100,7 @@ func (b *Board) excuse(o *outcome, now time.Time) bool {
 		res.Class != probe.ClassTimeout && res.Class != probe.ClassSlow && res.Class != probe.ClassReset {
 		return false
 	}
-	limit := r.check.Timeout / 4
+	limit := r.given() / 4
 	from, to := b.due.at(o.began), b.due.at(now)
 	var lost time.Duration
 	for i := range b.aware.stalls.last {
@@ -112,7 +112,7 @@ func (b *Board) excuse(o *outcome, now time.Time) bool {
 		}
 	}
 	// A script that cannot be killed is late by itself.
-	if over := res.RTT - r.check.Timeout; over >= minStall && over >= limit && lost < over && !r.check.Type.Scripted() {
+	if over := res.RTT - r.given(); over >= minStall && over >= limit && lost < over && !r.check.Type.Scripted() {
 		b.stalled(now.Add(-over), now)
 		lost = over
 	}
