@@ -398,7 +398,9 @@ func (b *Board) suspects(now time.Time) bool {
 	}
 	quiet := b.quiet(false)
 	a.cut = a.own.cut(quiet)
-	if a.cut == "" && (c.silent < a.SuspectMin || !b.severally() && !a.own.deaf(quiet, now)) {
+	deaf := a.own.deaf(quiet, now)
+	few := c.silent < a.SuspectMin && (!deaf || a.own.gate == nil || !a.own.gate.answers())
+	if a.cut == "" && (few || !deaf && !b.severally()) {
 		a.fine, a.fineRound = now, a.round.number
 		return false
 	}

@@ -20,6 +20,7 @@ type ownGate struct {
 	last time.Time // of the last knock that was answered
 	was  uint16    // the state of its entry among the neighbours at the last knock
 	met  hop       // the one that was last seen to be there
+	says hop       // the one that last refused a knock
 }
 
 // hop is the next host on the way to somewhere. Zero is none: the way ends in one of
@@ -74,7 +75,9 @@ func (g *ownGate) answered() time.Time {
 	if raw, err := g.conn.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {
 			no, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
-			said = err == nil && syscall.Errno(no) == unix.ECONNREFUSED
+			if said = err == nil && syscall.Errno(no) == unix.ECONNREFUSED; said {
+				g.says = g.at
+			}
 		})
 	}
 	if !said && g.was&unix.NUD_REACHABLE == 0 {
@@ -85,6 +88,8 @@ func (g *ownGate) answered() time.Time {
 	}
 	return g.last
 }
+
+func (g *ownGate) answers() bool { return g.at != (hop{}) && g.says == g.at }
 
 func (g *ownGate) gone(to netip.Addr, near bool) string {
 	out := wayTo(beyond(to.Is6()))

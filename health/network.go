@@ -29,6 +29,8 @@ type gate interface {
 	knock(now time.Time, v6 bool)
 	// answered is when the last knock was made that it has answered.
 	answered() time.Time
+	// answers is whether it has ever answered a knock with a refusal, and so would now.
+	answers() bool
 	// gone says that it was there, and is there no more, if it is on the way to an
 	// address, or the address is near: on this side of it. Otherwise it is empty.
 	gone(to netip.Addr, near bool) string

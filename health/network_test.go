@@ -12,6 +12,7 @@ import (
 // fakeGate is a gateway that answers while it is there.
 type fakeGate struct {
 	there   bool
+	says    bool // it refuses knocks while it is
 	last    time.Time
 	knocks  int
 	leaving string // what gone says while it is not there
@@ -25,6 +26,8 @@ func (g *fakeGate) knock(now time.Time, _ bool) {
 }
 
 func (g *fakeGate) answered() time.Time { return g.last }
+
+func (g *fakeGate) answers() bool { return g.says }
 
 func (g *fakeGate) gone(_ netip.Addr, near bool) string {
 	if g.there || !near {
@@ -52,6 +55,8 @@ func TestOwnSegment(t *testing.T) {
 		"for long":            {sites: []int{3}, net: "10.0.0.0/8", gate: &fakeGate{}, after: 6 * time.Minute, want: Down},
 		"it went":             {sites: []int{3}, net: "10.0.0.0/8", gate: &fakeGate{there: true, leaving: cut}, goes: true, after: time.Hour, want: Up, cut: cut},
 		"it went, of one":     {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{there: true, leaving: cut}, goes: true, after: time.Hour, want: Up, cut: cut},
+		"one that refused":    {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{there: true, says: true}, goes: true, after: time.Minute, want: Up},
+		"one that refuses":    {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{there: true, says: true}, after: 16 * time.Second, want: Down},
 		"nobody knows of any": {sites: []int{3}, net: "10.0.0.0/8", after: time.Minute, want: Up},
 		"of one endpoint":     {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{}, after: 16 * time.Second, want: Down},
 		"elsewhere":           {sites: []int{3}, net: "192.168.0.0/16", gate: &fakeGate{}, after: 16 * time.Second, want: Down},
