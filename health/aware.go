@@ -91,31 +91,6 @@ const (
 	groupings
 )
 
-// Marks of a runner.
-const (
-	markQuiet   = 1 << iota // the last result was silence
-	markProves              // the last result has shown that the network between works
-	markAsked               // it is in the round
-	markWaits               // in awareness.waiting
-	markIdle                // nobody asks for any of its targets
-	markSample              // it was in the last round
-	markSpread              // it has had its first gap
-	markAwaited             // counted in Board.unsettled
-	markHasty               // the probe under way has less than its timeout
-)
-
-func (r *runner) is(mark uint16) bool { return r.marks&mark != 0 }
-
-func (r *runner) mark(mark uint16, on bool) {
-	r.marks &^= mark
-	if on {
-		r.marks |= mark
-	}
-}
-
-// later is whether a round came after another one.
-func later(number, other uint16) bool { return int16(number-other) > 0 }
-
 // silent is whether a failure may be this node's fault as well as the endpoint's:
 // nothing has come back. A script's or a lua's is it whatever it says, since nobody
 // knows what it asked.
