@@ -90,7 +90,7 @@ type Board struct {
 
 	chatter chatter
 	// troubled is the state that was told last of endpoints that are not up.
-	troubled map[string]string
+	troubled map[string]saidOf
 
 	lacking bool // the last result was of class local
 
@@ -126,7 +126,7 @@ func New(o Options) (*Board, error) {
 		dirty:     map[int]struct{}{},
 		loads:     map[string]Load{},
 		reports:   map[reportKey][]*runner{},
-		troubled:  map[string]string{},
+		troubled:  map[string]saidOf{},
 		due:       schedule{epoch: time.Now()},
 		room:      files() / 2, // the rest is for those who ask
 	}

@@ -21,6 +21,12 @@ func (d *Detail) word() string {
 	return history.Up
 }
 
+// saidOf is what the history was told last of a target that is not up, and when.
+type saidOf struct {
+	state string
+	at    time.Time
+}
+
 // relate tells the history that a target is another than it was. That an endpoint is
 // up is told when something else was told before: that all are up after a start is
 // no news, and of as many words as there are endpoints.
@@ -33,24 +39,26 @@ func (b *Board) relate(i int, was, now *Detail) {
 		return
 	}
 	key := b.inTrouble(i)
+	at := time.Now()
 	told, trouble := b.troubled[key]
 	switch {
-	case trouble && told == state, !trouble && before == state, !trouble && before == history.Unknown && state == history.Up:
+	case trouble && told.state == state, !trouble && before == state, !trouble && before == history.Unknown && state == history.Up:
 		return
 	case state == history.Up:
 		delete(b.troubled, key)
 	default:
-		b.troubled[key] = state
+		b.troubled[key] = saidOf{state, at}
 	}
-	if trouble {
-		before = told
+	since := was.Since
+	if trouble { // since it was told: what made it degraded may be older
+		before, since = told.state, told.at
 	}
 	e := history.Event{
-		At: time.Now(), Type: state, Endpoint: b.targets[i].String(), Host: b.targets[i].host(), State: state, Was: before, Reason: now.Reason,
+		At: at, Type: state, Endpoint: b.targets[i].String(), Host: b.targets[i].host(), State: state, Was: before, Reason: now.Reason,
 		Judged: b.targets[i].judged(),
 	}
-	if !was.Since.IsZero() {
-		e.Lasted = e.At.Sub(was.Since)
+	if !since.IsZero() {
+		e.Lasted = at.Sub(since)
 	}
 	e.Check, e.Class = b.blame(i, now)
 	b.events.Tell(e)
@@ -137,8 +145,8 @@ func (b *Board) relateAnew(v *View) {
 		return
 	}
 	before := b.troubled
-	b.troubled = map[string]string{}
-	moved := map[string]string{} // endpoints that were not up by checks that they have no longer
+	b.troubled = map[string]saidOf{}
+	moved := map[string]saidOf{} // endpoints that were not up by checks that they have no longer
 	for key, told := range before {
 		endpoint, _, _ := strings.Cut(key, "\n")
 		moved[endpoint] = told

@@ -55,6 +55,32 @@ func (l *told) want(t *testing.T, want ...string) {
 	}
 }
 
+// How long an endpoint was degraded counts from when it was, and not from when what
+// made it so began, which was hidden behind that it was down.
+func TestLasted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		r, l := telling(t, f)
+		web, slow := check("web"), with(check("slow"), func(c *spec.Check) { c.OnlyDegrades, c.DegradedShare, ask(c).Path = true, 0.5, "/slow" })
+		r.apply(target(1, web, slow))
+		r.run()
+		defer r.stop()
+		after(time.Minute)
+		f.fail(at(1) + " web")
+		f.fail(at(1) + " slow")
+		after(time.Hour)
+		f.mend(at(1) + " web")
+		after(time.Minute)
+		f.mend(at(1) + " slow")
+		after(time.Minute)
+		all, _ := l.Read(history.Query{Types: []string{history.Degraded, history.Up}}, 0)
+		all = all[max(len(all)-2, 0):] // it may have been degraded before it was down
+		if len(all) != 2 || all[0].Was != history.Down || all[0].Lasted < 59*time.Minute || all[1].Was != history.Degraded || all[1].Lasted > 2*time.Minute {
+			t.Errorf("%+v", all)
+		}
+	})
+}
+
 func TestRelate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -101,7 +127,7 @@ func TestRelate(t *testing.T) {
 		h.want(t, at(1)+" degraded>down slow refused lasted")
 		r.apply(target(1, web))
 		after(time.Minute)
-		h.want(t, at(1)+" down>up web lasted")
+		h.want(t, at(1)+" down>up web") // it was down for no time
 		if n := len(r.troubled); n != 0 {
 			t.Errorf("%d are thought to be in trouble", n)
 		}
