@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,7 +212,7 @@ func TestHistory(t *testing.T) {
 		}
 	}
 	for query, want := range map[string]string{
-		"type=sideways": `type: there is no type "sideways"; openapi.json lists them`,
+		"type=sideways": `type: there is no type "sideways"; there are ` + strings.Join(slices.Collect(history.Names), ", "),
 		"limit=0":       `limit: "0" is not a number from 1 to 10000`,
 		"after=-1":      `after: "-1" is not the id of an event`,
 		"service=a..b":  "service: ",

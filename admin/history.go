@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,7 +45,7 @@ func (a *Admin) happened(r *http.Request, also ...string) (sel history.Query, q 
 	if text := q("type"); text != "" {
 		for name := range strings.SplitSeq(text, ",") {
 			if !history.Known(name) {
-				return sel, nil, fmt.Errorf("type: there is no type %.40q; openapi.json lists them", name)
+				return sel, nil, fmt.Errorf("type: there is no type %.40q; there are %s", name, strings.Join(slices.Collect(history.Names), ", "))
 			}
 			sel.Types = append(sel.Types, name)
 		}

@@ -78,7 +78,8 @@ func (c *cli) run(args []string) int {
 		c.complain(f.err)
 		return exitFailure
 	}
-	fmt.Fprintf(c.err, "rhumb: %s; see `%s --help`\n", oneLine(err.Error()), cmd.CommandPath())
+	said, _, _ := strings.Cut(oneLine(err.Error()), ": strconv.") // of a flag: what Go calls it helps nobody
+	fmt.Fprintf(c.err, "rhumb: %s; see `%s --help`\n", said, cmd.CommandPath())
 	return exitMisuse
 }
 
