@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,22 +120,30 @@ func TestSilenceConfirmed(t *testing.T) {
 
 // late is a prober that once hears nothing, and after that needs more time for its
 // answer than one in haste has.
-type late struct{ runs, silent, cut int }
+type late struct {
+	mu                sync.Mutex
+	runs, silent, cut int
+}
 
 func (l *late) Probe(ctx context.Context, _ probe.Target) probe.Result {
 	const link = 10 * time.Millisecond
+	l.mu.Lock()
 	l.runs++
-	if l.runs == l.silent {
+	n, silent := l.runs, l.silent
+	l.mu.Unlock()
+	if n == silent {
 		<-ctx.Done()
 		return probe.Result{Class: probe.ClassTimeout, Detail: "silence"}
 	}
 	took := link
-	if l.silent > 0 && l.runs > l.silent {
+	if silent > 0 && n > silent {
 		took = 1700 * time.Millisecond
 	}
 	select {
 	case <-ctx.Done():
+		l.mu.Lock()
 		l.cut++
+		l.mu.Unlock()
 		return probe.Result{Class: probe.ClassTimeout, Connect: link, Detail: "late"}
 	case <-time.After(took):
 		return probe.Result{OK: true, Connect: link, RTT: took}
@@ -152,9 +161,13 @@ func TestHasteIsNoFailure(t *testing.T) {
 		r.run()
 		defer r.stop()
 		after(50 * time.Second)
+		l.mu.Lock()
 		l.silent = l.runs + 1
+		l.mu.Unlock()
 		after(30 * time.Second)
 		r.want(0, Up)
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		if l.cut != 1 || l.runs < l.silent+3 {
 			t.Errorf("%d probes were cut short, %d made since", l.cut, l.runs-l.silent)
 		}
@@ -234,5 +247,42 @@ func TestCadenceHasConfirm(t *testing.T) {
 	c := Check{Check: with(a.Check, func(c *spec.Check) { c.DegradedAbove = time.Second })}
 	if !strings.HasPrefix(c.cadence(), "10s 2s 1s 2 3 ") || c.cadence() == a.cadence() {
 		t.Errorf("%q and %q", c.cadence(), a.cadence())
+	}
+}
+
+// hesitant is a prober that does not get its first answer in time, from somebody who
+// is there.
+type hesitant struct {
+	mu    sync.Mutex
+	runs  int
+	class probe.Class
+}
+
+func (h *hesitant) Probe(context.Context, probe.Target) probe.Result {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.runs++; h.runs == 1 {
+		return probe.Result{Class: h.class, Connect: time.Millisecond, Detail: "late"}
+	}
+	return probe.Result{OK: true, Connect: time.Millisecond}
+}
+
+// A first probe that runs out of time, after whatever it has heard, decides nothing: a
+// lost packet of an answer does that as well. What is said decides.
+func TestFirstOutOfTime(t *testing.T) {
+	for class, want := range map[probe.Class]int{probe.ClassTimeout: 0, probe.ClassSlow: 0, probe.ClassStatus: 1} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, newFake(), nil)
+			h := &hesitant{class: class}
+			r.Board.prober = func(Check) (probe.Prober, error) { return h, nil }
+			r.apply(target(1, check("web")))
+			r.run()
+			defer r.stop()
+			after(time.Minute)
+			r.want(0, Up)
+			if n := r.log.count("endpoint down"); n != want {
+				t.Errorf("%s: it was down %d times, want %d", class, n, want)
+			}
+		})
 	}
 }

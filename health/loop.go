@@ -334,7 +334,8 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 		r.runs++
 		return false
 	}
-	if quiet && r.verdict.state == Unknown && r.verdict.streak == 0 && r.check.Fall > 1 {
+	late := res.Class == probe.ClassTimeout || res.Class == probe.ClassSlow
+	if (quiet || late) && r.verdict.state == Unknown && r.verdict.streak == 0 && r.check.Fall > 1 {
 		// The first result decides, but a lost packet is none: it is asked once more.
 		r.verdict.streak, r.verdict.seen = 1, now
 		b.remember(r, res)

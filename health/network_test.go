@@ -50,16 +50,16 @@ func TestOwnSegment(t *testing.T) {
 		want  State
 		cut   string
 	}{
-		"it answers":          {sites: []int{3}, net: "10.0.0.0/8", gate: &fakeGate{there: true}, after: 16 * time.Second, want: Down},
+		"it answers":          {sites: []int{3}, net: "10.0.0.0/8", gate: &fakeGate{there: true}, after: 20 * time.Second, want: Down},
 		"it does not":         {sites: []int{3}, net: "10.0.0.0/8", gate: &fakeGate{}, after: time.Minute, want: Up},
 		"for long":            {sites: []int{3}, net: "10.0.0.0/8", gate: &fakeGate{}, after: 6 * time.Minute, want: Down},
 		"it went":             {sites: []int{3}, net: "10.0.0.0/8", gate: &fakeGate{there: true, leaving: cut}, goes: true, after: time.Hour, want: Up, cut: cut},
 		"it went, of one":     {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{there: true, leaving: cut}, goes: true, after: time.Hour, want: Up, cut: cut},
 		"one that refused":    {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{there: true, says: true}, goes: true, after: time.Minute, want: Up},
-		"one that refuses":    {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{there: true, says: true}, after: 16 * time.Second, want: Down},
+		"one that refuses":    {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{there: true, says: true}, after: 20 * time.Second, want: Down},
 		"nobody knows of any": {sites: []int{3}, net: "10.0.0.0/8", after: time.Minute, want: Up},
-		"of one endpoint":     {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{}, after: 16 * time.Second, want: Down},
-		"elsewhere":           {sites: []int{3}, net: "192.168.0.0/16", gate: &fakeGate{}, after: 16 * time.Second, want: Down},
+		"of one endpoint":     {sites: []int{1}, net: "10.0.0.0/8", gate: &fakeGate{}, after: 20 * time.Second, want: Down},
+		"elsewhere":           {sites: []int{3}, net: "192.168.0.0/16", gate: &fakeGate{}, after: 20 * time.Second, want: Down},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
