@@ -191,7 +191,7 @@ func TestScriptOverItsTime(t *testing.T) {
 func TestRoundBeforeBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newFake(), nil)
-		r.room = 10
+		r.room = 30
 		c := with(check("web"), func(c *spec.Check) { c.Confirm = time.Second })
 		targets, pools, of := sites([]int{100, 100, 100}, c)
 		r.applyAware(doubting, pools, targets...)
