@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -140,6 +142,9 @@ func (o *lossOrder) watch() (*lossFound, error) {
 	return f, f.read(journal)
 }
 
+// leftOut is a line in place of many.
+var leftOut = regexp.MustCompile(`message="endpoint down" lines=(\d+)`)
+
 var probesTotal = regexp.MustCompile(`^rhumb_probes_total\{check="([^"]*)",result="([^"]*)"\}$`)
 
 func (f *lossFound) count(m samples) {
@@ -169,9 +174,14 @@ func (f *lossFound) read(journal string) error {
 	defer func() { _ = in.Close() }()
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
-		if strings.Contains(lines.Text(), "endpoint down") {
-			f.Alarms = append(f.Alarms, lines.Text())
+		if !strings.Contains(lines.Text(), "endpoint down") {
+			continue
 		}
+		times := 1
+		if m := leftOut.FindStringSubmatch(lines.Text()); m != nil {
+			times, _ = strconv.Atoi(m[1])
+		}
+		f.Alarms = append(f.Alarms, slices.Repeat([]string{lines.Text()}, times)...)
 	}
 	return lines.Err()
 }
