@@ -20,7 +20,7 @@ const (
 	// live as long as the configuration, and judging them leaves next to nothing
 	// behind: collections are rare at any percentage, and what it allows is in use
 	// some day.
-	targetsGCPercent = 20
+	targetsGCPercent = 15
 	// defaultGCPercent is Go's.
 	defaultGCPercent = 100
 )

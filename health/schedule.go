@@ -4,7 +4,7 @@ import "time"
 
 // tick is what the due times of probes are multiples of, so that one waking of
 // the loop starts all that are due within it. A probe may start this much early.
-const tick = 5 * time.Millisecond
+const tick = 10 * time.Millisecond
 
 // schedule is the probes at rest, the next due first: a binary heap that has the
 // times beside the pointers, since a look at each probe would be a cache miss.
