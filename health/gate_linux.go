@@ -45,10 +45,7 @@ const (
 
 func (g *ownGate) knock(now time.Time, v6 bool) {
 	g.answered()
-	if g.conn != nil {
-		_ = g.conn.Close()
-		g.conn = nil
-	}
+	g.leave()
 	if g.at = wayTo(beyond(v6)); g.at == (hop{}) {
 		return
 	}
@@ -87,6 +84,13 @@ func (g *ownGate) answered() time.Time {
 		g.last, g.met = g.sent, g.at
 	}
 	return g.last
+}
+
+func (g *ownGate) leave() {
+	if g.conn != nil {
+		_ = g.conn.Close()
+		g.conn = nil
+	}
 }
 
 func (g *ownGate) answers() bool { return g.at != (hop{}) && g.says == g.at }

@@ -257,6 +257,9 @@ func (l *loop) finish() {
 	batch := l.b.unsaved
 	l.b.unsaved = map[string]record{}
 	l.b.leftOut(l.b.chatter.until)
+	if gate := l.b.aware.own.gate; gate != nil {
+		gate.leave()
+	}
 	l.b.publish(l.b.published.Add(publishGap)) // there is no later time to wait for
 	l.b.mu.Unlock()
 	l.b.save(batch)

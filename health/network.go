@@ -34,6 +34,8 @@ type gate interface {
 	// gone says that it was there, and is there no more, if it is on the way to an
 	// address, or the address is near: on this side of it. Otherwise it is empty.
 	gone(to netip.Addr, near bool) string
+	// leave ends waiting for an answer.
+	leave()
 }
 
 // witnessFor is for how long a knock counts that was answered: more than passes between

@@ -16,16 +16,20 @@ type fakeGate struct {
 	last    time.Time
 	knocks  int
 	leaving string // what gone says while it is not there
+	left    bool   // nobody waits for its answer any more
 }
 
 func (g *fakeGate) knock(now time.Time, _ bool) {
 	g.knocks++
+	g.left = false
 	if g.there {
 		g.last = now
 	}
 }
 
 func (g *fakeGate) answered() time.Time { return g.last }
+
+func (g *fakeGate) leave() { g.left = true }
 
 func (g *fakeGate) answers() bool { return g.says }
 
@@ -77,7 +81,11 @@ func TestOwnSegment(t *testing.T) {
 				targets, pools, of := sites(c.sites, check)
 				r.applyAware(doubting, pools, targets...)
 				r.run()
-				defer r.stop()
+				defer func() {
+					if r.stop(); c.gate != nil && !c.gate.left {
+						t.Error("the gateway's answer is still waited for")
+					}
+				}()
 				after(time.Minute)
 				r.mu.Lock()
 				if c.gate != nil {
