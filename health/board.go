@@ -60,6 +60,7 @@ type Board struct {
 	parallel  int           // how many probes may run at once
 	saveEvery time.Duration // from one write of confirmations to the next
 	unsettled int           // probes without a first verdict, while settled is open
+	unbegun   int           // probes that have never been begun: the first round lasts until there are none
 	doubtful  []*runner     // verdicts from before the restart, the first to lapse last
 	overrides map[overrideKey]Overriding
 	restored  map[string]record // kept verdicts, until the first targets have claimed theirs

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -136,6 +135,12 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 func (l *loop) start(ctx context.Context, r *runner, now time.Time) {
 	l.inFlight++
 	r.begun = l.b.due.at(now)
+	if r.is(markFirst) {
+		r.mark(markFirst, false)
+		if l.b.unbegun--; l.b.unbegun == 0 {
+			l.b.disperse(r.begun)
+		}
+	}
 	limit, prober, aim := l.b.limit(r, now), r.prober, r.aim
 	if r.starter != nil && l.begin(ctx) && r.starter.Start(l.engine, aim, limit, r) {
 		return
@@ -275,7 +280,7 @@ func (b *Board) take(o *outcome, now time.Time) bool {
 	if o.result.Class != probe.ClassCanceled {
 		changed = b.judge(o, now)
 	}
-	r.due = r.next(b.due.at(now), b.pace(r))
+	r.due = b.next(r, b.due.at(now))
 	if c := o.result.Class; (c == probe.ClassLocal || c == probe.ClassCanceled) && r.verdict.state == Unknown {
 		// It may have failed at once, and would again.
 		r.due = max(r.due, r.begun+min(b.pace(r), time.Second))
@@ -295,7 +300,7 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 	r := o.r
 	excused := b.excuse(o, now)
 	res := o.result
-	b.meters.probed(r.asking, res, b.due.at(o.began)-r.due, !r.is(markSpread))
+	b.meters.probed(r.asking, res, b.due.at(o.began)-r.due, r.runs == 0)
 	b.note(r, res, now)
 	if res.Class == probe.ClassLocal {
 		// It says something of this node and nothing of the endpoint, which stays
@@ -417,25 +422,4 @@ func (b *Board) lapsed(r *runner) {
 	r.verdict.lapse()
 	b.touch(r)
 	b.jot(r)
-}
-
-// next is when a probe is made again. The first probes of a check all start
-// together, so the first gap is anything from a twentieth of the interval to that
-// much more than the interval, which spreads them evenly; after that each is the
-// interval, give or take a twentieth, from start to start, so that a probe that takes its timeout is made as often as one that is
-// refused. A start that was missed is not made up for.
-//
-// A failure of an endpoint that is up is confirmed, or refuted, sooner than that.
-func (r *runner) next(now, pace time.Duration) time.Duration {
-	f, gap := 0.95+rand.Float64()/10, pace
-	switch {
-	case r.verdict.state == Unknown && r.verdict.streak > 0:
-		gap = 0
-	case (r.verdict.doubted() && !r.verdict.held || r.excused > 0) && r.check.Confirm > 0:
-		gap = r.check.Confirm
-	case !r.is(markSpread):
-		r.mark(markSpread, true)
-		f = 0.05 + rand.Float64()
-	}
-	return max(r.begun+time.Duration(f*float64(gap)), now)
 }

@@ -8,7 +8,8 @@ const (
 	markWaits               // in awareness.waiting
 	markIdle                // nobody asks for any of its targets
 	markSample              // it was in the last round
-	markSpread              // it has had its first gap
+	markFirst               // its first probe has not been begun
+	markSpread              // its first gap is spread, or has been
 	markAwaited             // counted in Board.unsettled
 	markHasty               // the probe under way has less than its timeout
 )

@@ -206,6 +206,7 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 				r.due = old.due
 			}
 		} else {
+			r.mark(markFirst, true)
 			r.due = begun + time.Duration(max(first-firstBurst, 0))*firstGap
 			first++
 		}
@@ -270,18 +271,10 @@ const (
 	maxParallel = 32768
 )
 
-// The first probes of so many are due at once, and those of more so far apart, which
-// is 20,000 in a second: a machine that makes them as fast as it can is late with all,
-// and so are its network and those who answer.
-const (
-	firstBurst = minParallel
-	firstGap   = 50 * time.Microsecond
-)
-
 // measure works out what depends on all probes together.
 func (b *Board) measure() {
 	b.saveEvery = maxSave
-	b.unsettled = 0
+	b.unsettled, b.unbegun = 0, 0
 	b.doubtful = b.doubtful[:0]
 	load := 0.0
 	for _, r := range b.runners {
@@ -302,6 +295,9 @@ func (b *Board) measure() {
 		awaited := r.verdict.state == Unknown
 		if r.mark(markAwaited, awaited); awaited {
 			b.unsettled++
+		}
+		if r.is(markFirst) {
+			b.unbegun++
 		}
 		if r.verdict.restored {
 			b.doubtful = append(b.doubtful, r)

@@ -61,18 +61,31 @@ func (s *schedule) remove(r *runner) {
 		s.up(i, last)
 		return
 	}
+	s.down(i, last)
+}
+
+// order has the heap be one again after any of its times have changed.
+func (s *schedule) order() {
+	for i := len(s.h)/2 - 1; i >= 0; i-- {
+		s.down(i, s.h[i])
+	}
+}
+
+// down puts a slot at i or, while one of its children is due earlier, below.
+func (s *schedule) down(i int, v slot) {
+	n := len(s.h)
 	for {
 		child := 2*i + 1
 		if child+1 < n && s.h[child+1].due < s.h[child].due {
 			child++
 		}
-		if child >= n || last.due <= s.h[child].due {
+		if child >= n || v.due <= s.h[child].due {
 			break
 		}
 		s.place(i, s.h[child])
 		i = child
 	}
-	s.place(i, last)
+	s.place(i, v)
 }
 
 // up puts a slot at i or, while its parents are due later, above.
