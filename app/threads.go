@@ -19,7 +19,8 @@ func workers(stated int) int {
 	return max(1, stated)
 }
 
-// makeRoom raises GOMAXPROCS by n workers that are threads waiting in the kernel.
+// makeRoom raises GOMAXPROCS by n workers that are threads waiting in the kernel, and
+// by the loop of probes, which keeps its place while the kernel works for it.
 //
 // A worker whose wait has ended needs one of GOMAXPROCS places to go on. With one
 // place for each core, a compile or a collection has them all, and gives one up
@@ -30,7 +31,7 @@ func makeRoom(n int) {
 	if os.Getenv("GOMAXPROCS") != "" || !sharesCores {
 		return
 	}
-	if want := processors + n; runtime.GOMAXPROCS(0) != want {
+	if want := processors + n + 1; runtime.GOMAXPROCS(0) != want {
 		runtime.GOMAXPROCS(want) // stops the world
 	}
 }

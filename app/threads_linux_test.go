@@ -69,8 +69,8 @@ func TestUDPWorkers(t *testing.T) {
 	if err := n.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := udpSockets(t, port); !explicit && got != three-3 {
-		t.Errorf("by default %d sockets, want one for each of %d cores", got, three-3)
+	if got := udpSockets(t, port); !explicit && got != three-4 {
+		t.Errorf("by default %d sockets, want one for each of %d cores", got, three-4)
 	}
 	if got := addresses(n.ask("www.app.test.", 1)); got != "192.0.2.1" {
 		t.Errorf("answer %q", got)

@@ -234,6 +234,7 @@ func (l *Loop) deliver() {
 func (l *Loop) burst(jobs []*Job) {
 	for _, j := range jobs {
 		l.begin(j)
+		makeWay()
 	}
 	l.poll()
 	l.happen()
@@ -307,6 +308,7 @@ func (l *Loop) happen() {
 	for _, e := range l.events[:l.got] {
 		if fd := int(e.Fd); fd < len(l.jobs) && l.jobs[fd] != nil && l.turns[fd] == e.Pad {
 			l.happened(l.jobs[fd], e.Events, now)
+			makeWay()
 		}
 	}
 	l.got = 0
