@@ -51,6 +51,8 @@ type Engine struct {
 	locating sync.Mutex    // of whoever loads places because an address is looked up
 	charted  chan struct{} // closed when there are files of places to watch
 
+	whereabouts *whereabouts // of poolsOf; nil before the first event
+
 	mu    sync.Mutex // of whoever replaces the snapshot
 	table *table.Table
 	spec  *spec.Spec

@@ -1,6 +1,7 @@
 package rhumb
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -17,41 +18,36 @@ func (e *Engine) History() *history.Log { return e.history }
 
 // poolsOf says which pools events of endpoints concern: of a verdict those in which the
 // endpoint has the checks that made it, of an operator's word on a service those of the
-// service. All is found in one pass over the pools, since thousands may have changed at once.
+// service. It is called by one goroutine at a time.
 func (e *Engine) poolsOf(events []*history.Event) {
 	s := e.Spec()
 	if s == nil {
 		return
 	}
-	wanted := map[string][]*history.Event{}
+	if e.whereabouts == nil || e.whereabouts.of != s {
+		e.whereabouts = newWhereabouts(s)
+	}
 	services := map[string]*concern{}
 	for _, ev := range events {
-		wanted[ev.Endpoint] = append(wanted[ev.Endpoint], ev)
-		if _, ok := services[ev.Service]; !ok && ev.Service != "" {
-			services[ev.Service] = e.uses(ev.Service)
+		c, ok := services[ev.Service]
+		if !ok && ev.Service != "" {
+			c = e.uses(ev.Service)
+			services[ev.Service] = c
 		}
-	}
-	for name, p := range s.Pools {
-		if p.Nested != nil {
-			continue // its endpoints are those of its pools
-		}
-		for i := range p.Endpoints {
-			of := wanted[p.Endpoints[i].String()]
-			if len(of) == 0 {
+		address, err := netip.ParseAddr(ev.Endpoint)
+		var host dnswire.Name
+		if err != nil {
+			if host, err = dnswire.ParseName(ev.Endpoint); err != nil {
 				continue
 			}
-			judged := health.JudgedBy(p.Endpoints[i].Checks)
-			for _, ev := range of {
-				c := services[ev.Service]
-				switch {
-				case ev.Judged != "" && ev.Judged != judged, c != nil && !c.pools[name], slices.Contains(ev.Pools, name):
-				default:
-					ev.Pools = append(ev.Pools, name)
-				}
-			}
 		}
-	}
-	for _, ev := range events {
+		e.whereabouts.each(address, string(host), func(p *spec.Pool, at *spec.Endpoint) {
+			switch {
+			case ev.Judged != "" && ev.Judged != health.JudgedBy(at.Checks), c != nil && !c.pools[p.Name], slices.Contains(ev.Pools, p.Name):
+			default:
+				ev.Pools = append(ev.Pools, p.Name)
+			}
+		})
 		slices.Sort(ev.Pools)
 	}
 }

@@ -110,7 +110,7 @@ const reduced State = 0x40
 
 // pageLen is how many targets share a page of details. A change copies one
 // page and the list of pages, not the details of a million targets.
-const pageLen = 128
+const pageLen = 32
 
 type page [pageLen]Detail
 
