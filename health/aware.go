@@ -172,7 +172,7 @@ func (b *Board) consult(r *runner, now time.Time) {
 	}
 	b.group()
 	for _, r := range a.round.asked {
-		if r.mark(markSample, false); !r.gone {
+		if r.mark(markSample, false); !r.is(markGone) {
 			b.jot(r)
 		}
 	}
@@ -211,7 +211,7 @@ func (b *Board) opinion(group []int32, except *runner, now time.Time) {
 func (b *Board) asks(r *runner, now time.Time) bool {
 	a := &b.aware
 	switch {
-	case r.is(markAsked), r.report != nil, r.gone, r.verdict.state != Up && !r.is(markProves), r.is(markQuiet) && !a.suspect,
+	case r.is(markAsked), r.report != nil, r.is(markGone), r.verdict.state != Up && !r.is(markProves), r.is(markQuiet) && !a.suspect,
 		!a.slack && !r.prompt(), a.stances[r.number].own:
 		return false
 	}
@@ -287,7 +287,7 @@ func (b *Board) conclude(now time.Time) {
 	a := &b.aware
 	a.round.open = false
 	for _, r := range a.round.asked {
-		if r.is(markAsked) && !r.gone {
+		if r.is(markAsked) && !r.is(markGone) {
 			r.mark(markAsked, false)
 			b.jot(r)
 		}
@@ -303,7 +303,7 @@ func (b *Board) conclude(now time.Time) {
 	for _, r := range waiting {
 		r.mark(markWaits, false)
 		switch {
-		case r.gone || !r.is(markQuiet) || r.verdict.state != Up || int(r.verdict.streak) < r.check.Fall:
+		case r.is(markGone) || !r.is(markQuiet) || r.verdict.state != Up || int(r.verdict.streak) < r.check.Fall:
 		case suspect:
 			b.keepUp(r)
 		case later(a.round.number, *b.doubt(r)) || !b.hold(r, now): // else it was too early for this one
@@ -332,7 +332,7 @@ func (b *Board) fell(r *runner, now time.Time) {
 	b.tell(r, Up, false)
 	b.touch(r)
 	b.jot(r)
-	b.keep(r, recordOf(r))
+	b.keep(r, b.recordOf(r))
 	b.urgent = true
 }
 
@@ -467,10 +467,10 @@ func (b *Board) recount() {
 			a.round.left++
 		}
 	}
-	gone := func(r *runner) bool { return r.gone }
+	gone := func(r *runner) bool { return r.is(markGone) }
 	a.waiting = slices.DeleteFunc(a.waiting, gone)
 	a.round.asked = slices.DeleteFunc(a.round.asked, gone)
-	if a.next != nil && a.next.gone {
+	if a.next != nil && a.next.is(markGone) {
 		// The others that wait for that round still do.
 		if a.next = nil; len(a.waiting) > 0 {
 			a.next = a.waiting[0]

@@ -55,7 +55,7 @@ func (b *Board) note(r *runner, res probe.Result, now time.Time) {
 
 func (b *Board) put(p *ring, res probe.Result, degraded bool, at time.Time) {
 	i := p.next
-	p.at[i], p.rtt[i] = at.UnixNano(), uint32(min(max(res.RTT.Microseconds(), 0), 1<<32-1))
+	p.at[i], p.rtt[i] = at.UnixNano(), microseconds(res.RTT)
 	p.detail[i], p.class[i] = unique.Make(res.Detail), b.classOf(res.Class)
 	if res.OK {
 		p.class[i] |= pastOK
@@ -99,3 +99,6 @@ func (b *Board) pasts(r *runner) []Past {
 	}
 	return all
 }
+
+// microseconds are a time in the room that results have for it.
+func microseconds(d time.Duration) uint32 { return uint32(min(max(d.Microseconds(), 0), 1<<32-1)) }

@@ -46,7 +46,7 @@ func TestRingByOracle(t *testing.T) {
 			if !was {
 				all = nil // of what is well only the last one is known
 				if r.runs > 0 {
-					all = []Past{{At: r.verdict.seen, OK: r.last.ok, Class: string(b.result(&r.last).Class), Detail: r.last.detail, RTT: r.last.rtt}}
+					all = []Past{{At: r.verdict.seen, OK: r.last.ok, Class: string(b.result(&r.last).Class), Detail: r.last.detail, RTT: time.Duration(r.last.rtt) * time.Microsecond}}
 				}
 				if !bad {
 					all = nil

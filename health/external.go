@@ -162,7 +162,7 @@ func (b *Board) SetReport(rep Report) (Report, error) {
 		r.runs++
 		r.report.source = rep.Source
 		b.until(r, rep.At.Add(min(rep.For, r.check.Interval)))
-		b.keep(r, recordOf(r))
+		b.keep(r, b.recordOf(r))
 	}
 	b.publish(rep.At)
 	notify(b.wake)

@@ -25,7 +25,7 @@ func (c *Check) hasty() time.Duration { return min(max(c.Timeout/4*3, minHaste),
 func (b *Board) limit(r *runner, now time.Time) time.Duration {
 	hasty := false
 	if r.verdict.doubted() && r.is(markQuiet) && !r.verdict.held && !r.check.Type.Scripted() && b.result(&r.last).Class == probe.ClassTimeout {
-		trip := time.Duration(r.trip.known(b.pace(r), now)) * time.Microsecond
+		trip := time.Duration(r.trip.known(b.pace(r), b.due.at(now))) * time.Microsecond
 		hasty = trip > 0 && trip <= nearTrip
 	}
 	r.mark(markHasty, hasty)

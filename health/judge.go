@@ -67,7 +67,7 @@ func (v *verdict) lapse() { *v = verdict{lastUp: v.lastUp, seen: v.seen} }
 // level has.
 func (b *Board) tell(r *runner, before State, moved bool) {
 	v, what := &r.verdict, "check "
-	if r.decides {
+	if r.is(markDecides) {
 		what = "endpoint "
 	}
 	why := said(r.check.Name, v)

@@ -47,11 +47,11 @@ type keptReport struct {
 	Source string    `json:"source,omitempty"`
 }
 
-func recordOf(r *runner) record {
+func (b *Board) recordOf(r *runner) record {
 	v := &r.verdict
 	rec := record{
 		State: v.state, Since: v.since, Reason: v.reason, LastUp: v.lastUp, Seen: v.seen,
-		Latency: r.trip.known(r.check.Interval, v.seen),
+		Latency: r.trip.known(r.check.Interval, b.due.at(v.seen)),
 	}
 	if v.degraded() {
 		rec.Level = &keptLevel{v.level.cause, v.level.since, v.level.reason}
@@ -64,11 +64,11 @@ func recordOf(r *runner) record {
 
 // trip is what is left of a kept latency: all of it for as long as a sample of
 // this node would count.
-func (r record) trip() trip {
+func (r record) trip(seen time.Duration) trip {
 	if r.Latency == 0 {
 		return trip{}
 	}
-	return trip{smoothed: float64(r.Latency), samples: minSamples, at: r.Seen}
+	return trip{smoothed: float32(r.Latency), samples: minSamples, at: seen}
 }
 
 // verdict is what is left of a kept verdict: all of it while it is young enough

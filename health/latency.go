@@ -21,26 +21,26 @@ const (
 
 // trip is the smoothed time that the connections of a probe take.
 type trip struct {
-	smoothed float64 // microseconds
-	samples  int
-	at       time.Time // of the last sample
+	smoothed float32 // microseconds
+	samples  int32
+	at       time.Duration // of the last sample, as schedule has times
 }
 
 // add takes a sample in. While there are few, each counts as much as the others,
 // so that the first one has no more say than it deserves.
-func (t *trip) add(took time.Duration, interval time.Duration, now time.Time) {
-	if now.Sub(t.at) > staleIntervals*interval {
+func (t *trip) add(took time.Duration, interval, now time.Duration) {
+	if now-t.at > staleIntervals*interval {
 		*t = trip{}
 	}
 	t.samples++
 	t.at = now
-	t.smoothed += max(newest, 1/float64(t.samples)) * (float64(took)/float64(time.Microsecond) - t.smoothed)
+	t.smoothed += max(newest, 1/float32(t.samples)) * (float32(took)/float32(time.Microsecond) - t.smoothed)
 }
 
 // known is the latency in microseconds; 0 while there are too few samples, or
 // none that is young enough.
-func (t *trip) known(interval time.Duration, now time.Time) uint32 {
-	if t.samples < minSamples || now.Sub(t.at) > staleIntervals*interval {
+func (t *trip) known(interval, now time.Duration) uint32 {
+	if t.samples < minSamples || now-t.at > staleIntervals*interval {
 		return 0
 	}
 	return uint32(min(max(t.smoothed+0.5, 1), 1<<31))
@@ -50,7 +50,7 @@ func (t *trip) known(interval time.Duration, now time.Time) uint32 {
 // moves published. The verdict is that after the result.
 func (b *Board) sample(r *runner, res probe.Result, now time.Time) {
 	if res.OK && res.Connect > 0 {
-		r.trip.add(res.Connect, b.pace(r), now)
+		r.trip.add(res.Connect, b.pace(r), b.due.at(now))
 	}
 	if b.latency == nil {
 		return
@@ -73,7 +73,7 @@ func (b *Board) latencyOf(i int, now time.Time) uint32 {
 	}
 	var lowest uint32
 	for _, r := range b.onTarget[i] {
-		if is := r.trip.known(b.pace(r), now); is > 0 && (lowest == 0 || is < lowest) {
+		if is := r.trip.known(b.pace(r), b.due.at(now)); is > 0 && (lowest == 0 || is < lowest) {
 			lowest = is
 		}
 	}

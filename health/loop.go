@@ -273,7 +273,7 @@ func (l *loop) finish() {
 // take puts one result in the board and says whether a verdict changed.
 func (b *Board) take(o *outcome, now time.Time) bool {
 	r := o.r
-	if r.gone {
+	if r.is(markGone) {
 		return false
 	}
 	changed := false
@@ -377,7 +377,7 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 	}
 	b.settleFirst(r)
 	b.sample(r, res, now)
-	b.keep(r, recordOf(r))
+	b.keep(r, b.recordOf(r))
 	b.remember(r, res)
 	r.runs++
 	return changed

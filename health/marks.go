@@ -11,6 +11,8 @@ const (
 	markFirst               // its first probe has not been begun
 	markSpread              // its first gap is spread, or has been
 	markAwaited             // counted in Board.unsettled
+	markGone                // no target wants it any more
+	markDecides             // failing it takes some target down
 	markHasty               // the probe under way has less than its timeout
 )
 

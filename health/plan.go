@@ -87,7 +87,9 @@ func (b *Board) Prepare(targets []Target, locate Locate) (*Plan, error) {
 				if n := len(r.targets); n == 0 || r.targets[n-1] != int32(i) {
 					r.targets = append(r.targets, int32(i))
 				}
-				r.decides = r.decides || c.Check == listed.Check && !c.OnlyDegrades
+				if c.Check == listed.Check && !c.OnlyDegrades {
+					r.mark(markDecides, true)
+				}
 				p.onTarget[i] = append(p.onTarget[i], r)
 			}
 		}
@@ -138,7 +140,7 @@ func (b *Board) Apply(p *Plan) *View {
 func (b *Board) adopt(p *Plan, now time.Time) {
 	known := make(map[identity]*runner, len(b.runners))
 	for _, r := range b.runners {
-		r.gone = true
+		r.mark(markGone, true)
 		known[r.identity()] = r
 	}
 	var fresh []*runner
@@ -150,7 +152,9 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 			continue
 		}
 		// The running probe goes on, with the new check's fields.
-		old.asking, old.also, old.targets, old.decides, old.gone = r.asking, r.also, r.targets, r.decides, false
+		old.asking, old.also, old.targets = r.asking, r.also, r.targets
+		old.mark(markDecides, r.is(markDecides))
+		old.mark(markGone, false)
 		p.runners[i], heirs[r] = old, old
 	}
 	for _, rs := range p.onTarget {
@@ -195,7 +199,7 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 		if old != nil {
 			// It goes on from there.
 		} else if kept, ok := b.restored[r.request()]; ok {
-			r.verdict, r.trip = kept.verdict(now, r.check.Interval), kept.trip()
+			r.verdict, r.trip = kept.verdict(now, r.check.Interval), kept.trip(b.due.at(kept.Seen))
 		}
 		if again {
 			// Only how often it is asked has changed, perhaps of all probes there are:
@@ -239,7 +243,7 @@ func (b *Board) forget(p *Plan) {
 		names[r.check.Name] = true
 	}
 	for _, r := range b.runners {
-		if !r.gone {
+		if !r.is(markGone) {
 			continue
 		}
 		b.due.remove(r)

@@ -54,7 +54,7 @@ func (b *Board) Latency(generation uint64, i int) (lowest time.Duration) {
 	}
 	now := time.Now()
 	for _, r := range b.onTarget[i] {
-		l := time.Duration(r.trip.known(b.pace(r), now)) * time.Microsecond
+		l := time.Duration(r.trip.known(b.pace(r), b.due.at(now))) * time.Microsecond
 		if l > 0 && (lowest == 0 || l < lowest) {
 			lowest = l
 		}
@@ -105,7 +105,7 @@ func (b *Board) probed(r *runner, check string, results bool, now time.Time) Pro
 		Check: check, Type: string(r.check.Type), Host: r.check.Host, Port: r.check.Port,
 		Interval: r.check.Interval, State: v.state, Streak: int(v.streak), Runs: int(r.runs),
 		OK: last.OK, Class: string(last.Class), Detail: last.Detail, RTT: last.RTT,
-		Latency: time.Duration(r.trip.known(b.pace(r), now)) * time.Microsecond,
+		Latency: time.Duration(r.trip.known(b.pace(r), b.due.at(now))) * time.Microsecond,
 	}
 	p.Held, p.Idle = v.held, r.is(markIdle)
 	if r.runs > 0 {

@@ -26,8 +26,6 @@ type runner struct {
 	runs    int32         // results so far
 	index   int32         // in the schedule; -1 while running or gone
 	number  int32         // in Board.runners; -1 before it is there
-	gone    bool          // no target wants it any more
-	decides bool          // failing it takes some target down
 	marks   uint16
 	excused uint8 // results in a row that were this node's fault
 }
@@ -108,13 +106,13 @@ func (r *runner) lapses() time.Time {
 // lately is the last result of a probe.
 type lately struct {
 	ok, degraded bool
-	class        uint8 // number in Board.classes
-	rtt          time.Duration
+	class        uint8  // number in Board.classes
+	rtt          uint32 // microseconds
 	detail       string
 }
 
 func (b *Board) lately(res probe.Result) lately {
-	return lately{ok: res.OK, degraded: res.Degraded, class: b.classOf(res.Class), rtt: res.RTT, detail: res.Detail}
+	return lately{ok: res.OK, degraded: res.Degraded, class: b.classOf(res.Class), rtt: microseconds(res.RTT), detail: res.Detail}
 }
 
 // remember keeps a result as the last one of a probe.
@@ -128,7 +126,7 @@ func (b *Board) remember(r *runner, res probe.Result) {
 
 // result is what a last result was, but for the time of its connection.
 func (b *Board) result(l *lately) probe.Result {
-	r := probe.Result{OK: l.ok, Degraded: l.degraded, Detail: l.detail, RTT: l.rtt}
+	r := probe.Result{OK: l.ok, Degraded: l.degraded, Detail: l.detail, RTT: time.Duration(l.rtt) * time.Microsecond}
 	if int(l.class) < len(b.classes) {
 		r.Class = b.classes[l.class]
 	}
