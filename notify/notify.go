@@ -85,7 +85,7 @@ func (n *Notifier) Prepare(all []*spec.Destination, node string) (*Change, error
 		s := &setting{Destination: d, node: node, query: history.Query{Types: d.Events, Also: n.also(d)}}
 		var err error
 		if d.Webhook != nil {
-			s.sender, err = newWebhook(d.Webhook)
+			s.sender, err = newWebhook(d.Webhook, d.Timeout)
 		} else {
 			s.sender, err = newScript(d.Program)
 		}

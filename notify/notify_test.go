@@ -390,7 +390,7 @@ func receiver(t *testing.T, secret []byte, answer http.HandlerFunc) (*webhook, c
 		answer(w, r)
 	}))
 	t.Cleanup(s.Close)
-	w, err := newWebhook(&spec.Webhook{URL: s.URL + "/secret/path", Secret: secret, Headers: map[string]string{"X-Team": "ops"}})
+	w, err := newWebhook(&spec.Webhook{URL: s.URL + "/secret/path", Secret: secret, Headers: map[string]string{"X-Team": "ops"}}, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,7 +444,6 @@ func TestWebhook(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w, got := receiver(t, secret, c.answer)
-			defer w.client.CloseIdleConnections()
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
 			if c.name != "hangs" {
@@ -475,7 +474,7 @@ func TestWebhook(t *testing.T) {
 			}
 		})
 	}
-	w, err := newWebhook(&spec.Webhook{URL: "http://" + closed(t) + "/secret"})
+	w, err := newWebhook(&spec.Webhook{URL: "http://" + closed(t) + "/secret"}, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func TestReceiver(t *testing.T) {
 		secret []byte
 		taken  bool
 	}{{key, true}, {[]byte("another key of twenty-four"), false}, {nil, false}} {
-		w, err := newWebhook(&spec.Webhook{URL: s.URL, Secret: c.secret})
+		w, err := newWebhook(&spec.Webhook{URL: s.URL, Secret: c.secret}, 10*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,13 +16,14 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
-// maxAnswer is what is read of an answer: nobody needs it, but a connection can only
-// be used again once it was read.
+// maxAnswer is what is read of an answer: nobody needs it, but to hang up on somebody
+// who still writes may lose them what they were sent.
 const maxAnswer = 64 << 10
 
 type webhook struct {
@@ -33,14 +34,18 @@ type webhook struct {
 	client  *http.Client
 }
 
-func newWebhook(o *spec.Webhook) (*webhook, error) {
+// newWebhook makes a sender. limit is how long one delivery may take.
+func newWebhook(o *spec.Webhook, limit time.Duration) (*webhook, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
 		return nil, errors.New("webhook: url: it cannot be parsed")
 	}
+	// A transport goes on connecting when the request has been given up, so what that
+	// may take has limits of its own. Deliveries are few: a connection that is kept saves
+	// nothing, may have died meanwhile, and would outlive its configuration.
 	t := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: maxAnswer, IdleConnTimeout: time.Minute,
-		MaxIdleConns: 1, ForceAttemptHTTP2: true,
+		Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: maxAnswer, ForceAttemptHTTP2: true,
+		DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: limit}).DialContext, TLSHandshakeTimeout: limit,
 	}
 	if o.TLS != nil {
 		if t.TLSClientConfig, err = secured(o.TLS); err != nil {
@@ -82,9 +87,9 @@ func (w *webhook) send(ctx context.Context, d *delivery) (string, error) {
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
 	code := resp.StatusCode
 	if code/100 == 2 {
-		return resp.Status, nil
+		return status(code), nil
 	}
-	err = fmt.Errorf("%s answered %s", w.host, oneLine(resp.Status))
+	err = fmt.Errorf("%s answered %s", w.host, status(code))
 	switch {
 	case code/100 == 3:
 		return "", refusal{fmt.Errorf("%w; redirects are not followed: state where it leads", err)}
@@ -92,6 +97,11 @@ func (w *webhook) send(ctx context.Context, d *delivery) (string, error) {
 		return "", pause{err, retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	}
 	return "", refusal{err}
+}
+
+// status is a status code in our words: whoever answers may repeat what it was sent.
+func status(code int) string {
+	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }
 
 // sign is the signature of a delivery.
@@ -102,7 +112,8 @@ func sign(secret []byte, id, stamp string, body []byte) string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-// bare is an error of a request without the URL, whose path may let somebody in.
+// bare is an error of a request without what may let somebody in: the URL, and what
+// the other side said, which stands in quotes and may repeat the URL or a header.
 func bare(ctx context.Context, err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -114,7 +125,8 @@ func bare(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errors.New("no answer in time")
 	}
-	return err
+	text, _, _ := strings.Cut(err.Error(), `"`)
+	return errors.New(oneLine(strings.TrimRight(text, " :=,(")))
 }
 
 // retryAfter is how long a header Retry-After asks to wait (RFC 9110 section 10.2.3), 0

@@ -94,11 +94,10 @@ func TestWebhookTLS(t *testing.T) {
 		{"no certificate", spec.Secure{Verify: true, CA: ca, SNI: "hooks.example.com"}, "certificate required"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w, err := newWebhook(&spec.Webhook{URL: s.URL + "/secret", TLS: &c.o})
+			w, err := newWebhook(&spec.Webhook{URL: s.URL + "/secret", TLS: &c.o}, 10*time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer w.client.CloseIdleConnections()
 			before := taken
 			_, err = w.send(t.Context(), testDelivery(t))
 			switch {
@@ -110,7 +109,7 @@ func TestWebhookTLS(t *testing.T) {
 		})
 	}
 	for _, o := range []spec.Secure{{CA: key}, {CA: ca + ".gone"}, {Cert: cert, Key: ca}} {
-		if _, err := newWebhook(&spec.Webhook{URL: s.URL, TLS: &o}); err == nil {
+		if _, err := newWebhook(&spec.Webhook{URL: s.URL, TLS: &o}, 10*time.Second); err == nil {
 			t.Errorf("made of %+v", o)
 		}
 	}
