@@ -431,8 +431,11 @@ func TestWebhook(t *testing.T) {
 		{"takes it", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }, "", ""},
 		{"fails", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) }, "answered 500 Internal Server Error", "pause"},
 		{"has had enough", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "17"); w.WriteHeader(429) }, "answered 429 Too Many Requests", "pause 17s"},
-		{"refuses", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "answered 401 Unauthorized", "refusal"},
-		{"redirects", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "redirects are not followed", "refusal"},
+		{"refuses", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(422) }, "answered 422 Unprocessable Entity", "refusal"},
+		{"is gone", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(410) }, "answered 410 Gone", "refusal"},
+		{"does not know us", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "answered 401 Unauthorized", "pause"},
+		{"is not there yet", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, "answered 404 Not Found", "pause"},
+		{"redirects", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, "redirects are not followed", "pause"},
 		{"hangs", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer in time", ""},
 		{"a byte at a time", func(w http.ResponseWriter, r *http.Request) {
 			for r.Context().Err() == nil {

@@ -90,10 +90,10 @@ func (w *webhook) send(ctx context.Context, d *delivery) (string, error) {
 		return status(code), nil
 	}
 	err = fmt.Errorf("%s answered %s", w.host, status(code))
-	switch {
-	case code/100 == 3:
-		return "", refusal{fmt.Errorf("%w; redirects are not followed: state where it leads", err)}
-	case code/100 == 5, code == http.StatusTooManyRequests, code == http.StatusRequestTimeout, code == http.StatusTooEarly:
+	if code/100 == 3 {
+		err = fmt.Errorf("%w; redirects are not followed: state where it leads", err)
+	}
+	if !refused[code] {
 		return "", pause{err, retryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	}
 	return "", refusal{err}
@@ -102,6 +102,14 @@ func (w *webhook) send(ctx context.Context, d *delivery) (string, error) {
 // status is a status code in our words: whoever answers may repeat what it was sent.
 func status(code int) string {
 	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
+}
+
+// refused are the answers that are about what was sent, which would be the same the
+// next time. All others are about the receiver: it is not there yet, is somewhere else,
+// or does not know us, which somebody can mend.
+var refused = map[int]bool{
+	http.StatusBadRequest: true, http.StatusGone: true, http.StatusRequestEntityTooLarge: true,
+	http.StatusUnsupportedMediaType: true, http.StatusUnprocessableEntity: true,
 }
 
 // sign is the signature of a delivery.
