@@ -80,15 +80,19 @@ type Event struct {
 	Who      string        `json:"who,omitempty"`
 	On       string        `json:"on,omitempty"` // number of a maintenance
 
+	// Ran is how long the node had run when it was told, by a clock that nobody sets; 0
+	// when it was told before this run.
+	Ran time.Duration `json:"-"`
 	// Judged is the checks whose verdict it is, for who says which pools it concerns:
 	// one address may be judged by others in another pool. It is not remembered.
 	Judged string `json:"-"`
 }
 
+// States are the types of changes of an endpoint's state.
+var States = []string{Up, Degraded, Down, Unknown}
+
 // OfState is whether an event is a change of an endpoint's state.
-func (e *Event) OfState() bool {
-	return e.Type == Up || e.Type == Degraded || e.Type == Down || e.Type == Unknown
-}
+func (e *Event) OfState() bool { return slices.Contains(States, e.Type) }
 
 // maxText is how much of a reason is remembered.
 const maxText = 500
@@ -99,6 +103,7 @@ type record struct {
 	id     uint64
 	at     int64 // Unix nanoseconds
 	lasted time.Duration
+	ran    time.Duration
 
 	kind, endpoint, host, service, pools      text
 	state, was, check, class, reason, who, on text
@@ -119,7 +124,7 @@ func (e *Event) record() record {
 		return unique.Make(s)
 	}
 	return record{
-		id: e.ID, at: e.At.UnixNano(), lasted: max(e.Lasted, 0),
+		id: e.ID, at: e.At.UnixNano(), lasted: max(e.Lasted, 0), ran: e.Ran,
 		kind: say(e.Type), endpoint: say(e.Endpoint), host: say(e.Host), service: say(e.Service),
 		pools: unique.Make(strings.Join(e.Pools, "\n")), state: say(e.State), was: say(e.Was), check: say(e.Check),
 		class: say(e.Class), reason: say(e.Reason), who: say(e.Who), on: say(e.On),
@@ -128,7 +133,7 @@ func (e *Event) record() record {
 
 func (r *record) event() Event {
 	e := Event{
-		ID: r.id, At: time.Unix(0, r.at).UTC(), Lasted: r.lasted,
+		ID: r.id, At: time.Unix(0, r.at).UTC(), Lasted: r.lasted, Ran: r.ran,
 		Type: r.kind.Value(), Endpoint: r.endpoint.Value(), Host: r.host.Value(), Service: r.service.Value(),
 		State: r.state.Value(), Was: r.was.Value(), Check: r.check.Value(), Class: r.class.Value(),
 		Reason: r.reason.Value(), Who: r.who.Value(), On: r.on.Value(),
@@ -168,6 +173,7 @@ type Query struct {
 	After    uint64    // those with a higher ID
 	Since    time.Time // those of this time and later
 	Endpoint string
+	Among    map[string]bool // endpoints; nil: all
 	Pool     string
 	Types    []string // nil: all
 	// Also is what else must hold; nil: nothing.
@@ -176,6 +182,7 @@ type Query struct {
 
 func (q *Query) matches(r *record) bool {
 	if q.Endpoint != "" && r.endpoint.Value() != q.Endpoint ||
+		q.Among != nil && !q.Among[r.endpoint.Value()] ||
 		q.Types != nil && !slices.Contains(q.Types, r.kind.Value()) ||
 		!q.Since.IsZero() && r.at < q.Since.UnixNano() {
 		return false

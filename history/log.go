@@ -45,6 +45,7 @@ type Log struct {
 	wake   chan struct{}
 	first  uint64 // the lowest ID that an event of this run may have
 	kept   uint64 // the highest ID from before; 0: none
+	opened time.Time
 
 	telling sync.Mutex // of what Tell needs, which is held for no longer than that
 	last    uint64     // the ID that was given last
@@ -63,7 +64,7 @@ type Log struct {
 
 // Open opens the list, with what is on disk of it. The directory is there.
 func Open(o Options) (*Log, error) {
-	l := &Log{log: o.Logger, wake: make(chan struct{}, 1), counts: map[text]int32{}, more: make(chan struct{})}
+	l := &Log{log: o.Logger, wake: make(chan struct{}, 1), counts: map[text]int32{}, more: make(chan struct{}), opened: time.Now()}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -121,6 +122,7 @@ func (l *Log) Tell(e Event) {
 		e.At = time.Now()
 	}
 	e.At = e.At.UTC().Round(0)
+	e.Ran = max(time.Since(l.opened), 1)
 	if len(l.pending) == maxPending { // readers find out by the IDs
 		l.pending = slices.Delete(l.pending, 0, maxPending/10)
 		l.meters.dropped.Add(maxPending / 10)
@@ -283,6 +285,17 @@ func (l *Log) Read(q Query, limit int) (events []Event, more bool) {
 		events = append(events, r.event())
 	}
 	return events, false
+}
+
+// Age is how long ago an event was told. For those of this run it does not matter
+// whether somebody has set the clock meanwhile; those from before are at least as old
+// as the run.
+func (l *Log) Age(e *Event) time.Duration {
+	ran := time.Since(l.opened)
+	if e.Ran > 0 {
+		return ran - e.Ran
+	}
+	return max(time.Since(e.At), ran)
 }
 
 // Last is the ID of the event that was told last.

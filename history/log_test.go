@@ -74,6 +74,7 @@ func TestRead(t *testing.T) {
 		want := Event{
 			ID: all[0].ID, At: noon.Add(-time.Minute).UTC(), Type: Down, Endpoint: "a", Pools: []string{"pool-of-a", "all"}, State: Down, Was: Up,
 			Lasted: time.Hour, Check: "web", Class: "timeout", Reason: "check web: timeout",
+			Ran: 1,
 		}
 		if got := fmt.Sprintf("%+v", all[0]); got != fmt.Sprintf("%+v", want) {
 			t.Errorf("got  %s\nwant %+v", got, want)
@@ -259,7 +260,7 @@ func TestRestart(t *testing.T) {
 	l.Tell(Event{Type: Down, Endpoint: "a", Pools: []string{"eu", "us"}, Lasted: time.Second})
 	l.Tell(Event{Type: Up, Endpoint: "a"})
 	end()
-	before, _ := l.Read(Query{}, 0)
+	before := readBefore(l)
 	path := filepath.Join(dir, FileName)
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -286,6 +287,42 @@ func TestRestart(t *testing.T) {
 	if again, _ := l.Read(Query{}, 0); says(again) != "a down, a up, b down" {
 		t.Error(says(again))
 	}
+}
+
+// readBefore is what a list has, as the next run knows it.
+func readBefore(l *Log) []Event {
+	all, _ := l.Read(Query{}, 0)
+	for i := range all {
+		all[i].Ran = 0
+	}
+	return all
+}
+
+// The clock may be set, forwards or back: how old an event of this run is does not
+// depend on it, and one from before is as old as the run at least.
+func TestAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		l, end := running(t, dir)
+		l.Tell(Event{Type: Down, Endpoint: "a", At: time.Now().Add(-time.Hour)})
+		l.Tell(Event{Type: Down, Endpoint: "b", At: time.Now().Add(time.Hour)})
+		time.Sleep(time.Minute)
+		all, _ := l.Read(Query{}, 0)
+		for i := range all {
+			if age := l.Age(&all[i]); age < time.Minute-time.Millisecond || age > time.Minute {
+				t.Errorf("%s is %v old", all[i].Endpoint, age)
+			}
+		}
+		end()
+		l = open(t, dir)
+		time.Sleep(time.Second)
+		all, _ = l.Read(Query{}, 0)
+		for i, want := range []time.Duration{time.Hour + time.Minute + time.Second, time.Second} {
+			if age := l.Age(&all[i]).Round(time.Millisecond); age != want {
+				t.Errorf("%s is %v old, not %v", all[i].Endpoint, age, want)
+			}
+		}
+	})
 }
 
 // The file is written anew before it becomes long.
@@ -323,7 +360,7 @@ func TestAnew(t *testing.T) {
 	if err := l.file.close(); err != nil {
 		t.Fatal(err)
 	}
-	want, _ := l.Read(Query{}, 0)
+	want := readBefore(l)
 	got, _ := open(t, dir).Read(Query{}, 0)
 	if len(got) < PerEndpoint || fmt.Sprint(got[len(got)-PerEndpoint:]) != fmt.Sprint(want[len(want)-PerEndpoint:]) {
 		t.Errorf("%d restored of %d", len(got), len(want))

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"strings"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/history"
@@ -16,32 +17,34 @@ type collected struct {
 	wait   time.Duration   // or then; 0: not by itself
 }
 
-// collect finds the events after a place that are to be told at this time.
-func (d *destination) collect(by *setting, at uint64, now time.Time) (c collected) {
-	r := d.n.o.History.Reader(at)
-	var settled *settling
+// collect finds the events after a place that are to be told now.
+func (d *destination) collect(by *setting, at uint64) (c collected) {
+	log := d.n.o.History
+	r := log.Reader(at)
 	c.at = at
 	for len(c.events) < by.Batch {
 		p := r.Next(by.query, by.Batch-len(c.events))
 		c.lost += p.Lost
+		var settled *settling
 		for i := range p.Events {
 			e := &p.Events[i]
-			if left := by.Hold - now.Sub(e.At); by.Hold > 0 && left > 0 {
+			age := log.Age(e)
+			if left := by.Hold - age; by.Hold > 0 && left > 0 {
 				c.wait, c.more = left, nil
 				return c
 			}
 			c.at = e.ID
-			switch {
-			case now.Sub(e.At) > by.MaxAge:
-				c.old++
-				continue
-			case by.Hold > 0 && e.OfState():
+			if by.Hold > 0 && e.OfState() {
 				if settled == nil {
-					settled = settle(d.n.o.History, by.Hold)
+					settled = settle(log, by.Hold, p.Events)
 				}
 				if !settled.tells(e) {
-					continue
+					continue // also when it is too old: nobody misses it
 				}
+			}
+			if age > by.MaxAge {
+				c.old++
+				continue
 			}
 			c.events = append(c.events, *e)
 		}
@@ -63,21 +66,43 @@ type settling struct {
 	of   map[subject][]change
 }
 
-type subject struct{ endpoint, host string }
+// subject is what changes are of. One address may be judged by others in other pools.
+type subject struct{ endpoint, host, pools string }
+
+func subjectOf(e *history.Event) subject {
+	return subject{e.Endpoint, e.Host, strings.Join(e.Pools, "\n")}
+}
 
 type change struct {
 	id         uint64
 	at         time.Time
+	ran        time.Duration
 	state, was string
 }
 
-func settle(l *history.Log, hold time.Duration) *settling {
+// near is whether two changes were closer to each other than hold. A clock that was
+// set between two of the same run does not matter; across runs, changes that would be
+// in the wrong order are not near.
+func (s *settling) near(a, b *change) bool {
+	d := b.ran - a.ran
+	if a.ran == 0 || b.ran == 0 {
+		d = b.at.Sub(a.at)
+	}
+	return 0 <= d && d < s.hold
+}
+
+// settle finds all changes of the endpoints that some events are of.
+func settle(l *history.Log, hold time.Duration, events []history.Event) *settling {
 	s := &settling{hold: hold, of: map[subject][]change{}}
-	all, _ := l.Read(history.Query{Types: []string{history.Up, history.Degraded, history.Down, history.Unknown}}, 0)
+	among := map[string]bool{}
+	for i := range events {
+		among[events[i].Endpoint] = true
+	}
+	all, _ := l.Read(history.Query{Types: history.States, Among: among}, 0)
 	for i := range all {
 		e := &all[i]
-		key := subject{e.Endpoint, e.Host}
-		s.of[key] = append(s.of[key], change{e.ID, e.At, e.State, e.Was})
+		key := subjectOf(e)
+		s.of[key] = append(s.of[key], change{e.ID, e.At, e.Ran, e.State, e.Was})
 	}
 	return s
 }
@@ -86,16 +111,16 @@ func settle(l *history.Log, hold time.Duration) *settling {
 // which it puts in the event. What is told last is what was before the first of those
 // changes that followed each other within hold.
 func (s *settling) tells(e *history.Event) bool {
-	all := s.of[subject{e.Endpoint, e.Host}]
+	all := s.of[subjectOf(e)]
 	for i := range all {
 		if all[i].id != e.ID {
 			continue
 		}
-		if i+1 < len(all) && all[i+1].at.Sub(all[i].at) < s.hold {
+		if i+1 < len(all) && s.near(&all[i], &all[i+1]) {
 			return false
 		}
 		first := i
-		for first > 0 && all[first].at.Sub(all[first-1].at) < s.hold {
+		for first > 0 && s.near(&all[first-1], &all[first]) {
 			first--
 		}
 		if first == i {

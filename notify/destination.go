@@ -118,7 +118,7 @@ func (d *destination) now() (by *setting, at, lost uint64) {
 func (d *destination) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		by, at, _ := d.now()
-		c := d.collect(by, at, time.Now())
+		c := d.collect(by, at)
 		d.give(c.lost, "lost")
 		d.give(c.old, "expired")
 		if len(c.events) > 0 {
@@ -187,7 +187,7 @@ func (d *destination) tell(ctx context.Context, by *setting, c *collected) {
 			d.done(c.at, lost)
 			d.give(uint64(len(c.events)), "refused")
 			return
-		case time.Since(c.events[0].At) > by.MaxAge:
+		case d.n.o.History.Age(&c.events[0]) > by.MaxAge:
 			return // collect gives up those that are too old
 		}
 		err = nil

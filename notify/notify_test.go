@@ -369,6 +369,71 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// An address is judged by others in another pool: that it is down there as well does
+// not make either of them come and go.
+func TestHoldOfTwo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, memory(t), nil, spec.Destination{Hold: 30 * time.Second})
+		defer r.stop()
+		for _, to := range []string{history.Down, history.Up} {
+			was := map[string]string{history.Down: history.Up, history.Up: history.Down}[to]
+			r.log.Tell(history.Event{Type: to, Endpoint: "a", Pools: []string{"web"}, State: to, Was: was})
+			time.Sleep(5 * time.Second)
+			r.log.Tell(history.Event{Type: to, Endpoint: "a", Pools: []string{"mail"}, State: to, Was: was})
+			r.want(26*time.Second, "a "+to)
+			r.want(10*time.Second, "a "+to)
+		}
+	})
+}
+
+// A clock that is set holds up nothing, and makes nothing too old.
+func TestHoldOverClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, memory(t), nil, spec.Destination{Hold: 30 * time.Second})
+		defer r.stop()
+		for i, off := range []time.Duration{time.Hour, 0, -50 * 365 * 24 * time.Hour, 100 * time.Hour, 0, -20 * time.Second} {
+			to, was := history.Down, history.Up
+			if i%2 == 1 {
+				to, was = was, to
+			}
+			r.log.Tell(history.Event{At: time.Now().Add(off), Type: to, Endpoint: "a", State: to, Was: was})
+			r.want(29*time.Second, "")
+			r.want(2*time.Second, "a "+to)
+		}
+		if r.count("dropped", "expired") != 0 {
+			t.Errorf("%v expired", r.count("dropped", "expired"))
+		}
+	})
+}
+
+// What came and went before a restart is not missing after it, however long ago.
+func TestHoldOverRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, k := t.TempDir(), &disk{kept: map[string][]byte{}}
+		open := func() *history.Log {
+			l, err := history.Open(history.Options{Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l
+		}
+		r := newRig(t, open(), k, spec.Destination{Hold: 30 * time.Second})
+		r.tell("a", history.Down, history.Up)
+		r.want(time.Minute, "a down")
+		r.tell("b", history.Down, history.Up)
+		r.tell("b", history.Up, history.Down)
+		r.want(25*time.Hour, "")
+		r.stop()
+		r = newRig(t, open(), k, spec.Destination{Hold: 30 * time.Second})
+		defer r.stop()
+		r.tell("c", history.Down, history.Up)
+		r.want(time.Minute, "c down")
+		if r.fake.lost != 0 {
+			t.Errorf("%d lost", r.fake.lost)
+		}
+	})
+}
+
 // receiver is a webhook as others write them: it verifies what it is sent.
 func receiver(t *testing.T, secret []byte, answer http.HandlerFunc) (*webhook, chan body) {
 	t.Helper()
