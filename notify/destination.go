@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
@@ -258,7 +257,7 @@ func (d *destination) done(at, lost uint64) {
 	d.lost -= lost
 	at = d.at
 	d.mu.Unlock()
-	d.n.keep(map[string][]byte{d.name: strconv.AppendUint(nil, at, 10)})
+	d.n.keep(map[string][]byte{d.name: place(at)})
 }
 
 func (d *destination) test(ctx context.Context) (string, error) {

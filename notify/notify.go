@@ -120,33 +120,39 @@ func (n *Notifier) Apply(c *Change) {
 	defer n.mu.Unlock()
 	before := n.all
 	n.all = map[string]*destination{}
+	places := map[string][]byte{}
 	for _, s := range c.all {
 		d := before[s.Name]
 		delete(before, s.Name)
 		if d != nil {
 			d.change(s)
 		} else {
-			d = newDestination(n, s, n.start(s.Name))
+			at := n.start(s.Name)
+			d = newDestination(n, s, at)
+			// One that never takes anything has what waits for it after a restart as well.
+			places[s.Name] = place(at)
 			n.begin(d)
 		}
 		n.all[s.Name] = d
 	}
-	gone := map[string][]byte{}
 	for name, d := range before {
 		if d.stop != nil {
 			d.stop()
 		}
-		gone[name] = nil
+		places[name] = nil
 		n.meters.forget(name)
 	}
 	for name := range n.kept {
 		if n.all[name] == nil {
-			gone[name] = nil
+			places[name] = nil
 		}
 	}
 	n.applied, n.kept = true, nil
-	n.keep(gone)
+	n.keep(places)
 }
+
+// place is a place as it is kept.
+func place(at uint64) []byte { return strconv.AppendUint(nil, at, 10) }
 
 // start is where a destination begins: where it was, or at what happens from now on.
 func (n *Notifier) start(name string) uint64 {

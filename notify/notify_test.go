@@ -269,7 +269,11 @@ func TestGoesOn(t *testing.T) {
 			return l
 		}
 		r := newRig(t, open(), k, spec.Destination{})
+		r.fake.set(func(*delivery) error { return fmt.Errorf("down") }) // it has taken nothing ever
 		r.tell("a", history.Down, history.Up)
+		time.Sleep(time.Minute)
+		r.stop()
+		r = newRig(t, open(), k, spec.Destination{})
 		r.want(time.Second, "a down")
 		r.fake.set(func(*delivery) error { return fmt.Errorf("down") })
 		r.tell("b", history.Down, history.Up)
@@ -295,6 +299,7 @@ func TestGoesOn(t *testing.T) {
 		time.Sleep(time.Minute)
 		r.apply(spec.Destination{})
 		r.want(time.Minute, "")
+		r.Apply(&Change{})
 		if len(k.kept) != 0 {
 			t.Errorf("%v is kept", k.kept)
 		}
