@@ -71,7 +71,7 @@ var notifySection = section{
 		{name: "services", typ: "list of names", prose: "all", doc: "The same by service: of the pools and endpoints that it uses, and the words of operators on it."},
 		{name: "hold", typ: "duration", def: "0s", lo: 0, hi: int64(time.Hour), doc: "An endpoint that is again what it was within this time is not told. All that is told is told that much later."},
 		{name: "batch", typ: "integer", def: "500", lo: 1, hi: 10_000, doc: "How many events one delivery has at most."},
-		{name: "max_age", typ: "duration", def: "24h", lo: int64(time.Minute), hi: int64(31 * 24 * time.Hour), doc: "What could not be delivered for so long is given up, and said to have been in the next delivery."},
+		{name: "max_age", typ: "duration", def: "24h", lo: int64(time.Minute), hi: int64(31 * 24 * time.Hour), doc: "What could not be delivered for so long is given up, and said to have been in the next delivery. More than `hold`."},
 		{name: "timeout", typ: "duration", def: "10s", lo: int64(100 * time.Millisecond), hi: int64(10 * time.Minute), doc: "How long one delivery may take."},
 	},
 }
@@ -109,6 +109,9 @@ func (d *decoder) destinations(p *path, all []*entry) {
 		o := d.object(&notifySection, at, e.key, e.vals...)
 		n := &Destination{
 			Name: e.name, Hold: o.duration("hold"), Batch: int(o.integer("batch")), MaxAge: o.duration("max_age"), Timeout: o.duration("timeout"),
+		}
+		if age := o.get("max_age"); age != nil && n.MaxAge <= n.Hold {
+			d.fail(age.val(), at.dot("max_age"), "what is held for %s would be too old by then: state more than hold", n.Hold)
 		}
 		web, script := o.get("webhook"), o.get("script")
 		switch {
