@@ -36,19 +36,29 @@ const (
 
 // file is of one goroutine after it was opened.
 type file struct {
-	path  string
-	f     *os.File
-	size  int64
-	lines int
-	dirty bool // not synced
-	bad   bool // it is not what it should be: it is to be written anew
-	buf   bytes.Buffer
+	path    string
+	f       sink
+	size    int64
+	lines   int
+	enough  int  // it is not written anew before it has more lines than that
+	dirty   bool // not synced
+	bad     bool // it is not what it should be: it is to be written anew
+	failing bool // what was written last failed
+	buf     bytes.Buffer
+}
+
+// sink is what is needed of an open file.
+type sink interface {
+	io.WriteCloser
+	Truncate(size int64) error
+	Sync() error
 }
 
 // openFile reads the file, if there is one, and opens it. restore is given every event
 // in it, and says whether it can be one.
 func openFile(dir string, log *slog.Logger, restore func(*Event) bool) (*file, error) {
 	f := &file{path: filepath.Join(dir, FileName)}
+	_ = os.Remove(f.path + ".new") // of a node that died meanwhile
 	old, err := os.Open(f.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -111,7 +121,7 @@ func (f *file) open() error {
 	end := make([]byte, 1)
 	if _, err := w.ReadAt(end, f.size-1); err == nil && end[0] != '\n' {
 		f.buf.WriteByte('\n')
-		return f.flush()
+		f.bad = f.flush() != nil // a full disk keeps no node from starting
 	}
 	return nil
 }
@@ -124,17 +134,22 @@ func (f *file) add(events []Event) error {
 			return err
 		}
 	}
+	if err := f.flush(); err != nil {
+		return err
+	}
 	f.lines += len(events)
-	return f.flush()
+	return nil
 }
 
 // flush writes what there is in one piece, and takes back what was written of it when
-// it fails.
+// it fails. Where that fails too, the file is bad.
 func (f *file) flush() error {
 	n, err := f.f.Write(f.buf.Bytes())
 	f.buf.Reset()
 	if err != nil {
-		return errors.Join(err, f.f.Truncate(f.size))
+		undone := f.f.Truncate(f.size)
+		f.bad = f.bad || undone != nil
+		return errors.Join(err, undone)
 	}
 	f.size += int64(n)
 	f.dirty = true
@@ -146,7 +161,9 @@ func (f *file) sync() error {
 		return nil
 	}
 	f.dirty = false
-	return f.f.Sync()
+	err := f.f.Sync()
+	f.bad = f.bad || err != nil // nobody knows what of it is on the disk
+	return err
 }
 
 // anew writes all that is remembered into a new file that takes the place of the old
@@ -156,7 +173,7 @@ func (f *file) anew(l *Log) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := &file{path: f.path, f: w}
+	next := &file{path: f.path, f: w, failing: f.failing}
 	r := l.Reader(0)
 	for {
 		p := r.Next(Query{}, chunkLen)
@@ -198,7 +215,7 @@ func (l *Log) write(ctx context.Context) {
 	var tried time.Time
 	for {
 		p := Part{More: make(chan struct{})}
-		if !f.bad || time.Since(tried) >= retryEvery {
+		if !f.failing || time.Since(tried) >= retryEvery {
 			tried = time.Now()
 			var err error
 			p, err = l.writeNext(&r)
@@ -229,24 +246,36 @@ func (l *Log) write(ctx context.Context) {
 	}
 }
 
-// writeNext writes what comes next down, or all anew.
+// writeNext writes what comes next down, or all anew. When it fails, the reader is where
+// it was.
 func (l *Log) writeNext(r **Reader) (Part, error) {
 	f := l.file
 	l.mu.RLock()
-	stale := f.lines > 2*len(l.records)+maxStale
+	stale := f.lines > max(2*len(l.records)+maxStale, f.enough)
 	l.mu.RUnlock()
 	if f.bad || stale {
 		next, err := f.anew(l)
-		if err != nil {
+		switch {
+		case err == nil:
+			*r = next
+		case f.bad:
 			return Part{}, err
+		default: // there may be no room for another one, and some in this one
+			f.enough = f.lines + maxStale
+			l.meters.failed.Inc()
+			l.log.Warn("history not written anew: what nobody remembers stays in it", "file", FileName, "lines", f.lines, "error", err)
 		}
-		*r = next
 	}
+	at := **r
 	p := (*r).Next(Query{}, chunkLen)
 	if len(p.Events) == 0 {
 		return p, nil
 	}
-	return p, f.add(p.Events)
+	if err := f.add(p.Events); err != nil {
+		**r = at
+		return Part{}, err
+	}
+	return p, nil
 }
 
 // wrote says how writing goes, once.
@@ -254,12 +283,12 @@ func (l *Log) wrote(err error) {
 	switch f := l.file; {
 	case err != nil:
 		l.meters.failed.Inc()
-		if !f.bad {
+		if !f.failing {
 			l.log.Error("history not written: it is tried again", "file", FileName, "error", err)
 		}
-		f.bad = true
-	case f.bad:
-		f.bad = false
+		f.failing = true
+	case f.failing:
+		f.failing = false
 		l.log.Info("history written again", "file", FileName)
 	}
 }

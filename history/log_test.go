@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -383,6 +386,8 @@ func TestFailingDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		l, end := running(t, dir)
+		var said strings.Builder
+		l.log = slog.New(slog.NewTextHandler(&said, nil))
 		l.Tell(Event{Type: Down, Endpoint: "a"})
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -398,7 +403,72 @@ func TestFailingDisk(t *testing.T) {
 		l.Tell(Event{Type: Down, Endpoint: "c"})
 		time.Sleep(time.Minute)
 		end()
+		if !strings.Contains(said.String(), "history written again") {
+			t.Error(said.String())
+		}
 		if got, _ := open(t, dir).Read(Query{}, 0); says(got) != "a down, b down, c down" {
+			t.Error(says(got))
+		}
+	})
+}
+
+// full is a file on a disk without room, of which half of what is written fits.
+type full struct {
+	*os.File
+	room atomic.Bool
+}
+
+func (f *full) Write(b []byte) (int, error) {
+	if f.room.Load() {
+		return f.File.Write(b)
+	}
+	n, err := f.File.Write(b[:len(b)/2])
+	return n, errors.Join(err, syscall.ENOSPC)
+}
+
+// A disk without room has no room for a second file: what could not be written goes
+// behind what is there, once it can.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		var said strings.Builder
+		l, err := Open(Options{Dir: dir, Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		disk := &full{File: l.file.f.(*os.File)}
+		disk.room.Store(true)
+		l.file.f = disk
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- l.Run(ctx) }()
+		l.Tell(Event{Type: Down, Endpoint: "a"})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		disk.room.Store(false)
+		if err := os.Mkdir(l.file.path+".new", 0o700); err != nil { // so that it cannot be written
+			t.Fatal(err)
+		}
+		l.Tell(Event{Type: Down, Endpoint: "b"})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := testutil.ToFloat64(l.meters.failed); n < 4 || n > 7 {
+			t.Errorf("%v failures in a minute", n)
+		}
+		disk.room.Store(true)
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		if b, err := os.ReadFile(l.file.path); err != nil || strings.Count(string(b), "\n") != 2 {
+			t.Errorf("%s, %v", b, err)
+		}
+		if n := strings.Count(said.String(), "history not written: "); n != 1 || !strings.Contains(said.String(), "history written again") {
+			t.Error(said.String())
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if got, _ := open(t, dir).Read(Query{}, 0); says(got) != "a down, b down" {
 			t.Error(says(got))
 		}
 	})
