@@ -88,6 +88,7 @@ type Log struct {
 	mu     sync.Mutex
 	file   *os.File
 	size   int64
+	torn   bool // the last line has no end
 	last   uint64
 	recent []Entry // at most Recent, the oldest first
 }
@@ -153,7 +154,8 @@ func (l *Log) remember(e Entry) {
 	l.recent = append(l.recent, e)
 }
 
-// open opens the file that is written, and ends a line that a crash has left.
+// open opens the file that is written, and finds out whether a crash has left a line
+// without an end. It writes nothing: a disk without room keeps no node from starting.
 func (l *Log) open() error {
 	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -163,19 +165,21 @@ func (l *Log) open() error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	l.file, l.size = f, st.Size()
+	l.file, l.size, l.torn = f, st.Size(), false
 	if l.size == 0 {
 		return nil
 	}
 	end := make([]byte, 1)
-	if _, err := f.ReadAt(end, l.size-1); err == nil && end[0] != '\n' {
-		return l.write([]byte{'\n'})
-	}
+	_, err = f.ReadAt(end, l.size-1)
+	l.torn = err == nil && end[0] != '\n'
 	return nil
 }
 
 // write writes a line, and takes back what was written of it when it fails.
 func (l *Log) write(line []byte) error {
+	if l.torn {
+		line = append([]byte{'\n'}, line...)
+	}
 	_, err := l.file.Write(line)
 	if err == nil {
 		err = l.file.Sync()
@@ -184,6 +188,7 @@ func (l *Log) write(line []byte) error {
 		return errors.Join(err, l.file.Truncate(l.size))
 	}
 	l.size += int64(len(line))
+	l.torn = false
 	return nil
 }
 

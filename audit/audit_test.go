@@ -105,6 +105,25 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// A disk without room keeps nobody from opening a log that a crash has cut: the line is
+// ended with the next entry.
+func TestTorn(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	const text = `{"id":7,"on":"a"}` + "\n" + `{"id":8,"on":`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, _ := open(t, dir)
+	if b, err := os.ReadFile(path); err != nil || string(b) != text {
+		t.Errorf("to open has written: %q, %v", b, err)
+	}
+	add(t, l, Entry{On: "b"}, Entry{On: "c"})
+	if l, skipped := open(t, dir); skipped != 1 || ons(l.Read(Query{})) != "a b c" {
+		t.Errorf("%d skipped of %s", skipped, ons(l.Read(Query{})))
+	}
+}
+
 // The files and the memory are bounded, and no entry is lost at the turn.
 func TestBounded(t *testing.T) {
 	dir := t.TempDir()
