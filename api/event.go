@@ -113,13 +113,27 @@ func (c *Client) TestNotify(ctx context.Context, name string) (*NotifyTested, er
 	return call[NotifyTested](ctx, c, request{method: http.MethodPost, path: "notify/" + url.PathEscape(name) + "/test"})
 }
 
-// maxEvent is more than an event of a stream takes.
-const maxEvent = 64 << 10
+const (
+	// maxEvent is more than an event of a stream takes.
+	maxEvent = 64 << 10
+	// maxSilence is for how long a stream says nothing at most: a node sends a sign of
+	// life every 15 s.
+	maxSilence = time.Minute
+)
 
 // Follow gives the events that the query selects to f as they happen, until ctx ends or
 // f fails: without After and Since those from now on. missing is not nil where events
-// are missing; the event counts for nothing then.
+// are missing; the event counts for nothing then. The error is an Unreachable when the
+// stream ends, or nothing is heard of the node for a minute.
 func (c *Client) Follow(ctx context.Context, q HistoryQuery, f func(e Event, missing *Gap) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	patience := time.Duration(maxSilence)
+	if c.timeout > 0 {
+		patience = c.timeout
+	}
+	silence := time.AfterFunc(patience, func() { cancel(tooSlow(patience)) })
+	defer func() { silence.Stop() }()
 	q.Limit = 0
 	u := *c.base
 	u.RawQuery = q.values().Encode()
@@ -147,11 +161,35 @@ func (c *Client) Follow(ctx context.Context, q HistoryQuery, f func(e Event, mis
 		p.Status = resp.StatusCode
 		return p
 	}
-	err = stream(resp.Body, f)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
+	silence.Stop()
+	silence = time.AfterFunc(maxSilence, func() { cancel(tooSlow(maxSilence)) })
+	err = stream(heard{resp.Body, silence}, func(e Event, missing *Gap) error {
+		silence.Stop() // whatever f takes is not the node's
+		defer silence.Reset(maxSilence)
+		return f(e, missing)
+	})
+	switch slow := tooSlow(0); {
+	case errors.As(context.Cause(ctx), &slow):
+		return c.unreachable(ctx, err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &Unreachable{Base: c.text, Err: errors.New("the stream has ended")}
 	}
 	return err
+}
+
+// heard starts a timer again whenever something is read.
+type heard struct {
+	io.Reader
+	silence *time.Timer
+}
+
+// Read implements io.Reader.
+func (h heard) Read(b []byte) (int, error) {
+	n, err := h.Reader.Read(b)
+	if n > 0 {
+		h.silence.Reset(maxSilence)
+	}
+	return n, err
 }
 
 // stream reads server-sent events as a node writes them.
