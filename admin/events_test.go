@@ -118,7 +118,7 @@ func TestEvents(t *testing.T) {
 	n, s := recording(t, time.Second) // which must not end a stream
 	next, end := lines(t, s.URL+"/api/v1/events?type=down&endpoint=192.0.2.10")
 	defer end()
-	if got := next(); got != "retry: 3000" {
+	if got := []string{next(), next()}; got[0] != "retry: 3000" || got[1] != fmt.Sprint("id: ", n.history.Last()) {
 		t.Fatal(got)
 	}
 	// Longer than the time that is for reading requests.
@@ -134,18 +134,27 @@ func TestEvents(t *testing.T) {
 	// A browser states the last id by itself, and it is what counts.
 	again, stop := lines(t, s.URL+"/api/v1/events?after=1", "Last-Event-ID: "+fmt.Sprint(n.history.First()))
 	defer stop()
-	if got := []string{again(), again(), again()}; got[1] != fmt.Sprint("id: ", n.history.First()+1) || got[2] != "event: down" {
+	if got := []string{again(), again(), again(), again()}; got[2] != fmt.Sprint("id: ", n.history.First()+1) || got[3] != "event: down" {
 		t.Error(got)
 	}
 	// Of what nobody knows any more that is said.
 	lost, halt := lines(t, s.URL+"/api/v1/events?after=1")
 	defer halt()
-	if got := []string{lost(), lost(), lost()}; got[1] != "event: gap" || got[2] != `data: {"lost":0,"unknown":true}` {
+	if got := []string{lost(), lost(), lost(), lost()}; got[2] != "event: gap" || got[3] != `data: {"lost":0,"unknown":true}` {
 		t.Error(got)
 	}
 	early, cease := lines(t, s.URL+"/api/v1/events?since=2020-01-01T00:00Z&service=www.gslb.example.com")
 	defer cease()
-	if got := []string{early(), early(), early(), early()}; got[1] != "event: gap" || !strings.HasPrefix(got[3], "id: ") {
+	if got := []string{early(), early(), early(), early(), early()}; got[2] != "event: gap" || !strings.HasPrefix(got[4], "id: ") {
+		t.Error(got)
+	}
+	// A clock that is set back hides nothing.
+	late, halted := lines(t, s.URL+"/api/v1/events?type=up&since="+time.Now().UTC().Add(-time.Hour).Format(time.RFC3339))
+	defer halted()
+	for got := late(); got != "end" && (!strings.HasPrefix(got, "data: ") || !strings.Contains(got, `"up"`)); got = late() {
+	}
+	n.history.Tell(history.Event{At: time.Now().Add(-48 * time.Hour), Type: history.Up, Endpoint: "192.0.2.77"})
+	if got := []string{late(), late(), late()}; !strings.Contains(got[2], "192.0.2.77") {
 		t.Error(got)
 	}
 	if resp := n.ask("HEAD", "/api/v1/events", ""); resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
@@ -193,14 +202,13 @@ func TestHistory(t *testing.T) {
 	n.history.Tell(history.Event{Type: history.Down, Endpoint: "203.0.113.99"})
 	n.history.Tell(history.Event{Type: history.Reloaded})
 	for query, want := range map[string]string{
-		"":                                        "down override-set override-set down reloaded",
-		"service=www.gslb.example.com":            "down override-set",
-		"service=nowhere.example.com":             "",
-		"endpoint=203.0.113.99":                   "down",
-		"pool=eu":                                 "down override-set override-set",
-		"type=reloaded,down&limit=2":              "down reloaded",
-		"type=down&since=2026-01-01T00:00Z":       "down down",
-		"since=2126-01-01T00:00Z":                 "",
+		"":                                  "down override-set override-set down reloaded",
+		"service=www.gslb.example.com":      "down override-set",
+		"endpoint=203.0.113.99":             "down",
+		"pool=eu":                           "down override-set override-set",
+		"type=reloaded,down&limit=2":        "down reloaded",
+		"type=down&since=2026-01-01T00:00Z": "down down",
+		"since=2126-01-01T00:00Z":           "",
 		"after=" + fmt.Sprint(n.history.Last()-1): "reloaded",
 	} {
 		var got []string
@@ -209,6 +217,24 @@ func TestHistory(t *testing.T) {
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: %q, not %q", query, got, want)
+		}
+	}
+	// What there is not is said, to who asks for what happened and to who would wait for it.
+	for query, want := range map[string]string{
+		"service=nowhere.example.com": `service: there is no service "nowhere.example.com"`,
+		"pool=nowhere":                `pool: there is no pool "nowhere"`,
+		"endpoint=203.0.113.98":       `endpoint: no pool has an endpoint "203.0.113.98"`,
+	} {
+		for _, path := range []string{"history", "events"} {
+			if got := refused(t, n.ask("GET", "/api/v1/"+path+"?"+query, ""), 404); got != want {
+				t.Errorf("%s: %s", path, got)
+			}
+		}
+	}
+	// What was there once is asked for as ever.
+	for _, query := range []string{"service=other.gslb.example.com", "endpoint=203.0.113.99", "service=www.gslb.example.com&pool=eu&endpoint=127.0.0.1"} {
+		if resp := n.ask("HEAD", "/api/v1/events?"+query, ""); resp.StatusCode != 200 {
+			t.Errorf("%s: %s", query, resp.Status)
 		}
 	}
 	for query, want := range map[string]string{

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -35,12 +36,12 @@ func (a *Admin) happened(r *http.Request, also ...string) (sel history.Query, q 
 			return sel, nil, fmt.Errorf("endpoint: %w", err)
 		}
 	}
+	var service dnswire.Name
 	if text := q("service"); text != "" {
-		name, err := dnswire.ParseName(text)
-		if err != nil {
+		if service, err = dnswire.ParseName(text); err != nil {
 			return sel, nil, fmt.Errorf("service: %w", err)
 		}
-		sel.Also = a.engine.Concerns(name)
+		sel.Also = a.engine.Concerns(service)
 	}
 	if text := q("type"); text != "" {
 		for name := range strings.SplitSeq(text, ",") {
@@ -56,9 +57,54 @@ func (a *Admin) happened(r *http.Request, also ...string) (sel history.Query, q 
 		}
 	}
 	if text := q("since"); text != "" {
-		sel.Since, err = moment("since", text)
+		if sel.Since, err = moment("since", text); err != nil {
+			return sel, nil, err
+		}
 	}
-	return sel, q, err
+	return sel, q, a.heard(&sel, service)
+}
+
+// unheard is the error of a request that selects by what there is not.
+type unheard struct{ error }
+
+// heard is whether the configuration has what a request selects by, or the history has
+// had it: who follows a name that is misspelt would wait in silence.
+func (a *Admin) heard(sel *history.Query, service dnswire.Name) error {
+	s, now, log := a.engine.Spec(), a.engine.Snapshot(), a.engine.History()
+	if s == nil || now == nil {
+		return nil
+	}
+	never := func(q history.Query) bool {
+		found, _ := log.Read(q, 1)
+		return len(found) == 0
+	}
+	if service != "" && endpointsOf(now, service) == nil && never(history.Query{Also: func(e *history.Event) bool { return e.Service == service.String() }}) {
+		return unheard{fmt.Errorf("service: there is no service %.80q", strings.TrimSuffix(service.String(), "."))}
+	}
+	if sel.Pool != "" && s.Pools[sel.Pool] == nil && never(history.Query{Pool: sel.Pool}) {
+		return unheard{fmt.Errorf("pool: there is no pool %.80q", sel.Pool)}
+	}
+	if sel.Endpoint == "" || !never(history.Query{Endpoint: sel.Endpoint}) {
+		return nil
+	}
+	for _, p := range s.Pools {
+		for i := range p.Endpoints {
+			if p.Endpoints[i].String() == sel.Endpoint {
+				return nil
+			}
+		}
+	}
+	return unheard{fmt.Errorf("endpoint: no pool has an endpoint %.80q", sel.Endpoint)}
+}
+
+// refuseQuery answers a request that selects nothing there can be.
+func refuseQuery(w http.ResponseWriter, err error) {
+	code := http.StatusBadRequest
+	var nobody unheard
+	if errors.As(err, &nobody) {
+		code = http.StatusNotFound
+	}
+	refuse(w, code, "%s", err)
 }
 
 // history lists what happened.
@@ -71,7 +117,7 @@ func (a *Admin) history(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		refuse(w, http.StatusBadRequest, "%s", err)
+		refuseQuery(w, err)
 		return
 	}
 	events, more := a.engine.History().Read(sel, limit)
@@ -138,7 +184,7 @@ func (a *Admin) events(w http.ResponseWriter, r *http.Request) {
 	log := a.engine.History()
 	switch {
 	case err != nil:
-		refuse(w, http.StatusBadRequest, "%s", err)
+		refuseQuery(w, err)
 		return
 	case log == nil:
 		refuse(w, http.StatusServiceUnavailable, "this node has no history")
@@ -159,8 +205,10 @@ func (a *Admin) events(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	s.text.WriteString("retry: 3000\n\n")
 	reader, gap := begin(log, &sel)
+	// An id without an event is where the stream is: who is cut off before the first
+	// event comes back to there (section 9.2.6, "dispatch the event").
+	fmt.Fprintf(&s.text, "retry: 3000\nid: %d\n\n", reader.At())
 	if gap {
 		s.missing(api.Gap{Unknown: true})
 	}
@@ -188,7 +236,7 @@ func (a *Admin) events(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-part.More:
 		case <-beat.C:
-			s.text.WriteString(":\n\n")
+			fmt.Fprintf(&s.text, ":\nid: %d\n\n", reader.At())
 		}
 	}
 }
@@ -201,12 +249,15 @@ func begin(log *history.Log, sel *history.Query) (r *history.Reader, gap bool) {
 	case sel.Since.IsZero():
 		return log.Reader(log.Last()), false
 	}
+	since := sel.Since
+	// From there on it goes by the ids: a clock that is set back hides nothing.
+	sel.Since = time.Time{}
 	at := log.Last()
-	if first, _ := log.Read(history.Query{Since: sel.Since, After: 1}, 1); len(first) > 0 {
+	if first, _ := log.Read(history.Query{Since: since, After: 1}, 1); len(first) > 0 {
 		at = first[0].ID - 1
 	}
 	_, oldest := log.Waiting(history.Query{After: 1})
-	return log.Reader(at), oldest.At.After(sel.Since)
+	return log.Reader(at), oldest.At.After(since)
 }
 
 // stream is what is written to a client.

@@ -40,7 +40,12 @@ func (c *cli) serversCommand() *cobra.Command {
 				}
 				return c.watchServers(q, interval)
 			}
-			all, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Servers, error) { return n.Servers(ctx, q) })
+			all, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Servers, error) {
+				if c.json { // an empty list says it
+					return n.Servers(ctx, q)
+				}
+				return serversOf(ctx, n, q)
+			})
 			if err != nil {
 				return err
 			}
@@ -63,6 +68,30 @@ func (c *cli) serversCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&interval, "interval", 2*time.Second, "how often the node is asked, with --watch")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(states, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return cmd
+}
+
+// serversOf are the endpoints that a query selects. That there are none because there
+// is no such pool or service is an error.
+func serversOf(ctx context.Context, n *api.Client, q api.ServersQuery) (*api.Servers, error) {
+	all, err := n.Servers(ctx, q)
+	if err != nil || len(all.Servers) > 0 {
+		return all, err
+	}
+	if q.Pool != "" {
+		if of, err := n.Servers(ctx, api.ServersQuery{Pool: q.Pool}); err != nil {
+			return nil, err
+		} else if of.Total == 0 {
+			return nil, fmt.Errorf("there is no pool %s that a service uses", q.Pool)
+		}
+	}
+	if q.Service != "" {
+		if of, err := n.Services(ctx, api.ServicesQuery{Name: q.Service, Limit: 1}); err != nil {
+			return nil, err
+		} else if of.Total == 0 {
+			return nil, fmt.Errorf("there is no service %s", q.Service)
+		}
+	}
+	return all, nil
 }
 
 func (c *cli) printServers(all *api.Servers) {

@@ -29,7 +29,7 @@ const (
 // watchServers shows the endpoints until it is interrupted.
 func (c *cli) watchServers(q api.ServersQuery, interval time.Duration) error {
 	// The first answer before the screen changes, so that what is wrong stays visible.
-	first, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Servers, error) { return n.Servers(ctx, q) })
+	first, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Servers, error) { return serversOf(ctx, n, q) })
 	if err != nil {
 		return err
 	}
