@@ -61,7 +61,7 @@ var rooms = []room{
 	{"dnssec", "keys, signatures, denial of existence", []string{"dnswire", "store", "zone"}},
 	{"table", "compiles a spec into the immutable lookup table; no I/O", []string{"conduct", "dnswire", "spec", "geo", "health", "steer", "zone", "dnssec"}},
 	{"resolve", "(snapshot, query) to answer or explanation; the only place that answers", []string{"conduct", "dnswire", "spec", "geo", "health", "hosts", "steer", "table", "zone", "dnssec"}},
-	{"rhumb", "the library, at the root: Engine compiles, judges, swaps the snapshot", []string{"audit", "history", "conduct", "dnswire", "geo", "probe", "store", "gossip", "api", "spec", "source", "health", "hosts", "zone", "steer", "dnssec", "table", "resolve"}},
+	{"rhumb", "the library, at the root: Engine compiles, judges, swaps the snapshot", []string{"audit", "history", "conduct", "dnswire", "geo", "probe", "store", "gossip", "api", "spec", "source", "health", "hosts", "zone", "zone/text", "steer", "dnssec", "table", "resolve"}},
 	{"server", "sockets: UDP workers, TCP, TLS, the PROXY protocol, counters", []string{"dnswire", "resolve", "server/datagram", "server/limit", "server/meter", "server/tap"}},
 	{"server/meter", "histograms, heavy hitters and what a server has counted; knows no DNS", nil},
 	{"server/datagram", "datagrams in batches between a socket and memory; knows no DNS", nil},

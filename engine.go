@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/audit"
 	"github.com/rhumb-dns/rhumb/conduct"
+	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/geo"
 	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/history"
@@ -20,6 +22,7 @@ import (
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/steer"
 	"github.com/rhumb-dns/rhumb/table"
+	"github.com/rhumb-dns/rhumb/zone"
 )
 
 // Options are what an Engine needs from outside. All of them may be left out.
@@ -53,9 +56,15 @@ type Engine struct {
 
 	whereabouts *whereabouts // of poolsOf; nil before the first event
 
+	feeding sync.Mutex // of whoever replaces the table; held before mu, and for as long as that takes
+
 	mu    sync.Mutex // of whoever replaces the snapshot
 	table *table.Table
 	spec  *spec.Spec
+	// commits counts the statements that have been put in force.
+	commits uint64
+	// fed is what sources keep of fed zones, as they handed it over.
+	fed map[dnswire.Name]*zone.Data
 	// placed is that somebody has needed places, and that the atlas has those of spec.
 	placed bool
 }
@@ -104,10 +113,11 @@ func (e *Engine) Settled() <-chan struct{} { return e.settled }
 
 // Change is a statement that has been compiled and not yet put in force.
 type Change struct {
-	spec  *spec.Spec
-	prev  *table.Table
-	table *table.Table
-	plan  *health.Plan
+	spec    *spec.Spec
+	commits uint64 // that there were before
+	table   *table.Table
+	fed     map[dnswire.Name]*zone.Data // which the table has
+	plan    *health.Plan
 	// places is nil when nobody needed any.
 	places *geo.Change
 }
@@ -116,8 +126,9 @@ type Change struct {
 func (e *Engine) Prepare(s *spec.Spec) (*Change, error) {
 	e.mu.Lock()
 	prev, placed := e.table, e.placed
+	change := &Change{spec: s, commits: e.commits, fed: maps.Clone(e.fed)}
 	e.mu.Unlock()
-	t, err := table.Compile(prev, s)
+	t, err := change.compile(prev)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +143,8 @@ func (e *Engine) Prepare(s *spec.Spec) (*Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Change{spec: s, prev: prev, table: t, plan: plan, places: places}, nil
+	change.table, change.plan, change.places = t, plan, places
+	return change, nil
 }
 
 // ErrSuperseded is the error of a change that was prepared before another one
@@ -140,16 +152,21 @@ func (e *Engine) Prepare(s *spec.Spec) (*Change, error) {
 var ErrSuperseded = errors.New("rhumb: another change came first; prepare it again")
 
 // Commit puts a change in force. It fails only when another change was put in
-// force since it was prepared.
+// force since it was prepared, or when a zone has been fed since what the change
+// cannot stand beside. Zones keep what they were fed.
 func (e *Engine) Commit(c *Change) error {
+	e.feeding.Lock()
+	defer e.feeding.Unlock()
+	if err := e.feed(c); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.table != c.prev {
-		return ErrSuperseded
-	}
 	kept := *c.spec
 	kept.Zones = nil
 	e.table, e.spec = c.table, &kept
+	e.commits++
+	e.fed = c.fed // without those of zones that are gone
 	e.board.Apply(c.plan)
 	e.conduct.Apply(c.table.Courses, e.board.View())
 	e.clock.Apply(schedulesOf(c.table))

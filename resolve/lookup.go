@@ -44,6 +44,12 @@ func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 		if c.trace != nil && match.Zone >= 0 {
 			c.traceMatch(s.Table.Zones[match.Zone], &at, &match, step)
 		}
+		if s.Table.Waiting > 0 && s.waits(&match) {
+			c.explain(dnswire.EDENotReady, "the zone's records have not come yet")
+			c.traceNote("fed", c.opt.EDEText)
+			m.servFail(q, c)
+			return
+		}
 		led := false
 		switch match.Kind {
 		case zone.Outside:
@@ -99,6 +105,12 @@ func (s *Snapshot) lookup(m *message, q *dnswire.Query, c *Scratch) {
 			s.additional(m, q, c)
 		}
 	}
+}
+
+// waits is whether nobody knows yet what the match's zone has there. A "no" would
+// be remembered, and what the statement says may be half of the truth.
+func (s *Snapshot) waits(match *zone.Match) bool {
+	return match.Zone >= 0 && s.Table.Zones[match.Zone].Waits && (match.Node == nil || match.Node.Plan == zone.NoPlan)
 }
 
 // circles is whether a chain has been at a name before.

@@ -196,10 +196,11 @@ func (k *settler) byPlace(number uint32, p *table.Plan) *byPlace {
 	return next
 }
 
-// unchanged is whether all that a plan's decisions depend on is as it was.
+// unchanged is whether all that a plan's decisions depend on is as it was. A table
+// that has the same plan as another one differs from it in static records alone.
 func (k *settler) unchanged(p *table.Plan) bool {
 	a, b := k.prev, k.s
-	if a.Table != b.Table || a.Hosts != b.Hosts || a.Hours != b.Hours || !k.steady(p) {
+	if a.Hosts != b.Hosts || a.Hours != b.Hours || !k.steady(p) {
 		return false
 	}
 	if a.Health == b.Health {

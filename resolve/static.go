@@ -42,7 +42,7 @@ func (s *Snapshot) node(m *message, q *dnswire.Query, at *question, match *zone.
 		}
 		return s.steered(m, q, at, match, step, c)
 	}
-	if q.Type == dnswire.TypeANY && match.Static() {
+	if q.Type == dnswire.TypeANY && match.Static() && !match.Bare() {
 		s.any(m, q, at, match, c)
 		return false
 	}

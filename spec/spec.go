@@ -276,8 +276,25 @@ type Zone struct {
 	Services    Services // in the order written
 	// Data are its static records: SOA and NS, those of its file, and so on.
 	Data *zone.Data
-	Pos  Pos
+	// Fed is that a source hands over the rest of the records while it runs, and
+	// changes them. It is no key of the configuration: sources set it.
+	Fed bool
+	// Handed are those records with Data over them (zone.Data.With); nil while there
+	// are none. Whoever keeps them sets it; a statement has none.
+	Handed *zone.Data
+	Pos    Pos
 }
+
+// Records are the zone's static records as they are answered: Data, or Handed.
+func (z *Zone) Records() *zone.Data {
+	if z.Handed != nil {
+		return z.Handed
+	}
+	return z.Data
+}
+
+// Waits is whether nobody knows yet what the zone has.
+func (z *Zone) Waits() bool { return z.Fed && z.Handed == nil }
 
 // Nameserver is one NS record of a zone. Addrs is empty when the name is
 // outside the zone.

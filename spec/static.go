@@ -213,22 +213,28 @@ func (s *static) own(e *entry, z *Zone) bool {
 			o.Serial = max(o.Serial, uint32(stampOf(p).modified.Unix()&math.MaxUint32))
 		}
 	}
+	z.apex(func(owner dnswire.Name, t dnswire.Type, data []byte) { s.add(at, owner, t, o.TTL, data) })
+	return true
+}
+
+// apex calls add with the records that follow from nameservers and soa.
+func (z *Zone) apex(add func(owner dnswire.Name, t dnswire.Type, data []byte)) {
+	o := &z.SOA
 	data := append([]byte(z.Nameservers[0].Name), o.Mbox...)
 	for _, v := range []uint32{o.Serial, o.Refresh, o.Retry, o.Expire, o.Minimum} {
 		data = binary.BigEndian.AppendUint32(data, v)
 	}
-	s.add(at, z.Name, dnswire.TypeSOA, o.TTL, data)
+	add(z.Name, dnswire.TypeSOA, data)
 	for _, ns := range z.Nameservers {
-		s.add(at, z.Name, dnswire.TypeNS, o.TTL, []byte(ns.Name))
+		add(z.Name, dnswire.TypeNS, []byte(ns.Name))
 		for _, a := range ns.Addrs {
 			t := dnswire.TypeA
 			if a.Is6() {
 				t = dnswire.TypeAAAA
 			}
-			s.add(at, ns.Name, t, o.TTL, a.AsSlice())
+			add(ns.Name, t, a.AsSlice())
 		}
 	}
-	return true
 }
 
 // fixed is a service that has static records of its own, and where it stands.

@@ -25,7 +25,7 @@ func change(prev *Table, s *spec.Spec) (*Table, error) {
 		if z.Name != old.zones[i].Name {
 			return nil, zone.ErrWhole
 		}
-		data[i] = z.Data
+		data[i] = z.Records()
 	}
 	if err := c.plans(prev); err != nil {
 		return nil, err

@@ -37,7 +37,7 @@ func Compile(prev *Table, s *spec.Spec) (*Table, error) {
 	data := make([]*zone.Data, len(s.Zones))
 	n := 0
 	for i, z := range s.Zones {
-		data[i] = z.Data
+		data[i] = z.Records()
 		n += z.Services.Len()
 	}
 	t.Tree, t.anew = zone.NewTree(data, n), true
@@ -96,7 +96,10 @@ func begin(s *spec.Spec) *compiler {
 	for _, z := range s.Zones {
 		n := z.Services.Len()
 		t.services += n
-		t.Zones = append(t.Zones, &Zone{Name: z.Name, Text: z.Name.String(), Labels: uint8(z.Name.Labels()), Services: n})
+		t.Zones = append(t.Zones, &Zone{Name: z.Name, Text: z.Name.String(), Labels: uint8(z.Name.Labels()), Services: n, Waits: z.Waits()})
+		if z.Waits() {
+			t.Waiting++
+		}
 	}
 	return &compiler{spec: s, t: t, planner: planner{
 		table:   t,
@@ -132,23 +135,9 @@ func (c *compiler) add(at int, svc *spec.Service) error {
 
 // beside finds the static records that a service cannot stand beside.
 func (c *compiler) beside(at int, svc *spec.Service, n *Node) {
-	t, z := c.t, c.spec.Zones[at]
-	m := t.Match(n)
-	switch m.Kind {
-	case zone.Delegation:
-		c.fault(z, svc, "nobody asks for it here: %s is delegated by NS records", strings.TrimSuffix(t.Name(m.Node).String(), "."))
-		return
-	case zone.Redirect:
-		c.fault(z, svc, "nobody asks for it here: %s has a DNAME record, which renames all that is below it", strings.TrimSuffix(t.Name(m.Node).String(), "."))
-		return
+	if why := c.t.clash(n, svc.Policy); why != "" {
+		c.fault(c.spec.Zones[at], svc, "%s", why)
 	}
-	m.Each(func(set zone.Set) bool {
-		why := svc.Policy.Clash(set.Type)
-		if why != "" {
-			c.fault(z, svc, "%s", why)
-		}
-		return why == ""
-	})
 }
 
 // twice is the fault of a service whose name another one has: of the second of

@@ -70,14 +70,14 @@ func (c *compiler) doubts(prev *Table) {
 	}
 	for i, z := range c.spec.Zones {
 		c.undelegated(i)
-		if !z.Data.Joined() {
+		if !z.Records().Joined() {
 			continue
 		}
 		var before *zone.Data
 		if prev != nil {
 			before = prev.Data(i)
 		}
-		z.Data.Servers(before, func(top, name []byte) bool {
+		z.Records().Servers(before, func(top, name []byte) bool {
 			why := c.lacks(i, name)
 			if why == "" {
 				return true
@@ -142,7 +142,7 @@ func (c *compiler) holds(d *doubt) bool {
 func (c *compiler) undelegated(at int) {
 	t, z := c.t, c.spec.Zones[at]
 	up := t.Parent(at)
-	if up < 0 || len(c.spec.Zones[up].Nameservers) > 0 || !c.spec.Zones[up].Data.Joined() {
+	if up < 0 || len(c.spec.Zones[up].Nameservers) > 0 || !c.spec.Zones[up].Records().Joined() {
 		return
 	}
 	m := t.Find([]byte(z.Name), dnswire.TypeDS)

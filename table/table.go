@@ -17,6 +17,7 @@ type Table struct {
 	*zone.Tree // the index of all names
 
 	Zones   []*Zone
+	Waiting int // how many of the zones wait
 	Plans   []*Plan
 	Targets []health.Target
 	Courses []conduct.Course
@@ -56,13 +57,17 @@ type Zone struct {
 	Text     string // Name with its final dot, for people and labels
 	Labels   uint8  // of Name, the root not counted
 	Services int    // how many it has
+	// Waits is that a source has not handed over the zone's records yet: of names
+	// that are no services nobody knows whether they exist.
+	Waits bool
 }
 
 // serials are the numbers of tables so far.
 var serials atomic.Uint64
 
-// Serial is the number of the table, which no other one of this process has. It
-// tells tables apart for who must not keep an old one alive.
+// Serial is the number of the table, which no other one of this process has but
+// for those that differ in the records of fed zones alone: indexes mean the same in
+// all of them. It tells tables apart for who must not keep an old one alive.
 func (t *Table) Serial() uint64 { return t.serial }
 
 // Name is the name of a node.

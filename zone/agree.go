@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/zone/text"
 )
 
 const typeKEY dnswire.Type = 25
@@ -37,7 +38,7 @@ func (m *maker) agree(recs []held, top bool) {
 			continue
 		}
 		if at != ns && first[at] != nil && !m.repeats(recs[i-1:i], m.b.rdata(h)) {
-			m.fault(h, "%s has another %s at line %d: a name has one", m.name(h), h.typ, first[at].pos.Line)
+			m.fault(h, "%s has another %s%s: a name has one", m.name(h), h.typ, line(" at line %d", first[at].pos))
 		}
 		if first[at] == nil {
 			first[at] = h
@@ -48,10 +49,10 @@ func (m *maker) agree(recs []held, top bool) {
 	case top:
 		m.fault(h, "a CNAME cannot stand at the zone's own name, which has SOA and NS records")
 	case other != nil:
-		m.fault(h, "%s has a CNAME record and, at line %d, one of type %s: a CNAME stands alone (RFC 2181 section 10.1)", m.name(h), other.pos.Line, other.typ)
+		m.fault(h, "%s has a CNAME record and%s one of type %s: a CNAME stands alone (RFC 2181 section 10.1)", m.name(h), line(", at line %d,", other.pos), other.typ)
 	}
 	if h := first[dnameRec]; h != nil && first[ns] != nil && !top {
-		m.fault(h, "%s has a DNAME record and, at line %d, one of type NS: only a zone's own name may have both (RFC 6672 section 2.3)", m.name(h), first[ns].pos.Line)
+		m.fault(h, "%s has a DNAME record and%s one of type NS: only a zone's own name may have both (RFC 6672 section 2.3)", m.name(h), line(", at line %d,", first[ns].pos))
 	}
 	switch h := first[soa]; {
 	case top && h == nil:
@@ -88,6 +89,14 @@ func (m *maker) agree(recs []held, top bool) {
 			m.doubt(h, "%s has DS and no NS: a DS record belongs to a delegation", m.name(h))
 		}
 	}
+}
+
+// line is the line of a place in words; nothing for records that nobody wrote down.
+func line(format string, at text.Pos) string {
+	if at.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, at.Line)
 }
 
 func (m *maker) absent(h *held, t string) {

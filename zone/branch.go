@@ -2,6 +2,7 @@ package zone
 
 import (
 	"errors"
+	"iter"
 	"maps"
 	"slices"
 
@@ -50,11 +51,11 @@ type turnover struct {
 func (b *Tree) replace(zone int, d *Data, beside func(n *Node, name []byte)) error {
 	z := &b.zones[zone]
 	old := z.data
-	if !worth(old, d) || old.Signed || d.Signed || old.implies != d.implies || d.named != len(d.pieces) {
+	if old.Signed || d.Signed || old.implies != d.implies || d.named != len(d.pieces) {
 		return ErrWhole
 	}
 	var c turnover
-	if err := b.compare(zone, d, &c); err != nil {
+	if err := b.differ(zone, d, &c); err != nil {
 		return err
 	}
 	// What is gone goes while its text can still be read.
@@ -96,6 +97,50 @@ func (b *Tree) replace(zone int, d *Data, beside func(n *Node, name []byte)) err
 	return nil
 }
 
+// differ finds what differs. It changes nothing.
+func (b *Tree) differ(zone int, d *Data, c *turnover) error {
+	old := b.zones[zone].data
+	names, known := d.since(old)
+	switch {
+	case known:
+		return b.amended(zone, d, names, c)
+	case !worth(old, d) || old.spent() || d.spent():
+		// Of pieces that both have, some entries may be dead in one of them alone.
+		return ErrWhole
+	}
+	return b.compare(zone, d, c)
+}
+
+// amended is differ when nothing differs but some names.
+func (b *Tree) amended(zone int, d *Data, names iter.Seq[[]byte], c *turnover) error {
+	places := d.index()
+	c.was = map[string]uint32{}
+	seen := map[string]struct{}{}
+	for name := range names {
+		if _, again := seen[string(name)]; again {
+			continue
+		}
+		seen[string(name)] = struct{}{}
+		if b.elsewhere(zone, name) {
+			return ErrWhole
+		}
+		node, entry := none, places.find(d, name)
+		if at, ok := b.find(name); ok {
+			if i := b.slot(at).node - 1; b.node(i).has(static) {
+				node = i
+			}
+		}
+		switch {
+		case entry != none:
+			c.now = append(c.now, entry)
+			c.kept = append(c.kept, node)
+		case node != none:
+			c.was[string(name)] = node
+		}
+	}
+	return nil
+}
+
 // few is how many octets of records may always be looked at one by one.
 const few = 1 << 20
 
@@ -119,7 +164,7 @@ func differing(a, b *Data) (differ, all int) {
 	return differ, all
 }
 
-// compare finds what differs. It changes nothing.
+// compare is differ by the pieces that are not the same memory in both.
 func (b *Tree) compare(zone int, d *Data, c *turnover) error {
 	old := b.zones[zone].data
 	c.was = map[string]uint32{}

@@ -41,6 +41,7 @@ type held struct {
 	size  uint16
 	typ   dnswire.Type
 	sole  bool
+	bare  bool // no record, but that the owner exists
 }
 
 // NewBuilder makes a builder for a zone.
@@ -73,6 +74,9 @@ func (b *Builder) Add(r *text.Record) error {
 	if !r.Owner.Within(b.zone) {
 		return fmt.Errorf("%s is outside of the zone %s", r.Owner, b.zone)
 	}
+	if r.Type == noType {
+		return fmt.Errorf("%s: there are no records of type 0 (RFC 6895 section 3.1)", r.Owner)
+	}
 	if len(r.Data) > math.MaxUint16 || !wellFormed(r.Type, r.Data) {
 		return fmt.Errorf("the data of %s %s are not in the form that the type has", r.Owner, r.Type)
 	}
@@ -99,7 +103,22 @@ func (b *Builder) Add(r *text.Record) error {
 	return nil
 }
 
-// Len is how many records have been added.
+// noType is the type of no record: it stands for a name without any.
+const noType dnswire.Type = 0
+
+// AddName says that a name exists, whether it has records or not. The error says
+// why the zone cannot have it.
+func (b *Builder) AddName(owner dnswire.Name) error {
+	if !owner.Within(b.zone) {
+		return fmt.Errorf("%s is outside of the zone %s", owner, b.zone)
+	}
+	i, made := b.owners.add([]byte(owner))
+	b.scattered = b.scattered || !made && owner != b.zone
+	b.records = append(b.records, held{owner: uint32(i), at: uint32(len(b.data)), bare: true})
+	return nil
+}
+
+// Len is how many records and names have been added.
 func (b *Builder) Len() int { return len(b.records) }
 
 func (b *Builder) rdata(h *held) []byte { return b.data[h.at : h.at+uint32(h.size)] }
@@ -273,6 +292,9 @@ func (m *maker) proves(h *held) bool {
 // owner lays out the record sets of one name.
 func (m *maker) owner(recs []held) {
 	d := m.d
+	for len(recs) > 1 && recs[0].bare { // the records say it as well
+		recs = recs[1:]
+	}
 	name := m.b.owners.text(int(recs[0].owner))
 	top := string(name) == string(m.b.zone)
 	m.agree(recs, top)
@@ -287,7 +309,7 @@ func (m *maker) owner(recs []held) {
 	m.piece = append(m.piece, 0)
 	count := len(m.piece) - 1
 	sets := 0
-	for i := 0; i < len(recs); {
+	for i := 0; i < len(recs) && !recs[i].bare; {
 		k := i + 1
 		for k < len(recs) && recs[k].typ == recs[i].typ &&
 			(recs[k].typ != dnswire.TypeRRSIG || covered(m.b.rdata(&recs[k])) == covered(m.b.rdata(&recs[i]))) {

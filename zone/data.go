@@ -3,6 +3,7 @@ package zone
 import (
 	"encoding/binary"
 	"slices"
+	"sync/atomic"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
@@ -40,6 +41,17 @@ type Data struct {
 	// delegates them or not.
 	implies bool
 	denial
+
+	// places are made when somebody asks for a name, or amends: a zone that is only
+	// answered from does without.
+	places atomic.Pointer[places]
+	// dead is how many octets of each piece are entries that places does not have
+	// any more. Pieces behind its end have none.
+	dead []uint32
+	// tail is the piece that Amend goes on with, plus one; 0: the last one.
+	tail int
+	// steps are how the data came of others, the last one last.
+	steps []step
 
 	negative    Set
 	negativeTTL uint32
@@ -155,20 +167,32 @@ func (d *Data) entries(f func(entry uint32, name []byte)) {
 	}
 }
 
-// pieceEntries calls f with every entry of a piece.
+// pieceEntries calls f with every entry of a piece that is in use.
 func (d *Data) pieceEntries(piece int, f func(entry uint32, name []byte)) {
 	all := d.pieces[piece]
+	var some *places // nil: all of them are
+	if piece < len(d.dead) && d.dead[piece] > 0 {
+		some = d.places.Load()
+	}
 	for b := all; len(b) > 0; {
 		entry := uint32(piece)<<offsetBits | uint32(len(all)-len(b))
 		name := b[1 : 1+int(b[0])]
-		b = b[1+len(name):]
-		n := b[0]
-		b = b[1:]
-		for range n {
-			b = skipSet(b)
+		b = b[entryLen(b):]
+		if some == nil || some.has(hash(name), entry) {
+			f(entry, name)
 		}
-		f(entry, name)
 	}
+}
+
+// entryLen is the length of the entry that b begins with.
+func entryLen(b []byte) int {
+	rest := b[1+int(b[0]):]
+	n := rest[0]
+	rest = rest[1:]
+	for range n {
+		rest = skipSet(rest)
+	}
+	return len(b) - len(rest)
 }
 
 // SOA is the zone's SOA record as a negative answer has it, and its TTL there:
@@ -190,9 +214,15 @@ func (d *Data) Signature(t dnswire.Type) (Set, bool) { return d.signature(d.apex
 
 // Size is how many octets the records take in memory.
 func (d *Data) Size() int {
-	size := d.denial.size()
+	size := d.denial.size() + 4*cap(d.dead)
 	for _, p := range d.pieces {
 		size += cap(p)
+	}
+	for i := range d.steps {
+		size += len(d.steps[i].names)
+	}
+	if p := d.places.Load(); p != nil {
+		size += p.size()
 	}
 	return size
 }

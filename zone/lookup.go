@@ -149,8 +149,18 @@ func (m *Match) at(t *Tree, k Kind, n *Node, encloser int) {
 // Data are the static records of the zone that answers.
 func (m *Match) Data() *Data { return m.data }
 
-// Static is whether the match has static records.
+// Static is whether the match has static records, or has been stated to exist
+// without any.
 func (m *Match) Static() bool { return m.entry != none }
+
+// Bare is whether the match has been stated to exist, without records.
+func (m *Match) Bare() bool {
+	if m.entry == none {
+		return false
+	}
+	_, sets := m.data.entry(m.entry)
+	return sets[0] == 0
+}
 
 // Set is the static record set of a type.
 func (m *Match) Set(t dnswire.Type) (Set, bool) {

@@ -42,6 +42,9 @@ func (b *Builder) Part() (p *Part, ok bool) {
 			rest = append(rest, *h)
 			continue
 		}
+		if h.bare {
+			continue
+		}
 		apex = append(apex, text.Record{Owner: b.zone, Type: h.typ, TTL: h.ttl, Data: bytes.Clone(b.rdata(h)), Pos: h.pos})
 	}
 	b.records = rest

@@ -45,17 +45,26 @@ func (d *Data) Servers(but *Data, f func(owner, server []byte) bool) {
 
 // appendUncompressed appends the name at a place of a message of ours, in lower case.
 func appendUncompressed(name, msg []byte, at int) []byte {
+	begin := len(name)
+	name, _ = appendName(name, msg, at)
+	for i, c := range name[begin:] {
+		name[begin+i] = lowerByte(c)
+	}
+	return name
+}
+
+// appendName appends the name at a place of a message of ours as it was written,
+// and says what is behind it.
+func appendName(name, msg []byte, at int) (_ []byte, next int) {
 	for {
 		switch n := int(msg[at]); {
 		case n == 0:
-			return append(name, 0)
+			return append(name, 0), max(next, at+1)
 		case n >= 0xc0:
+			next = max(next, at+2)
 			at = int(binary.BigEndian.Uint16(msg[at:]) & maxPointer)
 		default:
-			name = append(name, msg[at])
-			for _, c := range msg[at+1:][:n] {
-				name = append(name, lowerByte(c))
-			}
+			name = append(name, msg[at:at+1+n]...)
 			at += 1 + n
 		}
 	}

@@ -1,0 +1,79 @@
+package zone
+
+import (
+	"iter"
+	"slices"
+)
+
+// step is how data came of others: by other entries of some names.
+type step struct {
+	from  *mark
+	names []byte // each with its length before it
+}
+
+// maxSteps is how many of them data remember: a tree is behind by one of them, or
+// by those of a feeder that amends several times before it hands over.
+const maxSteps = 64
+
+// stepsFrom are the steps of data that came of d, the older ones forgotten when
+// there are more than maxSteps or, together, more octets than limit and than few.
+func stepsFrom(d *Data, names []byte, limit int) []step {
+	all := append(slices.Clone(d.steps), step{d.places.Load().mark, names})
+	limit = max(limit, few)
+	octets, from := 0, len(all)
+	for from > 0 && len(all)-from < maxSteps {
+		if octets += len(all[from-1].names); octets > limit {
+			break
+		}
+		from--
+	}
+	return slices.Clone(all[from:])
+}
+
+// since yields the names whose entries may be others in d than in old, perhaps
+// several times. Not ok: nobody remembers how the two are related.
+func (d *Data) since(old *Data) (names iter.Seq[[]byte], ok bool) {
+	mine, theirs, ok := d.ways(old)
+	if !ok {
+		return nil, false
+	}
+	return func(yield func([]byte) bool) {
+		for _, s := range slices.Concat(mine, theirs) {
+			for b := s.names; len(b) > 0; b = b[1+int(b[0]):] {
+				if !yield(b[1 : 1+int(b[0])]) {
+					return
+				}
+			}
+		}
+	}, true
+}
+
+// ways are the steps from the last data that both came of to each of them.
+func (d *Data) ways(old *Data) (mine, theirs []step, ok bool) {
+	for i := len(d.steps); i >= 0; i-- {
+		m := d.markAt(i)
+		for k := len(old.steps); k >= 0 && m != nil; k-- {
+			if old.markAt(k) == m {
+				return d.steps[i:], old.steps[k:], true
+			}
+		}
+	}
+	return nil, nil, false
+}
+
+// markAt is the mark of what the data were before a step; behind the last one of
+// the data themselves, nil when they have none.
+func (d *Data) markAt(i int) *mark {
+	if i < len(d.steps) {
+		return d.steps[i].from
+	}
+	if p := d.places.Load(); p != nil {
+		return p.mark
+	}
+	return nil
+}
+
+// spent is whether some entries are dead.
+func (d *Data) spent() bool {
+	return slices.ContainsFunc(d.dead, func(n uint32) bool { return n > 0 })
+}
