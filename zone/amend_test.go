@@ -268,12 +268,31 @@ func play(t testing.TB, steps int, choose func(n int) int) (branched, whole int)
 				t.Fatalf("step %d: the branch finds\n%s", step, differ(got, want))
 			}
 		}
+		counted(t, branch)
 		if got := dump(tree); got != before {
 			t.Fatalf("step %d: the tree before is\n%s", step, differ(got, before))
 		}
 		tree = branch
 	}
 	return branched, whole
+}
+
+// counted sees to it that names know how many are just below them.
+func counted(t testing.TB, tree *Tree) {
+	t.Helper()
+	just := map[string]uint32{}
+	tree.Each(func(n *Node) bool {
+		if name := tree.Text(n); len(name) > 1 && (!n.has(apex) || tree.zones[n.Zone()].known) {
+			just[string(name[1+int(name[0]):])]++
+		}
+		return true
+	})
+	tree.Each(func(n *Node) bool {
+		if name := tree.Text(n); !n.has(apex) && n.Seq != just[string(name)] {
+			t.Fatalf("%s has %d names below, and counts %d", dnswire.Name(name), just[string(name)], n.Seq)
+		}
+		return true
+	})
 }
 
 // differ is the lines that two texts do not share.

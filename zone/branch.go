@@ -230,8 +230,12 @@ func (b *Tree) bare(zone int, name []byte) error {
 	}
 	n.at = b.write(name)
 	n.where &^= static | cut | dname
-	if n.Plan == NoPlan {
+	switch {
+	case n.Plan != NoPlan:
+	case n.Seq == uncounted:
 		return b.vacate(zone, name, n)
+	case n.Seq == 0:
+		b.drop(zone, name)
 	}
 	return nil
 }
@@ -243,8 +247,10 @@ func (t *Tree) Remove(name []byte) error {
 	if n == nil {
 		return nil
 	}
-	n.Plan = NoPlan
+	n.Plan, n.Seq = NoPlan, 0
 	switch {
+	case n.has(static) && n.has(below):
+		n.Seq = uncounted
 	case n.has(static):
 	case n.has(below):
 		return t.vacate(n.Zone(), name, n)
@@ -262,8 +268,8 @@ const (
 )
 
 // vacate counts the names below one that has nothing any more, and drops it when
-// there are none. It looks at all names: of those that have something nobody
-// counts what is below. The zone of ours below that its parent does not know of
+// there are none. It looks at all names: of those that are services nobody counts
+// what is below. The zone of ours below that its parent does not know of
 // is none of them.
 func (t *Tree) vacate(zone int, name []byte, n *Node) error {
 	if t.scanned += t.used; t.scanned > max(maxScans*t.used, maxScanned) {
@@ -300,10 +306,13 @@ func (t *Tree) drop(zone int, name []byte) {
 		if wild(name) {
 			n.where &^= wildcardBelow
 		}
-		if !n.Empty() {
+		if n.Plan != NoPlan || n.has(apex) {
 			return
 		}
-		if n.Seq--; n.Seq > 0 {
+		if n.Seq != uncounted {
+			n.Seq--
+		}
+		if n.has(static) || n.Seq > 0 {
 			return
 		}
 		name = up

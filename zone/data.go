@@ -81,8 +81,9 @@ func (s *Set) DataLen() int { return len(s.wire) - ownerLen - fixedLen }
 const offsetBits = 16
 
 // maxPiece is the length from which on no further entry begins in a piece, so
-// that offsets reach.
-const maxPiece = 60_000
+// that offsets reach. A piece that ends in no long entry then takes 65,536 octets
+// of memory, and wastes few of them.
+const maxPiece = 65_400
 
 // entry is the name of an entry, and its sets, from their number on.
 func (d *Data) entry(at uint32) (name, sets []byte) {

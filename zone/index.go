@@ -12,7 +12,7 @@ type Node struct {
 	where uint32 // index of the zone, above eight bits of flags
 
 	// Plan, Seq and Counter belong to whoever steers: Plan is NoPlan when the
-	// name is no service. Of an empty name Seq is how many names are just below.
+	// name is no service, and then Seq is how many names are just below, or uncounted.
 	Plan    uint32
 	Seq     uint32
 	Counter uint32
@@ -20,6 +20,10 @@ type Node struct {
 
 // NoPlan is the plan of a name that is no service.
 const NoPlan = ^uint32(0)
+
+// uncounted is Node.Seq of a name with records that has been a service: nobody knows
+// what is below it.
+const uncounted = ^uint32(0)
 
 // none is the entry of a name that has no records.
 const none = ^uint32(0)

@@ -252,7 +252,7 @@ func (t *Tree) between(name []byte, zone int) {
 			n = t.put(up, Node{at: t.write(up)}, zone)
 		}
 		n.where |= below
-		if n.Empty() {
+		if n.Plan == NoPlan && n.Seq != uncounted {
 			n.Seq++
 		}
 		if wild(name) {
@@ -296,7 +296,7 @@ func (t *Tree) hashOf(i uint32) uint64 { return hash(t.Text(t.node(i))) }
 func (t *Tree) write(name []byte) uint32 {
 	last := len(t.texts) - 1
 	if last < 0 || len(t.texts[last]) >= maxPiece {
-		t.texts = append(t.texts, make([]byte, 0, maxPiece+256))
+		t.texts = append(t.texts, make([]byte, 0, 1<<offsetBits))
 		t.room = true
 		last++
 	}
