@@ -2,6 +2,7 @@ package rhumb_test
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/table"
 	"github.com/rhumb-dns/rhumb/zone"
 	"github.com/rhumb-dns/rhumb/zone/text"
 )
@@ -135,6 +137,7 @@ func TestFeed(t *testing.T) {
 	if err := e.Commit(c); err != nil {
 		t.Fatal(err)
 	}
+	commit(t, e, fedConfig(t, "ns1.example.net.", "ns2.example.net."))
 	wantAnswer(t, e, "a.example.com A", "NOERROR A 198.51.100.2")
 	wantAnswer(t, e, "b.a.example.com A", "NOERROR")
 	wantAnswer(t, e, "example.com NS", "NOERROR NS ns2.example.net.")
@@ -191,6 +194,35 @@ func TestFeedRefuses(t *testing.T) {
 	cut := text.Record{Owner: www, Type: dnswire.TypeNS, TTL: 60, Data: []byte(net)}
 	want(amended(t, d, zone.Edit{Owner: www, Records: []text.Record{cut}}), com,
 		beside+"nobody asks for it here: www.example.com is delegated by NS records")
+
+	// A cut above a service needs the index made anew; so does one above other names,
+	// and services go on.
+	commit(t, e, fedConfig(t, "api:", "deep.api:"))
+	numbers := func() map[string]string {
+		s, all := e.Snapshot(), map[string]string{}
+		s.Table.EachService(func(n *table.Node, _ *table.Plan) bool {
+			all[s.Table.Name(n).String()] = fmt.Sprint(n.Seq, n.Counter)
+			return true
+		})
+		return all
+	}
+	had := numbers()
+	cut.Owner = parseName(t, "api.example.com")
+	want(amended(t, d, zone.Edit{Owner: cut.Owner, Records: []text.Record{cut}}), com,
+		"rhumb: table: feed: the service deep.api.example.com.: nobody asks for it here: api.example.com is delegated by NS records")
+	cut.Owner = parseName(t, "cut.example.com")
+	glue := addressOf(parseName(t, "ns.cut.example.com"), 1)
+	d = amended(t, d, zone.Edit{Owner: glue.Owner, Records: []text.Record{glue}})
+	feed(t, e, d)
+	d = amended(t, d, zone.Edit{Owner: cut.Owner, Records: []text.Record{cut}})
+	feed(t, e, d)
+	if !e.Snapshot().Table.Anew() {
+		t.Error("the index was not made anew")
+	}
+	wantAnswer(t, e, "deep.api.example.com A", "NOERROR A 192.0.2.1, A 192.0.2.2")
+	if has := numbers(); len(has) != 2 || !maps.Equal(has, had) {
+		t.Errorf("the services have the numbers %v, and had %v", has, had)
+	}
 
 	// What a zone was fed since a change was prepared, and that cannot have.
 	c, err := e.Prepare(fedConfig(t, "api:", "x.www:"))
@@ -319,6 +351,16 @@ func BenchmarkFeed(b *testing.B) {
 		}
 	}
 	slices.Sort(took)
+	begun = time.Now()
+	listed := 0
+	d.All(func(dnswire.Name, dnswire.Type, uint32, [][]byte) bool {
+		listed++
+		return true
+	})
+	b.ReportMetric(float64(time.Since(begun).Milliseconds()), "ms-listing")
+	if listed < n/2 {
+		b.Fatalf("%d sets are listed", listed)
+	}
 	b.ReportMetric(float64(full-empty)/n, "octets/record")
 	b.ReportMetric(float64(heap()-empty)/n, "octets/record-after")
 	b.ReportMetric(float64(whole.Milliseconds()), "ms-whole")

@@ -161,7 +161,7 @@ func (c *counters) newView(snap *resolve.Snapshot, current func() *resolve.Snaps
 			v.pages[i].Store(old.pages[i].Load())
 		}
 	}
-	if now := current(); old == nil || now == nil || now.Table == snap.Table {
+	if now := current(); old == nil || now == nil || now.Table.Serial() == snap.Table.Serial() {
 		c.forgetZones(snap)
 		c.forgetEndpoints(snap)
 		c.view.Store(v)
