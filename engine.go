@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -137,7 +138,10 @@ func (e *Engine) Prepare(s *spec.Spec) (*Change, error) {
 		return nil, err
 	}
 	needs := t.Needs()
-	plan.Uses = health.Uses{Latency: needs&steer.Latencies != 0, Load: needs&steer.Loads != 0}
+	plan.Uses = health.Uses{
+		Latency: needs&steer.Latencies != 0, Load: needs&steer.Loads != 0,
+		Times: slices.ContainsFunc(t.Plans, func(p *table.Plan) bool { return p != nil && p.Policy.DebugTXT }),
+	}
 	plan.Pools, plan.Health = s.Pools, s.Health
 	places, err := e.preparePlaces(s, t, placed)
 	if err != nil {

@@ -175,6 +175,50 @@ func TestEngineFollowsHealth(t *testing.T) {
 }
 
 // When Settled is closed, the snapshot has all verdicts; not some time later.
+// A TXT query for a service with debug_txt is told when checks last had a result.
+func TestDebugTXT(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &site{}
+		e := newEngine(t, rhumb.Options{Prober: st.prober})
+		commit(t, e, parse(t, strings.Replace(config, "www: {", "www: {debug_txt: true, ", 1)))
+		stop := run(t, e)
+		defer stop()
+		<-e.Settled()
+		said := func() string {
+			x, err := e.Explain(rhumb.Question{Name: "www.example.com", Type: "TXT"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Join(x.Answers, "\n")
+		}
+		first := time.Now().UTC()
+		if got := said(); !strings.Contains(got, "Backend: 192.0.2.1 | Priority: 0 | Status: healthy | Enabled: true | LastHealthcheck: "+first.Format(time.RFC3339)) {
+			t.Error(got)
+		}
+		after(11 * time.Second)
+		if got := said(); strings.Contains(got, first.Format(time.RFC3339)) || !strings.Contains(got, "LastHealthcheck: "+first.Format("2006-01-02T15:")) {
+			t.Error(got)
+		}
+	})
+}
+
+// A check with a target judges the endpoint by something else.
+func TestCheckTarget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := &site{}
+		st.set("192.0.2.99", true)
+		e := newEngine(t, rhumb.Options{Prober: st.prober})
+		commit(t, e, parse(t, strings.Replace(config, "fall: 1}", "fall: 1, target: 192.0.2.99}", 1)))
+		stop := run(t, e)
+		defer stop()
+		<-e.Settled()
+		wantAddresses(t, e, "api.example.com", "203.0.113.1")
+		st.set("192.0.2.99", false)
+		after(11 * time.Second)
+		wantAddresses(t, e, "api.example.com", "192.0.2.1", "192.0.2.2")
+	})
+}
+
 func TestSettledSnapshot(t *testing.T) {
 	for range 50 {
 		synctest.Test(t, func(t *testing.T) {

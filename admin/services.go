@@ -185,6 +185,8 @@ func allDown(d spec.AllDown) string {
 		return "servfail"
 	case spec.OtherPool:
 		return d.Pool.Name
+	case spec.ServeEvery:
+		return "serve-every"
 	}
 	return "serve-all"
 }

@@ -49,7 +49,7 @@ func (l Level) Known(p *Place) bool {
 	case ByASN:
 		return p.ASN != 0
 	case ByCity:
-		return p.City != "" && p.Country != ""
+		return p.City != ""
 	case BySubdivision:
 		return p.Subdivision != "" && p.Country != ""
 	case ByCountry:
@@ -61,9 +61,9 @@ func (l Level) Known(p *Place) bool {
 }
 
 // Same is whether two places are one at a level. What is not known is the same
-// as nothing. Names of cities and subdivisions mean something within a country
-// only; cities of one name in different subdivisions are different ones where
-// both subdivisions are known.
+// as nothing. Codes of subdivisions mean something within a country only; cities
+// of one name in different countries or subdivisions are different ones where
+// both of those are known.
 func (l Level) Same(a, b *Place) bool {
 	if !l.Known(a) || !l.Known(b) {
 		return false
@@ -72,7 +72,8 @@ func (l Level) Same(a, b *Place) bool {
 	case ByASN:
 		return a.ASN == b.ASN
 	case ByCity:
-		return a.Country == b.Country && strings.EqualFold(a.City, b.City) &&
+		return strings.EqualFold(a.City, b.City) &&
+			(a.Country == b.Country || a.Country == "" || b.Country == "") &&
 			(a.Subdivision == b.Subdivision || a.Subdivision == "" || b.Subdivision == "")
 	case BySubdivision:
 		return a.Country == b.Country && a.Subdivision == b.Subdivision

@@ -82,6 +82,7 @@ type Board struct {
 	figured      time.Time       // when figures were last published
 	latency      []uint32        // of each target, as published or to be; nil: nobody goes by it
 	latencyMoved bool            // latency is to be published
+	times        []atomic.Int64  // as View has them
 	loads        map[string]Load // what was reported, by endpoint; some may be too old
 	loadMoved    bool            // loads are to be published
 	loadLapses   time.Time       // no load is too old before that; zero: there is none

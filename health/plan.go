@@ -35,6 +35,7 @@ type Plan struct {
 type Uses struct {
 	Latency bool // View.Latency
 	Load    bool // View.Load
+	Times   bool // View.LastCheck
 }
 
 // asked is a check and the host it is made for, which is what a prober depends
@@ -68,6 +69,9 @@ func (b *Board) Prepare(targets []Target, locate Locate) (*Plan, error) {
 					known[id] = a
 				}
 				aim := probe.Target{Addr: t.Addr, Host: t.Host, Port: c.Port}
+				if c.TargetAddr.IsValid() || c.TargetHost != "" {
+					aim.Addr, aim.Host = c.TargetAddr, c.TargetHost
+				}
 				if aim.Addr.IsValid() {
 					aim.Host = ""
 				}
@@ -122,6 +126,8 @@ func (b *Board) Apply(p *Plan) *View {
 	v.generation = b.generation
 	b.fill(v)
 	b.relateAnew(v)
+	b.times = b.lastChecks()
+	v.times = b.times
 	b.latency, b.latencyMoved = b.latencies(now), false
 	v.latency = slices.Clone(b.latency)
 	v.load = b.loadView(now)

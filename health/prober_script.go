@@ -16,6 +16,6 @@ func scriptProber(c Check) (probe.Prober, error) {
 func luaProber(c Check) (probe.Prober, error) {
 	a := c.Ask.(*spec.LuaCheck)
 	return probe.NewLua(probe.Lua{
-		Source: a.Source, Env: a.Env, Secrets: a.Secrets, KnownHosts: a.KnownHosts, Parallel: a.Parallel,
+		Source: a.Source, Env: a.Env, Secrets: a.Secrets, KnownHosts: a.KnownHosts, AnyHost: a.AnyHost, Parallel: a.Parallel,
 	})
 }

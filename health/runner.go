@@ -121,6 +121,7 @@ func (b *Board) remember(r *runner, res probe.Result) {
 	if a := &b.aware; res.Class != probe.ClassLocal && r.begun >= a.round.begun {
 		a.stances[r.number].round = a.round.number
 	}
+	b.checked(r)
 	b.jot(r)
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -99,6 +100,7 @@ type View struct {
 	everywhere []forced                  // of all services by target: maintenance
 	latency    []uint32
 	load       []uint32
+	times      []atomic.Int64 // of all views of a generation; nil where nobody asks
 }
 
 // overridden is the bit of a state that says that some service has an override
@@ -347,5 +349,47 @@ func (v *View) clone() *View {
 		everywhere: v.everywhere,
 		latency:    v.latency,
 		load:       v.load,
+		times:      v.times,
+	}
+}
+
+// LastCheck is when a check of target i last had a result, to the second; zero: not yet,
+// or nobody checks it, or Uses did not ask for it. It alone goes on while the view stays:
+// a view for each result would be a copy of all states.
+func (v *View) LastCheck(i int) time.Time {
+	if i >= len(v.times) {
+		return time.Time{}
+	}
+	if at := v.times[i].Load(); at != 0 {
+		return time.Unix(at, 0)
+	}
+	return time.Time{}
+}
+
+// lastChecks is when checks of each target last had a result, for a board that has just
+// got them; nil when nobody asks.
+func (b *Board) lastChecks() []atomic.Int64 {
+	if !b.uses.Times {
+		return nil
+	}
+	all := make([]atomic.Int64, len(b.targets))
+	for i, rs := range b.onTarget {
+		for _, r := range rs {
+			if seen := r.verdict.seen; !seen.IsZero() {
+				all[i].Store(max(all[i].Load(), seen.Unix()))
+			}
+		}
+	}
+	return all
+}
+
+// checked notes that a probe had a result.
+func (b *Board) checked(r *runner) {
+	if b.times == nil {
+		return
+	}
+	now := time.Now().Unix()
+	for _, t := range r.targets {
+		b.times[t].Store(now)
 	}
 }

@@ -40,6 +40,9 @@ type Lua struct {
 	// KnownHosts is the file with the keys of the hosts that ssh_exec may log in to,
 	// in OpenSSH's format; empty: none.
 	KnownHosts string
+	// AnyHost is that ssh_exec logs in to every host, whatever key it shows, where
+	// there is no KnownHosts.
+	AnyHost bool
 	// Parallel is how many runs there may be at once; 0: 64.
 	Parallel int
 }
@@ -54,6 +57,9 @@ func NewLua(o Lua) (Prober, error) {
 	p := &luaProber{net: &system, program: program, env: maps.Clone(o.Env), tls: map[bool]*security{}, slots: newSlots(o.Parallel, 64, luaSlots)}
 	for _, name := range o.Secrets {
 		p.secrets = append(p.secrets, o.Env[name])
+	}
+	if p.anyHost = o.AnyHost && o.KnownHosts == ""; p.anyHost {
+		p.hostKeys = ssh.InsecureIgnoreHostKey()
 	}
 	if o.KnownHosts != "" {
 		// The callback reads the file once, here.
@@ -81,6 +87,7 @@ type luaProber struct {
 	env      map[string]string
 	secrets  []string
 	hostKeys ssh.HostKeyCallback // nil: ssh_exec trusts nobody
+	anyHost  bool                // hostKeys takes every key
 	tls      map[bool]*security  // by whether certificates are verified
 	slots    slots
 }

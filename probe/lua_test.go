@@ -372,6 +372,7 @@ func TestLuaSSH(t *testing.T) {
 		{"status", right, `"monitor", "secret", "false"`, "false|the command ended with status 3"},
 		{"wrong password", right, `"monitor", "wrong", "pgrep nginx"`, "false|the login was refused"},
 		{"wrong user", right, `"root", "secret", "pgrep nginx"`, "false|the login was refused"},
+		{"any key", "any", `"monitor", "secret", "pgrep nginx"`, "true|4711"},
 		{"wrong key", wrong, `"monitor", "secret", "pgrep nginx"`, "false|the host shows another key than known_hosts has"},
 		{"revoked key", "@revoked * " + strings.TrimPrefix(right, right[:strings.Index(right, " ")+1]) + "\n" + right, `"monitor", "secret", "pgrep nginx"`, "false|the host's key is revoked"},
 		{"unknown host", "other.example " + strings.SplitN(right, " ", 2)[1], `"monitor", "secret", "pgrep nginx"`, "false|the host's key is not in known_hosts"},
@@ -382,7 +383,10 @@ func TestLuaSSH(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			before := ran.Load()
 			o := Lua{Source: fmt.Sprintf(`local out, why = ssh_exec(%q, %s); return false, tostring(out ~= "") .. "|" .. (why or out)`, target, c.call)}
-			if c.known != "" {
+			switch {
+			case c.known == "any":
+				o.AnyHost = true
+			case c.known != "":
 				o.KnownHosts = knownHosts(t, c.known)
 			}
 			goroutines := runtime.NumGoroutine()

@@ -15,6 +15,7 @@ var allDownText = [...]string{
 	spec.NoData:      "no endpoint is healthy: no data",
 	spec.ServFail:    "no endpoint is healthy",
 	spec.OtherPool:   "no endpoint is healthy: serving the reserve",
+	spec.ServeEvery:  "no endpoint is healthy: serving every one",
 }
 
 // allDown answers by the service's rule for when nothing is healthy.
@@ -34,6 +35,8 @@ func (s *Snapshot) allDown(p *table.Plan, f table.Family, c *Scratch) (*table.Me
 	case spec.OtherPool:
 		ms = &p.Spare[f]
 		kept = s.reserve(p, ms, c)
+	case spec.ServeEvery:
+		kept = s.everyOne(p, ms, c)
 	default:
 		kept = s.unhealthy(p, ms, c)
 	}
@@ -41,7 +44,22 @@ func (s *Snapshot) allDown(p *table.Plan, f table.Family, c *Scratch) (*table.Me
 		c.opt.EDEText = "no endpoint is left to serve: no data"
 		return ms, nil
 	}
+	if rule == spec.ServeEvery {
+		return ms, kept
+	}
 	return ms, c.first(p, ms, kept)
+}
+
+// everyOne is all endpoints that no operator has forced down, or else all of them,
+// past the chain.
+func (s *Snapshot) everyOne(p *table.Plan, ms *table.Members, c *Scratch) []steer.Candidate {
+	set, _ := s.candidates(c, p, ms, regardless)
+	if len(set) == 0 {
+		set, _ = s.candidates(c, p, ms, all)
+	}
+	c.keep(unsteered, set)
+	c.among, c.thinned, c.mean = len(set), false, mean(unsteered, set)
+	return set
 }
 
 // unhealthy picks among the service's own endpoints when none is healthy. A

@@ -96,7 +96,7 @@ func (w *world) config() string {
 			fmt.Fprintf(&b, "      %s: {pools: [%s], steer: %s, answers: %d, all_down: %s, panic: %v, ttl: %d}\n", label,
 				w.one("p0", "p1", "p0, p2", "p2, p1, p0", "p4", "p4", "p3, p4"),
 				w.one("round-robin", "random", "weighted", "failover", "[tier, weighted]", "[tags: [a], rotate]", "[rotate, tags: [b], limit: 3]", "[weighted, tier, shuffle]", "[shuffle, limit: 2, rotate]"),
-				w.IntN(6)%4, w.one("serve-all", "last-healthy", "nodata", "servfail", "p3"), w.one("0", "0.3", "0.9"), i)
+				w.IntN(6)%4, w.one("serve-all", "serve-every", "last-healthy", "nodata", "servfail", "p3"), w.one("0", "0.3", "0.9"), i)
 		}
 	}
 	return b.String()

@@ -138,7 +138,7 @@ func (r *realm) service(i int, plain bool) string {
 	}
 	r.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
 	return fmt.Sprintf("      s%d: {pools: [%s], steer: %s, answers: %d%s%s%s}\n", i, strings.Join(members, ", "), r.chain(0), r.IntN(3),
-		r.one("", "", ", all_down: serve-all", ", all_down: last-healthy", ", all_down: nodata", ", all_down: servfail", ", all_down: p4"),
+		r.one("", "", ", all_down: serve-all", ", all_down: last-healthy", ", all_down: serve-every", ", all_down: nodata", ", all_down: servfail", ", all_down: p4"),
 		r.one("", "", "", ", panic: 0.4"), r.one("", "", ", https: {alpn: [h2]}"))
 }
 

@@ -21,6 +21,8 @@ func (s *Snapshot) steered(m *message, q *dnswire.Query, at *question, match *zo
 		p.Ask()
 	}
 	switch pol := p.Policy; {
+	case q.Type == dnswire.TypeTXT && pol.DebugTXT:
+		s.debug(m, at, p, c)
 	case len(p.Members[table.Hosts].Candidates) > 0:
 		return s.alias(m, q, at, match, p, step, c)
 	case q.Type == dnswire.TypeA:

@@ -440,6 +440,9 @@ func (s *Snapshot) resume(p *table.Plan, d *decision, c *Scratch) (*table.Member
 	c.query.Targets = d.ms.Targets
 	c.kept, c.link, c.short, c.moving = d.set, d.link, d.short, d.moving
 	c.set = append(c.set[:0], d.set...)
+	if d.link == unsteered && p.Policy.AllDown.Rule == spec.ServeEvery {
+		return d.ms, c.set
+	}
 	picked := c.first(p, d.ms, c.draw(d.link, d.ms, c.set))
 	if d.lapsed {
 		s.inherited(c, p, d.ms, picked)

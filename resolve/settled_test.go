@@ -98,7 +98,7 @@ func (w *steering) config() string {
 		w.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
 		fmt.Fprintf(&b, "      s%d: {pools: [%s], steer: %s, answers: %d, ttl: %d, panic: %s%s%s}\n", i, strings.Join(members, ", "),
 			w.one(w.chains...), w.IntN(4), 30+i, w.one("0", "0", "0.4"),
-			w.one("", ", all_down: nodata", ", all_down: last-healthy", ", all_down: servfail", ", all_down: p4"),
+			w.one("", ", all_down: nodata", ", all_down: last-healthy", ", all_down: serve-every", ", all_down: servfail", ", all_down: p4"),
 			w.one("", "", ", https: {alpn: [h2]}", ", srv: {port: 80}"))
 	}
 	return b.String()
@@ -382,5 +382,45 @@ func TestSettleSpares(t *testing.T) {
 	const each = 64 << 10
 	if many > 2*one+services*each || manyDown > 2*oneDown+services*each {
 		t.Errorf("one service takes %d octets, and %d when an endpoint goes down; %d take %d, and %d", one, oneDown, services, many, manyDown)
+	}
+}
+
+// TestSettleServesEvery asks for a service that goes by places while nothing of it is up:
+// what was decided before anybody asked is cut by answers no more than what is decided then.
+func TestSettleServesEvery(t *testing.T) {
+	where, _ := geography(t, rand.New(rand.NewPCG(3, 9)), 10)
+	sp, err := spec.Parse("every.yaml", []byte(`
+checks: {up: {type: tcp, port: 80}}
+pools:
+  ie: {place: {country: IE}, checks: [up], endpoints: [192.0.2.1, 192.0.2.2]}
+  us: {place: {country: US}, checks: [up], endpoints: [192.0.2.3]}
+zones:
+  x.test:
+    nameservers: {ns: 192.0.2.53}
+    services:
+      s: {pools: [ie, us], steer: [geofence: country, rotate], answers: 1, all_down: serve-every}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab, err := table.Compile(nil, sp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	down := map[int]health.Detail{}
+	for i := range tab.Targets {
+		down[i] = health.Detail{State: health.Down, Authority: health.Validation}
+	}
+	s := &resolve.Snapshot{Table: tab, Health: health.Fixed(len(tab.Targets), down), Geo: where}
+	for _, settled := range []bool{false, true} {
+		if settled {
+			s.Settle(nil)
+		}
+		q := asked(t, []string{"s.x.test", "A"})
+		q.Client = netip.MustParseAddrPort("192.0.2.200:53")
+		out := s.Append(nil, q, resolve.NewScratch(1, 2))
+		if got := strings.Count(render(t, q, out), "IN A 192.0.2."); got != 3 {
+			t.Errorf("settled %t: %d records", settled, got)
+		}
 	}
 }

@@ -207,7 +207,7 @@ func (c *Scratch) traceAllDown(p *table.Plan) {
 	if c.trace == nil {
 		return
 	}
-	name := [...]string{"serve-all", "last-healthy", "nodata", "servfail", "pool "}[p.Policy.AllDown.Rule]
+	name := [...]string{"serve-all", "last-healthy", "nodata", "servfail", "pool ", "serve-every"}[p.Policy.AllDown.Rule]
 	if p.Policy.AllDown.Rule == spec.OtherPool {
 		name += p.Policy.AllDown.Pool.Name
 	}

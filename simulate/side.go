@@ -208,6 +208,8 @@ func gives(p *table.Plan, typ dnswire.Type) bool {
 		return p.Policy.SVCB != nil
 	case dnswire.TypeSRV:
 		return p.Policy.SRV
+	case dnswire.TypeTXT:
+		return p.Policy.DebugTXT
 	}
 	return false
 }

@@ -171,8 +171,8 @@ func unfenced(steps []Step) string {
 
 // tiered is whether endpoints are of several tiers.
 func tiered(pools []*Pool) bool {
-	first := pools[0].Endpoints[0].Priority
-	return len(pools) > 1 || slices.ContainsFunc(pools[0].Endpoints, func(e Endpoint) bool { return e.Priority != first })
+	all := pools[0].Endpoints
+	return len(pools) > 1 || slices.ContainsFunc(all, func(e Endpoint) bool { return e.Priority != all[0].Priority })
 }
 
 // orders is whether a filter puts what it keeps in an order of its own.

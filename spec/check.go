@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
 // checkKind is one kind of check: the types that share its keys.
@@ -153,6 +155,9 @@ func (d *decoder) pace(c *Check, o *object) {
 	if o.sec.field("interval") != nil {
 		d.rhythm(c, o)
 	}
+	if e := o.get("target"); e != nil && o.sec.field("target") != nil {
+		d.aimed(c, e.val(), o.path.dot("target"))
+	}
 	if o.sec.field("on_fail") != nil {
 		c.OnlyDegrades = o.word("on_fail") == "degraded"
 	}
@@ -163,6 +168,22 @@ func (d *decoder) pace(c *Check, o *object) {
 		if c.DegradedShare = d.percentage(e.val(), p); c.DegradedShare < 0.01 && len(d.errs) == before {
 			d.fail(e.val(), p, "an endpoint that is degraded is left something: 1%% to 100%%")
 		}
+	}
+}
+
+// aimed decodes what is probed in the place of the endpoint.
+func (d *decoder) aimed(c *Check, r document.Node, p *path) {
+	s, ok := d.text(r, p)
+	if !ok {
+		return
+	}
+	addr, host, why := address(s)
+	if why != "" {
+		d.fail(r, p, "%s", why)
+		return
+	}
+	if c.TargetAddr = addr; host != "" {
+		c.TargetHost = strings.TrimSuffix(host.String(), ".")
 	}
 }
 

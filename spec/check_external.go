@@ -11,7 +11,7 @@ type ExternalCheck struct {
 }
 
 // probing are the keys that checks have which make probes themselves.
-var probing = []string{"interval", "timeout", "confirm", "rise", "fall", "degraded_above"}
+var probing = []string{"interval", "timeout", "confirm", "rise", "fall", "degraded_above", "target"}
 
 var externalKind = &checkKind{
 	types: []CheckType{CheckExternal}, section: &externalSection, lacks: probing,

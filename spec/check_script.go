@@ -37,6 +37,7 @@ type LuaCheck struct {
 	Source     string
 	File       string // an absolute path; empty: Source was stated as it is
 	KnownHosts string // an absolute path; empty: none
+	AnyHost    bool   `json:",omitempty"` // ssh_exec logs in wherever it is told to, whatever key is shown
 	Environment
 	Parallel int `json:"-"`
 }
@@ -92,6 +93,7 @@ var luaSection = section{
 		{name: "script", typ: "text", need: true, unless: "file", doc: "The script, at most 64 KiB. In it `${VAR}` is a variable, as everywhere, and `$${` stands for `${`."},
 		{name: "file", typ: "file", prose: "`script`", doc: "The file with the script, relative to the file that states it. It is refused where everybody can write it. When it changes, the node reloads."},
 		{name: "known_hosts", typ: "file", prose: "none", doc: "The keys of the hosts that `ssh_exec` may log in to, in OpenSSH's format."},
+		{name: "host_keys", typ: "word", def: "known", words: []string{"known", "any"}, doc: "With `any`, `ssh_exec` logs in without `known_hosts` to whoever answers, and so tells them the password. `rhumb check` warns of it."},
 		{name: "parallel", typ: "integer", def: "64", lo: 1, hi: 256, doc: "How many runs of it there may be at once, each of which may take 64 MiB; of all Lua scripts of a node, 256."},
 	}, environmentFields...),
 }
@@ -231,6 +233,12 @@ func (d *decoder) luaCheck(c *Check, o *object) {
 	if e := o.get("known_hosts"); e != nil {
 		a.KnownHosts, _ = d.fileContent(e.val(), o.path.dot("known_hosts"), maxKnownHosts, 0o002)
 	}
+	if e := o.get("host_keys"); e != nil && o.word("host_keys") == "any" {
+		a.AnyHost = true
+		if known := o.get("known_hosts"); known != nil {
+			d.fail(e.val(), o.path.dot("host_keys"), "known_hosts is stated as well: remove one of them")
+		}
+	}
 	at := o.get("script")
 	if file := o.get("file"); file != nil && at != nil {
 		d.fail(file.key, o.path.dot("file"), "script is stated as well: remove one of them")
@@ -264,7 +272,11 @@ func (d *decoder) luaCheck(c *Check, o *object) {
 		d.fail(at.val(), p, "%s", err)
 		return
 	}
-	if o.get("known_hosts") == nil && program.Names("ssh_exec") {
+	switch {
+	case o.get("known_hosts") != nil || !program.Names("ssh_exec"):
+	case a.AnyHost:
+		d.doubt(at.val(), p, "ssh_exec tells its password to whoever answers at the address: state known_hosts, a file such as that of ssh-keyscan")
+	default:
 		d.fail(at.val(), p, "ssh_exec logs in to no host whose key is not known: state known_hosts, a file such as that of ssh-keyscan")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rhumb-dns/rhumb/spec/corednsgslb"
 	"github.com/rhumb-dns/rhumb/spec/document"
 )
 
@@ -23,6 +24,9 @@ type Options struct {
 	// Beside runs a function on another goroutine, for large files that were read
 	// before. Nil: all is done on this one.
 	Beside func(func())
+	// Enabled is what was said since of a backend in a file of the dialect coredns-gslb,
+	// as corednsgslb.Options have it.
+	Enabled func(record, address string) (enabled, stated bool)
 }
 
 // Parse reads one document. The name is for messages and for relative paths in
@@ -121,13 +125,28 @@ func load(path string, o Options, size readSizes) (*Spec, []string, error) {
 
 // once reads the files one time.
 func once(path string, o Options, size readSizes) (*loader, *Spec, error) {
+	l := newLoader(o, size)
+	l.file(path, document.Node{}, nil, nil)
+	s, err := l.finish(o)
+	return l, s, err
+}
+
+func newLoader(o Options, size readSizes) *loader {
 	l := &loader{d: newDecoder(o.Env), read: map[string]bool{}, sizes: size, beside: o.Beside}
 	l.d.kept = o.Kept
 	l.d.kept.begin()
-	l.file(path, document.Node{}, nil, nil)
+	return l
+}
+
+// finish decodes what was read.
+func (l *loader) finish(o Options) (*Spec, error) {
 	l.cut = nil
+	l.translate(o)
 	s, err := l.d.finish(l.docs)
-	return l, s, err
+	if l.translated != nil && !l.d.incomplete {
+		l.retrace(&err)
+	}
+	return s, err
 }
 
 // loader reads files and follows their includes.
@@ -138,6 +157,9 @@ type loader struct {
 	watch []string
 	sizes readSizes
 	cut   *cutter
+
+	foreign    []foreign
+	translated *corednsgslb.Result
 
 	beside func(func())
 }
@@ -150,6 +172,19 @@ type link struct {
 // file reads one file, unless it was read already. at is the include that led
 // to it, for messages; not ok for the first file.
 func (l *loader) file(name string, at document.Node, p *path, chain []link) {
+	o, here, ok := l.take(name, at, p, chain, l.content)
+	if !ok {
+		return
+	}
+	l.docs = append(l.docs, o)
+	l.includes(o.top, append(chain[:len(chain):len(chain)], here))
+}
+
+// contents read a file that is open: a tree, or else a text, or why it is refused.
+type contents func(f *os.File, size int64, name, abs string) (document.Node, []byte, string)
+
+// take reads the tree of one file, unless it was read already or cannot be.
+func (l *loader) take(name string, at document.Node, p *path, chain []link, content contents) (o origin, here link, ok bool) {
 	abs, err := filepath.Abs(name)
 	if err != nil {
 		abs = name
@@ -166,7 +201,7 @@ func (l *loader) file(name string, at document.Node, p *path, chain []link) {
 	real, err := filepath.EvalSymlinks(abs)
 	if err != nil {
 		fail(reason(err))
-		return
+		return o, here, false
 	}
 	for i, c := range chain {
 		if c.real == real {
@@ -175,39 +210,38 @@ func (l *loader) file(name string, at document.Node, p *path, chain []link) {
 				names = append(names, c.name)
 			}
 			fail("files include each other: " + strings.Join(append(names, name), " -> "))
-			return
+			return o, here, false
 		}
 	}
+	here = link{name, real}
 	if l.read[real] {
-		return
+		return o, here, false
 	}
 	l.read[real] = true
 	if len(chain) > maxInclude {
 		fail("files are included more than 10 deep")
-		return
+		return o, here, false
 	}
 	f, st, why := l.open(name)
 	if why != "" {
 		fail(why)
-		return
+		return o, here, false
 	}
 	defer f.Close()
-	top, b, why := l.content(f, st.Size(), name, abs)
+	top, b, why := content(f, st.Size(), name, abs)
 	if why != "" {
 		fail(why)
-		return
+		return o, here, false
 	}
 	if modified := st.ModTime(); modified.After(l.d.spec.Modified) {
 		l.d.spec.Modified = modified
 	}
 	if top.IsZero() {
-		var ok bool
 		if top, ok = l.d.read(name, abs, b); !ok {
-			return
+			return o, here, false
 		}
 	}
-	l.docs = append(l.docs, origin{top, everybody(st, 0o004)})
-	l.includes(top, append(chain[:len(chain):len(chain)], link{name, real}))
+	return origin{top, everybody(st, 0o004)}, here, true
 }
 
 // notRegular is why a pipe or a device is refused.
@@ -261,6 +295,11 @@ func (l *loader) content(f *os.File, size int64, name, abs string) (document.Nod
 			return top, nil, reason(err)
 		}
 	}
+	return textOf(f, size, name, abs)
+}
+
+// textOf is the text of a file, or why it is refused.
+func textOf(f *os.File, size int64, name, _ string) (document.Node, []byte, string) {
 	b := make([]byte, 0, size+1)
 	for r := io.LimitReader(f, maxFile+1); ; {
 		n, err := r.Read(b[len(b):cap(b)])
@@ -305,41 +344,49 @@ func (l *loader) includes(top document.Node, chain []link) {
 			continue
 		}
 		for i, it := range l.d.list(v, p) {
-			l.pattern(it, p.at(i), chain)
+			if it.Kind() == document.Mapping {
+				l.dialect(it, p.at(i), chain)
+			} else {
+				l.pattern(it, p.at(i), chain)
+			}
 		}
 	}
 }
 
 func (l *loader) pattern(r document.Node, p *path, chain []link) {
+	for _, name := range l.matches(r, p) {
+		l.file(name, r, p, chain)
+	}
+}
+
+// matches are the files that a pattern names.
+func (l *loader) matches(r document.Node, p *path) []string {
 	pattern, ok := l.d.text(r, p)
 	if !ok {
-		return
+		return nil
 	}
 	if pattern == "" {
 		l.d.fail(r, p, "a value is missing")
-		return
+		return nil
 	}
 	if !filepath.IsAbs(pattern) {
 		pattern = filepath.Join(filepath.Dir(r.Name()), pattern)
 	}
 	if !strings.ContainsAny(pattern, "*?[") {
-		l.file(pattern, r, p, chain)
-		return
+		return []string{pattern}
 	}
 	l.watchPattern(pattern)
 	names, err := filepath.Glob(pattern)
 	if err != nil {
 		l.d.fail(r, p, "%s is not a pattern: a [ without its ]", pattern)
-		return
+		return nil
 	}
 	slices.Sort(names)
-	for _, name := range names {
-		// A pattern may match directories that nobody meant.
-		if st, err := os.Stat(name); err == nil && st.IsDir() {
-			continue
-		}
-		l.file(name, r, p, chain)
-	}
+	// A pattern may match directories that nobody meant.
+	return slices.DeleteFunc(names, func(name string) bool {
+		st, err := os.Stat(name)
+		return err == nil && st.IsDir()
+	})
 }
 
 // watchPattern notes by which names a new file could match, in the directories that

@@ -12,6 +12,7 @@ import (
 
 var allDownRules = map[string]AllDownRule{
 	"serve-all": ServeAll, "last-healthy": LastHealthy, "nodata": NoData, "servfail": ServFail,
+	"serve-every": ServeEvery,
 }
 
 // policyUse is a policy and who uses it.
@@ -276,11 +277,13 @@ func (d *decoder) sound(pol *Policy, o *object, pools *entry) {
 			if pol.Flatten {
 				n += len(all[hostFamily].endpoints)
 			}
-			if pol.Answers > 0 {
-				n = min(n, pol.Answers)
-			}
-			if most > 0 {
-				n = min(n, most)
+			if every := pol.AllDown.Rule == ServeEvery; !every {
+				if pol.Answers > 0 {
+					n = min(n, pol.Answers)
+				}
+				if most > 0 {
+					n = min(n, most)
+				}
 			}
 			room := messageRoom / f.bytes
 			if n > room {
@@ -334,7 +337,11 @@ func shareFamily(a, b []*Pool, flatten bool) bool {
 
 // cname is whether the answers are CNAME records: the endpoints are host names
 // then, all of them.
-func (p *Policy) cname() bool { return !p.Flatten && p.Pools[0].Endpoints[0].Host != "" }
+func (p *Policy) cname() bool {
+	return !p.Flatten && slices.ContainsFunc(p.Pools, func(pool *Pool) bool {
+		return len(pool.Endpoints) > 0 && pool.Endpoints[0].Host != ""
+	})
+}
 
 func anyTagged(pools []*Pool, tags []string) bool {
 	for _, pool := range pools {

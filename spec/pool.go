@@ -86,13 +86,17 @@ func (d *decoder) pool(e *entry, p *path) *Pool {
 			continue
 		}
 		first[end.String()] = it
-		pool.Endpoints = append(pool.Endpoints, end)
+		if end.disabled {
+			pool.Disabled = append(pool.Disabled, end.Endpoint)
+		} else {
+			pool.Endpoints = append(pool.Endpoints, end.Endpoint)
+		}
 	}
 	if pool.Conduct != nil && len(items) > maxCourse {
 		d.fail(k.val(), ep, "%d are too many for a pool with failover_delay or other keys of conduct: %d are possible", len(items), maxCourse)
 	}
-	if m := o.get("min_healthy"); m != nil && len(items) > 0 && pool.MinHealthy > len(items) {
-		d.fail(m.val(), p.dot("min_healthy"), "%d is more than the pool has endpoints: %d", pool.MinHealthy, len(items))
+	if m := o.get("min_healthy"); m != nil && len(items) > 0 && pool.MinHealthy > len(items)-len(pool.Disabled) {
+		d.fail(m.val(), p.dot("min_healthy"), "%d is more than the pool has endpoints: %d", pool.MinHealthy, len(items)-len(pool.Disabled))
 	}
 	return pool
 }
@@ -172,17 +176,24 @@ func (d *decoder) loadLimits(e *Endpoint, o *object) {
 	}
 }
 
+// statedEndpoint is an endpoint, and whether it is stated not to serve.
+type statedEndpoint struct {
+	Endpoint
+	disabled bool
+}
+
 // endpoint decodes an endpoint that has what is common to those of its pool
 // unless it states its own.
-func (d *decoder) endpoint(r document.Node, p *path, common Endpoint) (Endpoint, bool) {
+func (d *decoder) endpoint(r document.Node, p *path, common Endpoint) (statedEndpoint, bool) {
 	before := len(d.errs)
-	e := common
+	e := statedEndpoint{Endpoint: common}
 	at, atPath := r, p
 	if r.Kind() == document.Mapping {
 		o := d.object(&endpointSection, p, r, r)
 		e.Weight, e.Priority = uint32(o.integer("weight")), int(o.integer("priority"))
 		e.Port = uint16(o.integer("port"))
-		d.loadLimits(&e, o)
+		d.loadLimits(&e.Endpoint, o)
+		e.disabled = !o.boolean("enabled")
 		if k := o.get("place"); k != nil {
 			own := d.placed(k, p.dot("place"))
 			e.Place = &own

@@ -23,6 +23,9 @@ func (d *decoder) records(pol *Policy, o *object) {
 	pol.HTTPS, pol.SVCB = d.svcb(o, "https"), d.svcb(o, "svcb")
 	d.srv(pol, o)
 	pol.TXT = d.txt(o)
+	if pol.DebugTXT = o.boolean("debug_txt"); pol.DebugTXT && len(pol.TXT) > 0 {
+		d.fail(o.get("debug_txt").key, o.path.dot("debug_txt"), "txt is stated as well, and a name has one set of TXT records: remove one of them")
+	}
 	pol.Flatten = o.boolean("flatten")
 }
 
@@ -206,6 +209,8 @@ func (d *decoder) flatten(pol *Policy, o *object, apex bool) {
 		why = "the service has srv as well"
 	case len(pol.TXT) > 0:
 		why = "the service has txt as well"
+	case pol.DebugTXT:
+		why = "the service has debug_txt as well"
 	}
 	pol.Flatten = stated || why != ""
 	if e := o.get("flatten"); e != nil && why != "" && !stated {
@@ -337,6 +342,9 @@ func (p *Policy) appendMean(b []byte) []byte {
 		for _, s := range p.TXT {
 			b = strconv.AppendQuote(b, s)
 		}
+	}
+	if p.DebugTXT {
+		b = append(b, " debug_txt"...)
 	}
 	if p.Flatten {
 		b = append(b, " flatten"...)

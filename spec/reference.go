@@ -201,6 +201,16 @@ are an error.
 include: [conf.d/*.yaml]
 ` + "```" + `
 
+An item that is a map names files in the words of another program. What is in them counts
+as if it were written here, and its errors are at its places:
+
+` + "```" + `
+include:
+  - conf.d/*.yaml
+  - {path: db.gslb.example.com.yml, dialect: coredns-gslb, zone: gslb.example.com}
+  - {path: location_map.yml, dialect: coredns-gslb}
+` + "```" + `
+
 Maps merge by key: ` + "`node`, `dns`, `admin`, `log`, `health`, `checks`, `check_defaults`, `pools`, `notify`, `zones`" + `, and
 in a
 zone ` + "`nameservers`, `soa`, `records` and `services`" + `. What is in them is stated once: a value, a

@@ -64,6 +64,9 @@ func TestReferenceKeysAreDecoded(t *testing.T) {
 		at[k.section], types[k.section] = "checks.x", string(k.types[len(k.types)-1])
 	}
 	for _, s := range sections {
+		if s == &includeSection {
+			continue // only Load reads files: TestDialectStatement
+		}
 		for _, f := range s.fields {
 			where, path := at[s], at[s]+"."+f.name
 			if s == &topSection {

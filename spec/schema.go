@@ -75,7 +75,7 @@ var topSection = section{
 	title: "The file",
 	intro: "All keys are optional, but a node without zones refuses every query.",
 	fields: []field{
-		{name: "include", typ: "list of patterns", def: "[]", merge: true, doc: "More files, relative to this one. See [Several files](#several-files)."},
+		{name: "include", typ: "list of patterns or maps", def: "[]", merge: true, doc: "More files, relative to this one. See [Several files](#several-files). A map is for files in other words: see [an item of include](#an-item-of-include)."},
 		{name: "node", typ: "map", merge: true, doc: "This node. See [node](#node)."},
 		{name: "dns", typ: "map", merge: true, doc: "How the node answers. See [dns](#dns)."},
 		{name: "admin", typ: "map", merge: true, doc: "The HTTP surface. See [admin](#admin)."},
@@ -88,6 +88,17 @@ var topSection = section{
 		{name: "policies", typ: "map of chains", merge: true, doc: "Chains of filters by name. See [policies](#policies)."},
 		{name: "notify", typ: "map of destinations", merge: true, doc: "By name. See [notify](#notify)."},
 		{name: "zones", typ: "map of zones", merge: true, doc: "By domain name. See [zones](#zones)."},
+	},
+}
+
+var includeSection = section{
+	title: "an item of include",
+	intro: "In place of a pattern: files in the words of another program, which are read as if they were written in these. See [Migration from CoreDNS-GSLB](migration-coredns-gslb.md).",
+	fields: []field{
+		{name: "path", typ: "pattern", need: true, doc: "The file or files, as a pattern alone would name them."},
+		{name: "dialect", typ: "word", need: true, words: []string{"coredns-gslb"}, doc: "Whose words they are in."},
+		{name: "zone", typ: "name", prose: "none", doc: "The zone of the records in a zone file, which the Corefile states there. Its `nameservers`, or its file, are stated under `zones` as ever. A file of `healthcheck_profiles` or of locations has none."},
+		{name: "debug_txt", typ: "true or false", def: "false", doc: "`debug_txt` of the [services](#services) that the records become."},
 	},
 }
 
@@ -197,6 +208,7 @@ var checkSection = section{
 		{name: "fall", typ: "integer", def: "3", lo: 1, hi: 100, doc: "Failures in a row that make an up endpoint down."},
 		{name: "degraded_above", typ: "duration", prose: "however long it takes", lo: 1, hi: int64(24 * time.Hour), doc: "How long a success may take before it counts as [degraded](health.md#degraded); shorter than `timeout`."},
 		{name: "degraded_share", typ: "percentage", def: "50%", doc: "What an endpoint that is [degraded](health.md#degraded) by the check is left of its traffic, 1% to 100%; `50%`, or as a number `0.5`."},
+		{name: "target", typ: "IP address or host name", prose: "the endpoint", doc: "What is probed in the endpoint's place: what the check says of it goes for the endpoint."},
 		{name: "on_fail", typ: "word", def: "down", words: []string{"down", "degraded"}, doc: "What an endpoint is that fails the check. A check that only degrades takes no endpoint down."},
 	},
 }
@@ -217,7 +229,7 @@ var placeSection = section{
 
 var poolSection = section{
 	title: "pools",
-	intro: "A pool is a group of endpoints in one place. It is a map under `pools`, by a name that services refer to. The words `serve-all`, `last-healthy`, `nodata` and `servfail` cannot be names, because `all_down` takes either.",
+	intro: "A pool is a group of endpoints in one place. It is a map under `pools`, by a name that services refer to. The words `serve-all`, `serve-every`, `last-healthy`, `nodata` and `servfail` cannot be names, because `all_down` takes either.",
 	example: `checks:
   web: {type: http, path: /healthz}
 pools:
@@ -239,7 +251,7 @@ pools:
 		{name: "pools", typ: "list of pools", doc: "In place of `endpoints`, `checks` and `place`: the pools that this one is composed of, which stand as one for the services that name it. It chooses among their endpoints first, by the keys that follow. See [Nesting](steering.md#nesting)."},
 		{name: "steer", typ: "word, or list of words", prose: "`round-robin`, with `pools`", doc: "How a composed pool chooses. See [Steering](#steering)."},
 		{name: "answers", typ: "integer", def: "1", lo: 0, hi: 65535, doc: "How many endpoints a composed pool gives at most; 0 is all."},
-		{name: "all_down", typ: "word or pool", prose: "that of who names it", words: []string{"serve-all", "last-healthy", "nodata", "servfail"}, doc: "What a composed pool gives when nothing in it is left: see `all_down` of [services](#services). Without it, or with `nodata` or `servfail`, it gives nothing and other pools of the service take over."},
+		{name: "all_down", typ: "word or pool", prose: "that of who names it", words: []string{"serve-all", "serve-every", "last-healthy", "nodata", "servfail"}, doc: "What a composed pool gives when nothing in it is left: see `all_down` of [services](#services). Without it, or with `nodata` or `servfail`, it gives nothing and other pools of the service take over."},
 		{name: "panic", typ: "number", def: "0", doc: "Of a composed pool: see `panic` of [services](#services)."},
 	}, conductFields("")...),
 }
@@ -253,6 +265,7 @@ var endpointSection = section{
 		{name: "priority", typ: "integer", def: "0", lo: 0, hi: 65535, doc: "The filter `tier` prefers lower ones within a pool."},
 		{name: "port", typ: "integer", prose: "the service's `srv.port`", lo: 1, hi: 65535, doc: "Of SRV records; checks have a port of their own."},
 		{name: "tags", typ: "list of text", def: "[]", doc: "For the filter `tags`."},
+		{name: "enabled", typ: "true or false", def: "true", doc: "With `false` the endpoint is there in name only: nobody probes it, it is never answered, whatever `all_down` and `panic` say, and it does not count for `min_healthy`."},
 		{name: "checks", typ: "list of checks", prose: "the pool's", doc: "In place of the pool's; `[]` is none."},
 		{name: "place", typ: "map", prose: "the pool's", doc: "In place of the pool's, as a whole. See [place](#place)."},
 		{name: "soft_limit", typ: "number", prose: "the pool's", doc: "From 0.001 to 4000000: the [load](health.md#loads) above which the filter `shed` takes traffic away, in the unit of the reports."},
@@ -345,13 +358,14 @@ zones:
 		{name: "steer", typ: "word, or list of words", def: "round-robin", doc: "A preset, or a chain of filters and presets. See [Steering](#steering)."},
 		{name: "ttl", typ: "seconds", prose: "`dns.ttl`", lo: 0, hi: maxTTL, doc: "Of the answers."},
 		{name: "answers", typ: "integer", def: "1", lo: 0, hi: 65535, doc: "How many records; 0 is all. With host names that are not flattened it is 1."},
-		{name: "all_down", typ: "word or pool", def: "serve-all", words: []string{"serve-all", "last-healthy", "nodata", "servfail"}, doc: "What to answer when nothing is left, neither a healthy endpoint nor one of which nothing is known: every endpoint, those that were healthy last, no data, SERVFAIL, or the endpoints of another pool."},
+		{name: "all_down", typ: "word or pool", def: "serve-all", words: []string{"serve-all", "serve-every", "last-healthy", "nodata", "servfail"}, doc: "What to answer when nothing is left, neither a healthy endpoint nor one of which nothing is known: every endpoint through the chain, every endpoint as a record each, those that were healthy last, no data, SERVFAIL, or the endpoints of another pool. See [all_down](steering.md#all_down)."},
 		{name: "panic", typ: "number", def: "0", doc: "From 0 to 1: when a smaller share of the endpoints, IPv4 and IPv6 together, is healthy, health is ignored, and `min_healthy` with it. Not when none of the family that was asked for is healthy. 0 is never."},
-		{name: "flatten", typ: "true or false", prose: "`false`, where it can be", doc: "Whether a host name among the endpoints is answered with its addresses, as A and AAAA, which are looked up in the background; otherwise it is answered as CNAME. A name with a CNAME has no other data, so the default is true, and false is an error, where there is some: at `\"@\"`, with addresses in the same service, with `https`, `svcb`, `srv` or `txt`. Elsewhere the default is false."},
+		{name: "flatten", typ: "true or false", prose: "`false`, where it can be", doc: "Whether a host name among the endpoints is answered with its addresses, as A and AAAA, which are looked up in the background; otherwise it is answered as CNAME. A name with a CNAME has no other data, so the default is true, and false is an error, where there is some: at `\"@\"`, with addresses in the same service, with `https`, `svcb`, `srv`, `txt` or `debug_txt`. Elsewhere the default is false."},
 		{name: "https", typ: "map", prose: "no HTTPS record", doc: "An HTTPS record at the service's name, for the endpoints that are answered. `{}` is one without parameters of its own. See [https and svcb](#https-and-svcb)."},
 		{name: "svcb", typ: "map", prose: "no SVCB record", doc: "An SVCB record in the same way. The service's name is that of the SVCB record, such as `_dns.resolver`."},
 		{name: "srv", typ: "true, false or map", def: "false", doc: "SRV records of the endpoints, with their ports and weights, at the service's name, such as `_sip._udp`. See [srv](#srv)."},
 		{name: "txt", typ: "list of text", def: "[]", doc: "TXT records, one for each item, at most 64. An item longer than 255 bytes becomes several strings of one record."},
+		{name: "debug_txt", typ: "true or false", def: "false", doc: "Whether TXT queries are answered with a record for each endpoint that says how it is. It shows everybody all of the addresses. Not with `txt`. See [debug_txt](steering.md#debug_txt)."},
 		{name: "transition_ttl", typ: "seconds", prose: "10, or `ttl` where that is lower", lo: 0, hi: maxTTL, doc: "Of the answers while something about the pools is in transition: a delay runs, an endpoint starts slowly, or is held or drained. At most `ttl`. See [Conduct](conduct.md#the-ttl)."},
 	}, conductFields("the pool's")...),
 }
@@ -398,7 +412,7 @@ zones:
 
 // sections are in the order of the reference.
 var sections = []*section{
-	&topSection, &nodeSection, &dnsSection, &ecsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection,
+	&topSection, &includeSection, &nodeSection, &dnsSection, &ecsSection, &chaosSection, &tcpSection, &tlsSection, &proxySection,
 	&dnstapSection,
 	&udpSection,
 	&rateLimitSection,

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/spec/corednsgslb"
 	"github.com/rhumb-dns/rhumb/zone"
 )
 
@@ -25,6 +26,9 @@ type Spec struct {
 
 	// Notify are who is told what happens, by name.
 	Notify []*Destination
+
+	// Records are those of included files of CoreDNS-GSLB, which have become services.
+	Records []corednsgslb.Record
 
 	// Files are the files that made it, the first one given first.
 	Files []string
@@ -187,6 +191,11 @@ type Check struct {
 	// ask for one (CheckType.Named), and the endpoint's own name or address for others.
 	Host string
 
+	// TargetAddr or TargetHost, a name without its final dot, is what is probed in the
+	// endpoint's place; neither: the endpoint.
+	TargetAddr netip.Addr `json:",omitzero"`
+	TargetHost string     `json:",omitempty"`
+
 	// TLS is how the connection is secured; nil: not at all.
 	TLS *Secure
 	// Ask is what checks of this type have besides, as *HTTPCheck; nil for types that
@@ -225,7 +234,7 @@ type Pool struct {
 	Name       string
 	Place      Place // of its endpoints; zero when Nested is not nil
 	MinHealthy int
-	// Endpoints are the endpoints, at least one. With Nested they are copies of
+	// Endpoints are the endpoints that serve, at least one unless there are Disabled. With Nested they are copies of
 	// those of Nested.Pools one pool after the other, of which one that is nested
 	// itself has all of its own in its place, and then of those of
 	// Nested.AllDown.Pool.
@@ -240,6 +249,31 @@ type Pool struct {
 	Service dnswire.Name
 	Conduct *Conduct // nil: all changes at once
 	Pos     Pos      // zero for a service
+	// Disabled are the endpoints that are stated and do not serve: nobody probes them, no
+	// rule answers with them, and min_healthy does not count them.
+	Disabled []Endpoint
+}
+
+// Idle yields the endpoints that do not serve, those of what the pool is composed of
+// among them.
+func (p *Pool) Idle(yield func(*Endpoint) bool) {
+	p.idle(yield)
+}
+
+func (p *Pool) idle(yield func(*Endpoint) bool) bool {
+	for i := range p.Disabled {
+		if !yield(&p.Disabled[i]) {
+			return false
+		}
+	}
+	if p.Nested != nil {
+		for _, inner := range p.Nested.Pools {
+			if !inner.idle(yield) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Endpoint is one address (or host name) that serves.
@@ -349,6 +383,8 @@ type Policy struct {
 	HTTPS *SVCB    // the parameters of the HTTPS record; nil: none
 	SVCB  *SVCB    // those of the SVCB record; nil: none
 	TXT   []string // one TXT record each, whole: not yet divided into strings of 255 octets
+	// DebugTXT is whether TXT queries are answered with how each endpoint is.
+	DebugTXT bool
 
 	// Key is the same text for policies that mean the same but for what is in
 	// their pools, which it names, also from one Load to the next. Of what is
@@ -386,6 +422,9 @@ const (
 	NoData                         // NOERROR without records
 	ServFail
 	OtherPool // the endpoints of AllDown.Pool, whatever their health
+	// ServeEvery is every endpoint as a record of its own: neither the chain nor
+	// Answers cuts.
+	ServeEvery
 )
 
 // AllDown is a rule and, for OtherPool, the pool, which is a plain one.

@@ -419,7 +419,7 @@ func (p *Policy) Clash(t dnswire.Type) string {
 		return "it has a CNAME record, which stands alone: remove the record or the service"
 	case t == dnswire.TypeA, t == dnswire.TypeAAAA:
 		return fmt.Sprintf("it has static %s records, and a service answers for A and AAAA: remove the records or the service", t)
-	case t == dnswire.TypeHTTPS && p.HTTPS != nil, t == dnswire.TypeSVCB && p.SVCB != nil, t == dnswire.TypeSRV && p.SRV:
+	case t == dnswire.TypeHTTPS && p.HTTPS != nil, t == dnswire.TypeSVCB && p.SVCB != nil, t == dnswire.TypeSRV && p.SRV, t == dnswire.TypeTXT && p.DebugTXT:
 		return fmt.Sprintf("it has static %s records, and the service makes its own: remove one of the two", t)
 	case p.redirects():
 		return fmt.Sprintf("it has static %s records, and a service of host names answers with CNAME, which stands alone: state flatten: true, or remove the records", t)

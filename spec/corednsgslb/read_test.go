@@ -1,0 +1,117 @@
+package corednsgslb_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rhumb-dns/rhumb/spec/corednsgslb"
+	"github.com/rhumb-dns/rhumb/spec/document"
+)
+
+// said is what a tree says, without its places.
+func said(n document.Node) string {
+	var b strings.Builder
+	var walk func(document.Node)
+	walk = func(n document.Node) {
+		if n.Kind() == document.Scalar {
+			fmt.Fprintf(&b, "%q", n.Raw())
+			return
+		}
+		b.WriteString(n.Kind().String() + "(")
+		for c := range n.Children() {
+			walk(c)
+			b.WriteByte(' ')
+		}
+		b.WriteByte(')')
+	}
+	walk(n)
+	return b.String()
+}
+
+// Whatever a file says, it is read or refused, each fault at a place; and what comes out is
+// written as it is meant, with every comment.
+func FuzzRead(f *testing.F) {
+	files, err := filepath.Glob("../testdata/coredns-gslb/*.yml")
+	if err != nil || len(files) < 4 {
+		f.Fatal(files, err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(b), "shop.example.com")
+		f.Add(string(b), "")
+	}
+	f.Add("records: {a.b.: {mode: geoip, backends: [{address: a.b, country: [A, B], city: c, asn: [1, AS2]}]}}", ".")
+	f.Add("healthcheck_profiles: {x: {type: http, params: {headers: {a: \"b\\n\"}}}} # c", "x")
+	f.Fuzz(func(t *testing.T, text, zone string) {
+		top, errs := document.Parse("x.yml", 0, []byte(text))
+		if len(errs) > 0 {
+			return
+		}
+		r := corednsgslb.Read([]corednsgslb.Source{{Top: top, Zone: zone, DebugTXT: true, Public: true}}, corednsgslb.Options{})
+		for _, fault := range append(r.Faults, r.Warnings...) {
+			if fault.Line < 1 || fault.Col < 1 || fault.File != "x.yml" || fault.Msg == "" {
+				t.Fatalf("%+v", fault)
+			}
+		}
+		if len(r.Faults) > 0 {
+			return
+		}
+		v := corednsgslb.Merge(r.Documents)
+		want := said(document.Make("x.yml", 0, v))
+		v.Annotate(document.Comments([]byte(text)))
+		out := v.Write()
+		if len(v.Pairs) == 0 {
+			return
+		}
+		again, errs := document.Parse("y.yml", 0, []byte(out))
+		if len(errs) > 0 {
+			t.Fatalf("%v\n%s", errs, out)
+		}
+		if got := said(again); got != want {
+			t.Fatalf("%s\nis written as\n%s", want, out)
+		}
+	})
+}
+
+// Names compare by their labels and without case.
+func TestZoneMembership(t *testing.T) {
+	for _, c := range []struct {
+		record, zone string
+		label        string // empty: it is not in the zone
+	}{
+		{"www.Example.org.", "example.ORG", "www"},
+		{"a.b.example.org", "example.org.", "a.b"},
+		{"example.org.", "example.org", "@"},
+		{"evilexample.org.", "example.org", ""},
+		{"example.org.evil.", "example.org", ""},
+		{"org.", "example.org", ""},
+		{"www.org.", ".", "www.org"},
+	} {
+		text := "records: {" + c.record + ": {backends: [{address: 192.0.2.1}]}}\n"
+		top, errs := document.Parse("x.yml", 0, []byte(text))
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		r := corednsgslb.Read([]corednsgslb.Source{{Top: top, Zone: c.zone}}, corednsgslb.Options{})
+		if c.label == "" {
+			if len(r.Faults) != 1 || !strings.Contains(r.Faults[0].Msg, "is not in the zone") {
+				t.Errorf("%s in %s: %v", c.record, c.zone, r.Faults)
+			}
+			continue
+		}
+		if len(r.Faults) > 0 {
+			t.Error(r.Faults)
+			continue
+		}
+		zone := r.Documents[0].Find("zones").Pairs[0].Value
+		if got := zone.Find("services").Pairs[0].Key.Text; got != c.label {
+			t.Errorf("%s in %s is %s", c.record, c.zone, got)
+		}
+	}
+}
