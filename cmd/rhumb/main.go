@@ -126,7 +126,7 @@ func (c *cli) root() *cobra.Command {
 	root.SetVersionTemplate("rhumb {{.Version}}\n")
 	root.SuggestionsMinimumDistance = 2
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run a node:"}, &cobra.Group{ID: "ask", Title: "Ask a running node:"})
-	for _, sub := range []*cobra.Command{c.serveCommand(), c.checkCommand(), c.simulateCommand(), c.demoCommand()} {
+	for _, sub := range []*cobra.Command{c.serveCommand(), c.checkCommand(), c.importCommand(), c.simulateCommand(), c.demoCommand()} {
 		sub.GroupID = "run"
 		root.AddCommand(sub)
 	}
