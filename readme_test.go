@@ -70,6 +70,7 @@ func fences(t *testing.T, file string) []fence {
 // else a document may show of one:
 //
 //	zone      before it: a zone file, whose first line is "; NAME"
+//	gslb      before it: a file of CoreDNS-GSLB, whose first line is "# NAME"
 //	sh, lua   before it: a program or a script, if a first line is "# NAME" or "-- NAME",
 //	          for a program behind the line with its interpreter
 //	errors    behind it: what `rhumb check -c rhumb.yaml` says
@@ -81,7 +82,7 @@ func TestSnippets(t *testing.T) {
 		all[file] = fences(t, file)
 	}
 	besides := map[string][]byte{"known_hosts": nil}
-	for name, of := range map[string]string{"GeoLite2-City.mmdb": "city.mmdb", "GeoLite2-ASN.mmdb": "asn.mmdb"} {
+	for name, of := range map[string]string{"GeoLite2-Country.mmdb": "city.mmdb", "GeoLite2-City.mmdb": "city.mmdb", "GeoLite2-ASN.mmdb": "asn.mmdb"} {
 		b, err := os.ReadFile(filepath.Join("geo", "testdata", of))
 		if err != nil {
 			t.Fatal(err)
@@ -107,6 +108,9 @@ func TestSnippets(t *testing.T) {
 				switch f.kind {
 				case "zone":
 					name, _, _ := strings.Cut(strings.TrimPrefix(f.text, "; "), "\n")
+					write(t, name, f.text)
+				case "gslb":
+					name, _, _ := strings.Cut(strings.TrimPrefix(f.text, "# "), "\n")
 					write(t, name, f.text)
 				case "sh", "lua":
 					script(t, f.text)
