@@ -77,6 +77,7 @@ var rooms = []room{
 	{"admin", "the HTTP surface: REST, metrics, the web page", []string{"rhumb", "api", "audit", "dnswire", "spec", "health", "history", "notify", "resolve", "server/meter", "table", "store"}},
 	{"app", "the process: wires everything, runs it, reloads it, stops it", []string{"rhumb", "audit", "history", "notify", "conduct", "dnswire", "geo", "probe", "store", "gossip", "api", "spec", "source", "health", "hosts", "zone", "steer", "dnssec", "table", "resolve", "server", "server/tap", "publish", "dnslb", "agent", "admin"}},
 	{"notify", "tells others what happened: webhooks and programs, in order, again where it failed", []string{"api", "history", "program", "spec"}},
+	{"edge", "keeps a zone as a controller states it: asks for it, is told, hands its data on", []string{"api", "dnswire", "zone", "zone/text"}},
 	{"simulate", "where the traffic of a mix of clients goes, with this and with that; asks snapshots", []string{"api", "conduct", "dnswire", "geo", "health", "hosts", "resolve", "rhumb", "simulate/capture", "spec", "steer", "table"}},
 	{"simulate/capture", "takes queries out of files that recorded them: pcap, pcapng, dnstap; knows no DNS", nil},
 	{"demo", "the demonstration: three endpoints of its own and a live view", []string{"app", "api", "health", "rhumb", "spec"}},

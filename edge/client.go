@@ -1,0 +1,231 @@
+package edge
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/api"
+)
+
+// What a controller says by its status. They are the kinds of a StatusError.
+var (
+	ErrRequest    = errors.New("it does not understand the request")
+	ErrSecret     = errors.New("it does not take the secret")
+	ErrZone       = errors.New("it has no such zone")
+	ErrController = errors.New("it has failed itself")
+)
+
+// StatusError is an answer of a controller that has no records. It is one of ErrRequest
+// (400), ErrSecret (401, 403), ErrZone (404) and ErrController (500 and above), or none.
+type StatusError struct {
+	Status int
+	Said   string // the beginning of what else it said, on one line
+}
+
+func (e *StatusError) kind() error {
+	switch {
+	case e.Status == http.StatusBadRequest:
+		return ErrRequest
+	case e.Status == http.StatusUnauthorized, e.Status == http.StatusForbidden:
+		return ErrSecret
+	case e.Status == http.StatusNotFound:
+		return ErrZone
+	case e.Status/100 == 5:
+		return ErrController
+	}
+	return nil
+}
+
+// Error is what it means, the status, and what the controller said.
+func (e *StatusError) Error() string {
+	var b strings.Builder
+	if k := e.kind(); k != nil {
+		fmt.Fprintf(&b, "%v: ", k)
+	}
+	fmt.Fprintf(&b, "it answered %d %s", e.Status, http.StatusText(e.Status))
+	if e.Status/100 == 3 {
+		b.WriteString("; redirects are not followed, since the secret would be told: state where it leads")
+	}
+	if e.Said != "" {
+		fmt.Fprintf(&b, " (%s)", e.Said)
+	}
+	return b.String()
+}
+
+// Is is whether the answer is of a kind.
+func (e *StatusError) Is(target error) bool { return target == e.kind() && target != nil }
+
+var (
+	errSilent = errors.New("nothing came in time")
+	errSlow   = errors.New("the answer takes too long")
+	errLarge  = errors.New("the answer is too large")
+)
+
+// client asks controllers.
+type client struct {
+	o     *Options
+	lim   limits
+	rules *rules
+	http  *http.Client
+	etags map[string]string // of the last answer, by endpoint
+}
+
+func newClient(o *Options, r *rules, lim limits) *client {
+	const headers = 64 << 10
+	conf := o.TLS.Clone()
+	if conf != nil && conf.MinVersion == 0 {
+		conf.MinVersion = tls.VersionTLS12
+	}
+	return &client{
+		o: o, lim: lim, rules: r, etags: map[string]string{},
+		http: &http.Client{
+			Transport: &http.Transport{
+				Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
+				MaxResponseHeaderBytes: headers, MaxIdleConnsPerHost: 2, IdleConnTimeout: 2 * o.SyncInterval,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// request makes a request; since is left out when it is empty.
+func (c *client) request(ctx context.Context, endpoint, path, since string) (*http.Request, error) {
+	q := url.Values{"zone": {dotless(c.o.Zone)}}
+	if since != "" {
+		q.Set("since", since)
+	}
+	if len(c.o.Regions) > 0 {
+		q.Set("regions", strings.Join(c.o.Regions, ","))
+	}
+	if c.o.NodeIP != "" {
+		q.Set("node_ip", c.o.NodeIP)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+path+"?"+q.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set(api.SecretHeader, c.o.Secret)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "rhumb")
+	return req, nil
+}
+
+// reply is what a controller has answered.
+type reply struct {
+	unchanged bool
+	taken     *taken
+	etag      string
+}
+
+// ask asks a controller for the records, when since is not empty only if they have
+// changed since then. Begun is called when the answer begins.
+func (c *client) ask(ctx context.Context, endpoint, since string, begun func()) (*reply, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(c.o.Timeout, func() { cancel(errSilent) })
+	defer silent.Stop()
+	slow := time.AfterFunc(max(c.lim.transfer, c.o.SyncInterval), func() { cancel(errSlow) })
+	defer slow.Stop()
+
+	path := api.SnapshotPath
+	if since != "" {
+		path = api.ChangesPath
+	}
+	req, err := c.request(ctx, endpoint, path, since)
+	if err != nil {
+		return nil, err
+	}
+	if etag := c.etags[endpoint]; since != "" && etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, bare(ctx, err)
+	}
+	defer resp.Body.Close()
+	begun()
+	body := &watched{ctx: ctx, r: resp.Body, timer: silent, timeout: c.o.Timeout, left: c.lim.body}
+	switch resp.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotModified:
+		if since == "" {
+			return nil, errors.New("it says that nothing has changed, and was asked for everything")
+		}
+		return &reply{unchanged: true, etag: c.etags[endpoint]}, nil
+	default:
+		return nil, &StatusError{resp.StatusCode, said(body)}
+	}
+	t, err := gather(body, gatherOptions{rules: c.rules, apex: c.o.Apex, most: c.o.MaxRecords, since: since})
+	if err != nil {
+		return nil, err
+	}
+	if t.st == nil {
+		return &reply{unchanged: true, etag: c.etags[endpoint]}, nil
+	}
+	return &reply{taken: t, etag: resp.Header.Get("ETag")}, nil
+}
+
+// said is the beginning of an answer, on one line.
+func said(r io.Reader) string {
+	b := make([]byte, 200)
+	n, _ := io.ReadFull(r, b)
+	return oneLine(string(b[:n]))
+}
+
+func oneLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s), "")
+}
+
+// watched reads an answer for as long as it goes on.
+type watched struct {
+	ctx     context.Context
+	r       io.Reader
+	timer   *time.Timer
+	timeout time.Duration
+	left    int64
+}
+
+// Read implements io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if n > 0 {
+		w.timer.Reset(w.timeout)
+	}
+	if w.left -= int64(n); w.left < 0 {
+		return 0, errLarge
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = bare(w.ctx, err)
+	}
+	return n, err
+}
+
+// bare is an error of a request without the URL, and with the reason for which it was
+// given up.
+func bare(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	var u *url.Error
+	if errors.As(err, &u) {
+		err = u.Err
+	}
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
+		err = op.Err // the endpoint stands before it
+	}
+	return err
+}

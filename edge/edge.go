@@ -1,0 +1,426 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rhumb-dns/rhumb/api"
+)
+
+const (
+	// minGap is how long after one request the next one comes at the earliest, whatever
+	// asks for it.
+	minGap = time.Second
+	// firstBackoff is how long after the first failure it is tried again.
+	firstBackoff = time.Second
+	// maxDuring is how many changes are remembered while a snapshot comes in.
+	maxDuring = 10_000
+)
+
+// Edge keeps one zone as its controllers state it. It is safe for concurrent use.
+type Edge struct {
+	o      Options
+	lim    limits
+	log    *slog.Logger
+	rules  *rules
+	client *client
+	meters *zoneMeters
+	disk   *disk // nil: nothing is kept
+
+	ready atomic.Bool
+	tried chan struct{} // closed when the first sync has come to its end
+	wake  chan struct{} // asks for a sync now
+	moved chan struct{} // another controller answers
+	// unsaved says that something is to be written.
+	unsaved chan struct{}
+
+	// work is held by who changes the records, to the end of Put. It is taken before mu.
+	work sync.Mutex
+	st   *standing // nil: there are none yet
+
+	mu      sync.Mutex
+	count   int // DNS records
+	hash    string
+	source  string
+	refused int
+	anew    bool // the records are to be asked for as a whole
+	changed bool // since they were written to disk
+	taking  bool // a snapshot comes in
+	during  []op // done while it does
+	began   time.Time
+	good    time.Time // when a controller last said how things are
+	status  string
+	failure error  // of the last sync
+	current string // the endpoint that answered last
+	streams bool
+}
+
+// New makes an edge. The error says which option is wrong, in the words of elchi's
+// documents.
+func New(o Options) (*Edge, error) { return newEdge(o, usual) }
+
+func newEdge(o Options, lim limits) (*Edge, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	e := &Edge{
+		o: o, lim: lim, log: o.Logger.With("zone", dotless(o.Zone)),
+		tried: make(chan struct{}), wake: make(chan struct{}, 1), moved: make(chan struct{}, 1), unsaved: make(chan struct{}, 1),
+		source: api.FromNowhere, status: api.SyncInitial, began: time.Now(),
+	}
+	e.rules = newRules(&e.o)
+	e.client = newClient(&e.o, e.rules, lim)
+	e.meters = o.Metrics.zone(e)
+	if o.DataDir != "" {
+		e.disk = newDisk(&e.o, e.rules, lim)
+	}
+	return e, nil
+}
+
+// Run takes what was kept, and then keeps the zone until ctx ends: it asks for a
+// snapshot, then for changes every SyncInterval, give or take a tenth, and sooner while
+// that fails: after a second, then twice as long each time. It returns nil. Run is to be
+// called once.
+func (e *Edge) Run(ctx context.Context) error {
+	defer e.meters.forget(e)
+	e.restore()
+	var all sync.WaitGroup
+	all.Go(func() { e.follow(ctx) })
+	if e.disk != nil {
+		all.Go(func() { e.save(ctx) })
+	}
+	e.poll(ctx)
+	all.Wait()
+	e.client.http.CloseIdleConnections()
+	return nil
+}
+
+// Ready is whether there are records to answer with.
+func (e *Edge) Ready() bool { return e.ready.Load() }
+
+// Tried is closed when the first sync has come to its end, good or bad.
+func (e *Edge) Tried() <-chan struct{} { return e.tried }
+
+// Zone is the zone's name.
+func (e *Edge) Zone() string { return e.o.Zone.String() }
+
+// poll asks for changes until ctx ends.
+func (e *Edge) poll(ctx context.Context) {
+	failures := 0
+	for {
+		begun := time.Now()
+		err := e.sync(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if failures++; err == nil {
+			failures = 0
+		}
+		select {
+		case <-e.tried:
+		default:
+			close(e.tried)
+		}
+		if !e.pause(ctx, backoff(failures, e.o.SyncInterval), begun) {
+			return
+		}
+	}
+}
+
+// pause waits for a time, or less when a sync is asked for. It is false when ctx ends.
+func (e *Edge) pause(ctx context.Context, wait time.Duration, begun time.Time) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	case <-e.wake:
+	}
+	timer.Reset(max(minGap-time.Since(begun), 0))
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// backoff is how long to wait after so many failures in a row: interval after none, else
+// a second and twice as long each time, up to interval; all give or take a tenth, so that
+// edges that were started together do not ask together.
+func backoff(failures int, interval time.Duration) time.Duration {
+	d := interval
+	if failures > 0 {
+		d = min(firstBackoff<<min(failures-1, 20), interval)
+	}
+	return d - d/10 + rand.N(d/5+1)
+}
+
+// soon asks for a sync.
+func (e *Edge) soon() { poke(e.wake) }
+
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// sync asks the controllers in their order, until one of them answers.
+func (e *Edge) sync(ctx context.Context) error {
+	var errs []string
+	for _, endpoint := range e.o.Endpoints {
+		err := e.syncWith(ctx, endpoint)
+		if err == nil {
+			e.went(endpoint)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		errs = append(errs, fmt.Sprintf("controller %s: %v", shown(endpoint), err))
+	}
+	err := errors.New(strings.Join(errs, "; "))
+	e.failed(err)
+	return err
+}
+
+func (e *Edge) syncWith(ctx context.Context, endpoint string) error {
+	since := e.version()
+	err := e.askFor(ctx, endpoint, since)
+	if since != "" && errors.Is(err, ErrRequest) {
+		// It may not understand a version that another controller has made.
+		err = e.askFor(ctx, endpoint, "")
+	}
+	return err
+}
+
+func (e *Edge) askFor(ctx context.Context, endpoint, since string) (err error) {
+	begun := time.Now()
+	defer func() {
+		e.end()
+		if ctx.Err() == nil {
+			e.meters.synced(since != "", time.Since(begun), err)
+		}
+	}()
+	r, err := e.client.ask(ctx, endpoint, since, e.begin)
+	if err != nil {
+		return err
+	}
+	if r.taken != nil {
+		if err := e.take(r.taken, api.FromController); err != nil {
+			return err
+		}
+	}
+	e.client.etags[endpoint] = r.etag
+	return nil
+}
+
+// version is since when changes are wanted; empty: everything is.
+func (e *Edge) version() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.anew {
+		return ""
+	}
+	return e.hash
+}
+
+// begin notes that a snapshot comes in, which knows nothing of what is changed from now
+// on.
+func (e *Edge) begin() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.taking, e.during = true, nil
+}
+
+func (e *Edge) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.taking, e.during = false, nil
+}
+
+// take puts a snapshot in force, with what was changed while it came in.
+func (e *Edge) take(t *taken, source string) error {
+	st := t.st
+	st.data.Owned(e.o.Zone) // to have the index of names made before anybody waits for it
+	e.work.Lock()
+	defer e.work.Unlock()
+	e.mu.Lock()
+	during := e.during
+	e.mu.Unlock()
+	if len(during) > maxDuring {
+		e.soon() // some are lost; the controller has another version by now
+	} else if len(during) > 0 {
+		if c, err := st.change(during, e.o.MaxRecords); err == nil {
+			c.done()
+		}
+	}
+	if err := e.o.Put(st.data); err != nil {
+		return fmt.Errorf("its records cannot be put in force: %w", err)
+	}
+	was := e.st
+	e.st = st
+	e.mu.Lock()
+	e.count, e.hash, e.source, e.refused, e.anew = st.records(), t.hash, source, t.refused.n, t.anew
+	e.changed = source == api.FromController
+	count, hash := e.count, e.hash
+	e.mu.Unlock()
+	e.ready.Store(true)
+	e.meters.refuse(t.refused.n)
+	if source == api.FromController {
+		poke(e.unsaved)
+	}
+	e.tellTaken(was, t, source, count, hash)
+	return nil
+}
+
+// tellTaken logs that a snapshot is in force.
+func (e *Edge) tellTaken(was *standing, t *taken, source string, count int, hash string) {
+	what := "Snapshot loaded"
+	switch {
+	case source == api.FromDisk:
+		what = "Snapshot of an earlier run loaded"
+	case was == nil:
+		what = "Initial snapshot loaded"
+	}
+	e.log.Info(what, "records", count, "hash", hash)
+	if t.refused.n > 0 {
+		e.log.Warn("Items of the snapshot were refused", "items", t.refused.n, "reasons", t.refused.String())
+	}
+	if was != nil && was.records() > 0 && count == 0 {
+		e.log.Warn("The controller says that the zone has no records any more", "had", was.records())
+	}
+}
+
+// errNothing is the error of a change before there is anything to change.
+var errNothing = errors.New("there is no snapshot of the zone yet: nothing can be changed")
+
+// apply does ops and puts the result in force.
+func (e *Edge) apply(ops []op) (*change, error) {
+	e.work.Lock()
+	defer e.work.Unlock()
+	return e.applyHeld(ops)
+}
+
+// applyHeld is apply for who holds work.
+func (e *Edge) applyHeld(ops []op) (*change, error) {
+	if e.st == nil {
+		return nil, errNothing
+	}
+	c, err := e.st.change(ops, e.o.MaxRecords)
+	if err != nil {
+		return nil, err
+	}
+	if c.updated+c.deleted == 0 {
+		return c, nil
+	}
+	if err := e.o.Put(c.data); err != nil {
+		return nil, fmt.Errorf("the records cannot be put in force: %w", err)
+	}
+	c.done()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.count, e.changed = e.st.records(), true
+	if e.taking && len(e.during) <= maxDuring {
+		e.during = append(e.during, ops...)
+	}
+	poke(e.unsaved)
+	return c, nil
+}
+
+// went notes that a sync went well.
+func (e *Edge) went(endpoint string) {
+	e.mu.Lock()
+	was, before := e.failure, e.current
+	e.good, e.status, e.failure, e.source, e.current = time.Now(), api.SyncSuccess, nil, api.FromController, endpoint
+	hash, good := e.hash, e.good
+	e.mu.Unlock()
+	if e.disk != nil {
+		e.disk.confirm(hash, good)
+	}
+	if was != nil {
+		e.log.Info("The controller answers again", "endpoint", shown(endpoint))
+	}
+	if before != endpoint {
+		if before != "" {
+			e.log.Warn("Another controller answers", "endpoint", shown(endpoint), "before", shown(before))
+		}
+		poke(e.moved)
+	}
+}
+
+// failed notes that a sync failed; it is logged when that is new.
+func (e *Edge) failed(err error) {
+	e.mu.Lock()
+	was, hash := e.failure, e.hash
+	e.status, e.failure = api.SyncFailed, err
+	e.mu.Unlock()
+	if was != nil && was.Error() == err.Error() {
+		return
+	}
+	if hash == "" {
+		e.log.Error("Initial snapshot fetch failed", "error", err)
+	} else {
+		e.log.Error("Change check failed", "error", err)
+	}
+}
+
+// Health is how the edge stands.
+func (e *Edge) Health() api.Health {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	h := api.Health{
+		Status: api.EdgeHealthy, Zone: dotless(e.o.Zone), RecordsCount: e.count, VersionHash: e.hash,
+		LastSyncStatus: e.status, Source: e.source, Stream: e.streams, Refused: e.refused,
+	}
+	since := e.began
+	if !e.good.IsZero() {
+		since = e.good
+		h.LastSync = e.good.UTC().Truncate(time.Second)
+		age := max(time.Since(e.good).Seconds(), 0)
+		h.AgeSeconds = &age
+	}
+	if e.failure != nil {
+		h.Error = e.failure.Error()
+		if time.Since(since) > 2*e.o.SyncInterval {
+			h.Status = api.EdgeDegraded
+		}
+	}
+	return h
+}
+
+// age is how long ago a controller last said how things are; not ok: none ever has.
+func (e *Edge) age() (age time.Duration, ok bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return time.Since(e.good), !e.good.IsZero()
+}
+
+// size is how many DNS records there are.
+func (e *Edge) size() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.count
+}
+
+// listing is the records as they are, which no longer change, and their version.
+func (e *Edge) listing() (st *standing, hash string) {
+	e.work.Lock()
+	defer e.work.Unlock()
+	if e.st == nil {
+		return nil, ""
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.st.copied(), e.hash
+}

@@ -1,0 +1,75 @@
+package edge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/rhumb-dns/rhumb/zone/text"
+)
+
+// taken is a snapshot that has been taken.
+type taken struct {
+	st      *standing // nil: nothing has changed
+	hash    string
+	refused report
+	anew    bool // the records would be others today, if they were asked for
+}
+
+type gatherOptions struct {
+	rules *rules
+	apex  []text.Record
+	most  int    // DNS records
+	since string // the version that is there; empty for none
+}
+
+// errOther is the error of a snapshot of another zone.
+var errOther = errors.New("it is of another zone")
+
+// gather takes a snapshot, or that nothing has changed. An error is of the whole.
+func gather(r io.Reader, o gatherOptions) (*taken, error) {
+	const told = 10
+	t := &taken{refused: report{most: told}}
+	g := newGathering(o.most)
+	c := checker{rules: o.rules}
+	d := newDecoder(r)
+	d.named = func(zone string) error {
+		if n, err := appendName(nil, []byte(zone)); zone != "" && (err != nil || string(n) != string(o.rules.zone)) {
+			return fmt.Errorf("%w: %s", errOther, quoted(zone))
+		}
+		return nil
+	}
+	d.record = func(it *item) error {
+		rec, ok := c.check(it, &t.refused)
+		if !ok {
+			return nil
+		}
+		again, err := g.add(&rec)
+		if again {
+			t.refused.add(it, "it is stated several times: the last one counts")
+		}
+		return err
+	}
+	h, err := d.decode()
+	switch {
+	case err != nil:
+		return nil, err
+	case h.unchanged && o.since == "":
+		return nil, errors.New("it says that nothing has changed, and was asked for everything")
+	case h.unchanged:
+		return t, nil
+	case h.zone == "":
+		return nil, errNoZone
+	case h.hash == "":
+		return nil, errors.New("its version_hash is empty")
+	case !h.listed:
+		return nil, errors.New("it has no list of records, not even an empty one")
+	case g.names == 0 && t.refused.n > 0:
+		return nil, fmt.Errorf("none of its records can be taken: %v", &t.refused)
+	}
+	t.hash = h.hash
+	if t.st, err = g.build(o.rules, o.apex); err != nil {
+		return nil, fmt.Errorf("its records make no zone: %w", err)
+	}
+	return t, nil
+}
