@@ -9,8 +9,8 @@ import (
 
 const (
 	// maxAddresses is how many addresses a record may have: as many of either family
-	// fit into one answer.
-	maxAddresses = 2000
+	// fit into one answer, and are soon compared with each other.
+	maxAddresses = 1000
 	// maxAddress is how much of the text of an address is kept: more than any has.
 	maxAddress = 64
 	// maxHash is how long a hash may be: it goes into a URL.
