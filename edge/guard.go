@@ -42,7 +42,11 @@ func network(remote string) netip.Prefix {
 func (g *guard) wait(from netip.Prefix, now time.Time) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return max(g.free[from].Sub(now)-(wrongBurst-1)*wrongRefill, 0)
+	at, known := g.free[from]
+	if !known {
+		return 0
+	}
+	return max(at.Sub(now)-(wrongBurst-1)*wrongRefill, 0)
 }
 
 // wrong counts a wrong secret.

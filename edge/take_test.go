@@ -195,3 +195,24 @@ func TestTakeLargestRecord(t *testing.T) {
 		t.Errorf("%d records, %v", got.st.records(), &got.refused)
 	}
 }
+
+func FuzzTake(f *testing.F) {
+	for _, s := range texts {
+		f.Add(s)
+	}
+	f.Add(snapshot("1", one, two, away, hid, `{"name":"*.gslb.elchi","type":"AAAA","ttl":1,"ips":["::1","::2"]}`, `{"name":"gslb.elchi","type":"A","enabled":false}`))
+	f.Fuzz(func(t *testing.T, text string) {
+		o := gatherWith("gslb.elchi")
+		got, err := gather(strings.NewReader(text), o)
+		if err != nil {
+			return
+		}
+		listed := lists(got.st)
+		again, err := gather(strings.NewReader(snapshot("1", listed...)), o)
+		if err != nil || again.refused.n > 0 {
+			t.Fatalf("of what is listed: %v, %v", err, &again.refused)
+		}
+		same(t, "records", holds(again.st.data), holds(got.st.data))
+		same(t, "listing", lists(again.st), listed)
+	})
+}
