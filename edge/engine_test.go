@@ -1,0 +1,137 @@
+package edge
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/zone"
+)
+
+// fed is an engine with a zone that is fed, and the options of an edge for it.
+func fed(t testing.TB, zoneName string) (*rhumb.Engine, Options) {
+	t.Helper()
+	s, err := spec.Parse("test.yaml", fmt.Appendf(nil, "zones:\n  %s:\n    nameservers: {ns1: 192.0.2.53}\n", zoneName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Zones[0].Fed = true
+	e, err := rhumb.New(rhumb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.Prepare(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Commit(c); err != nil {
+		t.Fatal(err)
+	}
+	o := options()
+	o.Zone = name(zoneName)
+	o.Put = func(d *zone.Data) error { return e.Feed(o.Zone, d) }
+	o.Apex = e.Apex(o.Zone)
+	return e, o
+}
+
+// ask is what the engine answers, without TTLs.
+func ask(t testing.TB, e *rhumb.Engine, question string) string {
+	t.Helper()
+	name, typ, _ := strings.Cut(question, " ")
+	tr, err := e.Explain(rhumb.Question{Name: name, Type: typ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(tr.Answers)
+	return strings.TrimSpace(tr.RCode + " " + strings.Join(tr.Answers, ", "))
+}
+
+// What the edge says of its zone is what is answered.
+func TestAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		engine, o := fed(t, "gslb.elchi")
+		want := func(when string, answers map[string]string) {
+			t.Helper()
+			for q, want := range answers {
+				if got := ask(t, engine, q); got != want {
+					t.Errorf("%s: %s: %s, want %s", when, q, got, want)
+				}
+			}
+		}
+		want("before there is anything", map[string]string{"a.gslb.elchi A": "SERVFAIL"})
+		e := start(t, o, says(snapshot("1", one, away, hid,
+			`{"name":"off.gslb.elchi","type":"A","enabled":false}`,
+			`{"name":"x.deep.gslb.elchi","type":"A","ips":["192.0.2.8"]}`,
+			`{"name":"v6.gslb.elchi","type":"AAAA","ips":["2001:db8::1"]}`)))
+		stop := run(t, e)
+		<-e.Tried()
+		want("a snapshot", map[string]string{
+			"a.gslb.elchi A": "NOERROR A 192.0.2.1", "A.Gslb.ELCHI A": "NOERROR A 192.0.2.1",
+			"a.gslb.elchi AAAA": "NOERROR", "a.gslb.elchi TXT": "NOERROR", "v6.gslb.elchi A": "NOERROR", "deep.gslb.elchi A": "NOERROR",
+			"off.gslb.elchi A": "NOERROR", "off.gslb.elchi AAAA": "NOERROR",
+			"s.gslb.elchi A": "NOERROR CNAME x.elchi.", "s.gslb.elchi AAAA": "NOERROR CNAME x.elchi.",
+			"no.gslb.elchi A": "NXDOMAIN", "evilgslb.elchi A": "REFUSED",
+			"gslb.elchi NS": "NOERROR NS ns1.gslb.elchi.", "gslb.elchi A": "NOERROR", "ns1.gslb.elchi A": "NOERROR A 192.0.2.53",
+		})
+		w := call{method: http.MethodPost, path: "/notify", body: `{"records":[{"name":"a.gslb.elchi","type":"A","ips":["192.0.2.7"]},{"name":"s.gslb.elchi","type":"A","ips":["192.0.2.9"]}],"deletes":[{"name":"off.gslb.elchi","type":"A"}]}`}.do(e.Handler())
+		if w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		want("a notification", map[string]string{
+			"a.gslb.elchi A": "NOERROR A 192.0.2.7", "s.gslb.elchi A": "NOERROR A 192.0.2.9", "s.gslb.elchi AAAA": "NOERROR AAAA 2001:db8::1",
+			"off.gslb.elchi A": "NXDOMAIN", "gslb.elchi NS": "NOERROR NS ns1.gslb.elchi.",
+		})
+		stop()
+	})
+}
+
+// BenchmarkFeed is from the first octet of a snapshot of a million records to its answers.
+func BenchmarkFeed(b *testing.B) {
+	text := many(1_000_000)
+	for b.Loop() {
+		_, o := fed(b, "gslb.example")
+		e, err := New(o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		t, err := gather(bytes.NewReader(text), gatherOptions{rules: e.rules, apex: o.Apex, most: DefaultMaxRecords})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := e.take(t, api.FromController); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkNotify is from a notification of one record in a zone of a million to its
+// answer, put in force.
+func BenchmarkNotify(b *testing.B) {
+	_, o := fed(b, "gslb.example")
+	e, err := New(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	t, err := gather(bytes.NewReader(many(1_000_000)), gatherOptions{rules: e.rules, apex: o.Apex, most: DefaultMaxRecords})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := e.take(t, api.FromController); err != nil {
+		b.Fatal(err)
+	}
+	h, i := e.Handler(), 0
+	for b.Loop() {
+		i++
+		w := call{method: http.MethodPost, path: "/notify", body: fmt.Sprintf(`{"records":[{"name":"service-%07d.gslb.example","type":"A","ips":["192.0.2.%d"]}]}`, i*7919%1_000_000, i%256)}.do(h)
+		if w.Code != 200 {
+			b.Fatalf("%d %s", w.Code, w.Body)
+		}
+	}
+}
