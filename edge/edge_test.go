@@ -257,8 +257,22 @@ func TestDegradesWithoutAnyController(t *testing.T) {
 // The controllers are asked in their order, each time from the first on.
 func TestSeveralControllers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := map[string]bool{"one.test": true}
+		var mu sync.Mutex
 		var asked []string
+		down := map[string]bool{"one.test": true}
+		// were are the requests since it was last called; from now on these are down.
+		were := func(now ...string) []string {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			a := asked
+			asked = nil
+			clear(down)
+			for _, host := range now {
+				down[host] = true
+			}
+			return a
+		}
 		o := options()
 		o.Endpoints = []string{"http://one.test", "http://two.test", "http://three.test"}
 		e := start(t, o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -266,8 +280,11 @@ func TestSeveralControllers(t *testing.T) {
 				http.NotFound(w, r)
 				return
 			}
+			mu.Lock()
 			asked = append(asked, r.Host+r.URL.Path)
-			if down[r.Host] {
+			fails := down[r.Host]
+			mu.Unlock()
+			if fails {
 				http.Error(w, "no", 500)
 				return
 			}
@@ -275,17 +292,15 @@ func TestSeveralControllers(t *testing.T) {
 		}))
 		stop := run(t, e)
 		<-e.Tried()
-		same(t, "asked", asked, []string{"one.test/dns/snapshot", "two.test/dns/snapshot"})
-		down["one.test"], asked = false, nil
+		same(t, "asked", were(), []string{"one.test/dns/snapshot", "two.test/dns/snapshot"})
 		time.Sleep(331 * time.Second)
-		same(t, "asked", asked, []string{"one.test/dns/changes"})
+		same(t, "asked", were("one.test", "two.test", "three.test"), []string{"one.test/dns/changes"})
 		if e.version() != "one.test" {
 			t.Errorf("the records are those of %s", e.version())
 		}
-		down["one.test"], down["two.test"], down["three.test"], asked = true, true, true, nil
 		time.Sleep(331 * time.Second)
 		stop()
-		same(t, "asked", asked[:3], []string{"one.test/dns/changes", "two.test/dns/changes", "three.test/dns/changes"})
+		same(t, "asked", were()[:3], []string{"one.test/dns/changes", "two.test/dns/changes", "three.test/dns/changes"})
 		if h := e.Health(); strings.Count(h.Error, "it has failed itself: it answered 500 Internal Server Error (no)") != 3 {
 			t.Errorf("error %s", h.Error)
 		}

@@ -128,7 +128,10 @@ func (e *Edge) followOne(ctx context.Context, endpoint string) error {
 	e.log.Info("The controller tells changes as they happen", "endpoint", shown(endpoint))
 	body := &watched{ctx: ctx, r: resp.Body, timer: quiet, timeout: quietFor, left: 1 << 62}
 	err = readEvents(body, e.lim.event, e.event)
-	if ctx.Err() == nil || errors.Is(context.Cause(ctx), errSilent) {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // whatever the end of it looked like
+	}
+	if ctx.Err() == nil || errors.Is(err, errSilent) {
 		e.log.Warn("The stream of events has ended", "endpoint", shown(endpoint), "error", err)
 		e.soon() // what has changed since is not in it
 	}

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -16,6 +19,7 @@ import (
 
 // streamer is a controller with a stream of events.
 type streamer struct {
+	sync.Mutex
 	hash    string
 	records []string
 	asked   []string // but for streams
@@ -26,16 +30,19 @@ type streamer struct {
 
 func (s *streamer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
+	s.Lock()
+	text := `{"unchanged":true}`
+	if q.Get("since") != s.hash {
+		text = snapshot(s.hash, s.records...)
+	}
 	if r.URL.Path != api.EventsPath {
 		s.asked = append(s.asked, r.URL.Path)
-		if q.Get("since") == s.hash {
-			_, _ = io.WriteString(w, `{"unchanged":true}`)
-			return
-		}
-		_, _ = io.WriteString(w, snapshot(s.hash, s.records...))
+		s.Unlock()
+		_, _ = io.WriteString(w, text)
 		return
 	}
 	s.opened = append(s.opened, q.Get("since"))
+	s.Unlock()
 	if s.refuse != 0 {
 		http.Error(w, "no", s.refuse)
 		return
@@ -55,6 +62,20 @@ func (s *streamer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// state says which version and records there are.
+func (s *streamer) state(hash string, records ...string) {
+	s.Lock()
+	defer s.Unlock()
+	s.hash, s.records = hash, records
+}
+
+// seen are the requests and the streams so far.
+func (s *streamer) seen() (asked, opened []string) {
+	s.Lock()
+	defer s.Unlock()
+	return slices.Clone(s.asked), slices.Clone(s.opened)
+}
+
 func changeText(from, to, rest string) string {
 	return fmt.Sprintf("event: change\ndata: {\"from\":%q,\"version_hash\":%q,%s}\n\n", from, to, rest)
 }
@@ -65,64 +86,64 @@ func TestStream(t *testing.T) {
 		e := start(t, options(), s)
 		stop := run(t, e)
 		synctest.Wait()
-		if h := e.Health(); !h.Stream || len(s.asked) != 1 || s.opened[0] != "1" {
-			t.Fatalf("%+v, asked %v, opened %q", h, s.asked, s.opened)
+		if asked, opened := s.seen(); !e.Health().Stream || len(asked) != 1 || opened[0] != "1" {
+			t.Fatalf("asked %v, opened %q", asked, opened)
 		}
 		begun := time.Now()
 		tell := func(text string) { s.feed <- text; synctest.Wait() }
-		s.hash = "2"
+		s.state("2")
 		tell(changeText("1", "2", `"records":[`+two+`],"deletes":[{"name":"a.gslb.elchi","type":"A"}]`))
 		same(t, "after a change", holds(e.st.data), []string{"b.gslb.elchi. 20 A 192.0.2.2"})
-		if e.version() != "2" || time.Since(begun) > 0 || len(s.asked) != 1 {
-			t.Errorf("version %s after %v, asked %v", e.version(), time.Since(begun), s.asked)
+		if asked, _ := s.seen(); e.version() != "2" || time.Since(begun) > 0 || len(asked) != 1 {
+			t.Errorf("version %s after %v, asked %v", e.version(), time.Since(begun), asked)
 		}
 		// The same once more, as after a poll that was faster.
 		tell(changeText("1", "2", `"deletes":[{"name":"b.gslb.elchi","type":"A"}]`))
 		same(t, "after a change that is known", holds(e.st.data), []string{"b.gslb.elchi. 20 A 192.0.2.2"})
 		// What applies to another version is asked for.
-		s.hash, s.records = "4", []string{one, two}
+		s.state("4", one, two)
 		tell(changeText("3", "4", `"records":[]`))
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if e.version() != "4" || len(s.asked) != 2 {
-			t.Errorf("version %s, asked %v", e.version(), s.asked)
+		if asked, _ := s.seen(); e.version() != "4" || len(asked) != 2 {
+			t.Errorf("version %s, asked %v", e.version(), asked)
 		}
 		// A reset is asked for as well, unless it is known.
 		tell("event: reset\ndata: {\"version_hash\":\"4\"}\n\n")
 		time.Sleep(2 * time.Second)
-		if len(s.asked) != 2 {
-			t.Errorf("asked %v", s.asked)
+		if asked, _ := s.seen(); len(asked) != 2 {
+			t.Errorf("asked %v", asked)
 		}
-		s.hash = "5"
+		s.state("5")
 		tell(": keep-alive\n\n\nevent: other\ndata: x\n\nevent: reset\ndata: {\"version_hash\":\"5\"}\n\n")
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if e.version() != "5" || len(s.asked) != 3 {
-			t.Errorf("version %s, asked %v", e.version(), s.asked)
+		if asked, _ := s.seen(); e.version() != "5" || len(asked) != 3 {
+			t.Errorf("version %s, asked %v", e.version(), asked)
 		}
 		// However many, one request a second.
 		for i := range 20 {
-			s.hash = fmt.Sprint("r", i)
+			s.state(fmt.Sprint("r", i))
 			tell("event: reset\ndata: {}\n\n")
 		}
 		time.Sleep(1500 * time.Millisecond)
-		if n := len(s.asked); n < 4 || n > 6 {
+		asked, before := s.seen()
+		if n := len(asked); n < 4 || n > 6 {
 			t.Errorf("%d requests", n-3)
 		}
 		// An event that is none ends the stream; the edge asks, and comes back.
-		opened := len(s.opened)
 		tell("event: change\ndata: {\"from\":\n\n")
 		if e.Health().Stream {
 			t.Error("the stream goes on after half an event")
 		}
 		time.Sleep(3 * time.Second)
-		if h := e.Health(); !h.Stream || len(s.opened) != opened+1 {
-			t.Errorf("%+v, opened %q", h, s.opened)
+		if _, opened := s.seen(); !e.Health().Stream || len(opened) != len(before)+1 {
+			t.Errorf("opened %q", opened)
 		}
 		// One that is silent is given up.
 		time.Sleep(50 * time.Second)
-		if len(s.opened) != opened+2 {
-			t.Errorf("opened %q", s.opened)
+		if _, opened := s.seen(); len(opened) != len(before)+2 {
+			t.Errorf("opened %q", opened)
 		}
 		stop()
 	})
@@ -140,10 +161,11 @@ func TestNoStream(t *testing.T) {
 			stop := run(t, e)
 			time.Sleep(30 * time.Minute)
 			stop()
-			if n := len(s.opened); n < 3 || n > most || refuse == 503 && n < 20 {
+			asked, opened := s.seen()
+			if n := len(opened); n < 3 || n > most || refuse == 503 && n < 20 {
 				t.Errorf("%d: asked for a stream %d times", refuse, n)
 			}
-			if n := len(s.asked); n < 25 || n > 35 {
+			if n := len(asked); n < 25 || n > 35 {
 				t.Errorf("%d: polled %d times", refuse, n)
 			}
 		})
@@ -155,36 +177,38 @@ func TestStreamFollowsTheController(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one := &streamer{hash: "1", feed: make(chan string)}
 		two := &streamer{hash: "2", feed: make(chan string)}
-		down := false
+		var down atomic.Bool
 		o := options()
 		o.Endpoints = []string{"http://one.test", "http://two.test"}
 		e := start(t, o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case r.Host == "two.test":
 				two.ServeHTTP(w, r)
-			case down && r.URL.Path != api.EventsPath:
+			case down.Load() && r.URL.Path != api.EventsPath:
 				http.Error(w, "", 500)
 			default:
 				one.ServeHTTP(w, r)
 			}
 		}))
 		stop := run(t, e)
-		synctest.Wait()
-		if len(one.opened) != 1 || len(two.opened) != 0 {
-			t.Fatalf("%v %v", one.opened, two.opened)
+		want := func(ofOne, ofTwo int) {
+			t.Helper()
+			synctest.Wait()
+			_, first := one.seen()
+			_, second := two.seen()
+			if len(first) != ofOne || len(second) != ofTwo || !e.Health().Stream {
+				t.Errorf("streams of the first: %v, of the second: %v", first, second)
+			}
 		}
-		down = true
+		want(1, 0)
+		down.Store(true)
 		e.soon()
 		time.Sleep(2 * time.Second)
-		if len(one.opened) != 1 || len(two.opened) != 1 || !e.Health().Stream {
-			t.Errorf("%v %v", one.opened, two.opened)
-		}
-		down = false
+		want(1, 1)
+		down.Store(false)
 		e.soon()
 		time.Sleep(2 * time.Second)
-		if len(one.opened) != 2 || len(two.opened) != 1 || !e.Health().Stream {
-			t.Errorf("%v %v", one.opened, two.opened)
-		}
+		want(2, 1)
 		stop()
 	})
 }
