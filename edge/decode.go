@@ -63,8 +63,8 @@ type decoder struct {
 	// named is called when the text has said which zone it is about. Nil: nothing is.
 	named func(zone string) error
 
-	field, top, address func([]byte) error
-	seen                [2]bool // records, deletes
+	field, top func([]byte) error
+	seen       [2]bool // records, deletes
 }
 
 func newDecoder(r io.Reader) *decoder {

@@ -399,13 +399,6 @@ func (e *Edge) Health() api.Health {
 	return h
 }
 
-// age is how long ago a controller last said how things are; not ok: none ever has.
-func (e *Edge) age() (age time.Duration, ok bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return time.Since(e.good), !e.good.IsZero()
-}
-
 // size is how many DNS records there are.
 func (e *Edge) size() int {
 	e.mu.Lock()

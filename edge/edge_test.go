@@ -147,8 +147,11 @@ func TestStatusesAreDistinct(t *testing.T) {
 		if !errors.As(err, &s) || s.Status != status || s.Said != "something" {
 			t.Fatalf("%d: %v", status, err)
 		}
-		for _, kind := range []error{ErrRequest, ErrSecret, ErrZone, ErrController, nil} {
-			if errors.Is(err, kind) != (kind == want && kind != nil) {
+		if kind := s.kind(); kind != nil != (want != nil) || !errors.Is(kind, want) {
+			t.Errorf("%d: %v is %v", status, err, kind)
+		}
+		for _, kind := range []error{ErrRequest, ErrSecret, ErrZone, ErrController} {
+			if errors.Is(err, kind) != errors.Is(want, kind) {
 				t.Errorf("%d: %v is %v", status, err, kind)
 			}
 		}
@@ -171,12 +174,6 @@ func (w *watch) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.mu.Unlock()
 	}
 	(*w.h.Load())(rw, r)
-}
-
-func (w *watch) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.when)
 }
 
 // After a failure it is tried again after a second, two, four, up to the interval; the

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"runtime"
 	"syscall"
@@ -75,7 +76,7 @@ func byRecords(text []byte) error {
 func byTokens(text []byte) error {
 	d := json.NewDecoder(bufio.NewReader(bytes.NewReader(text)))
 	for {
-		if _, err := d.Token(); err == io.EOF { //nolint:errorlint // as it is documented
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -237,14 +238,14 @@ func TestReadEvents(t *testing.T) {
 	} {
 		for _, r := range []io.Reader{strings.NewReader(c.text), iotest.OneByteReader(strings.NewReader(c.text))} {
 			got, err := parts(r, 1<<20)
-			if err != io.EOF { //nolint:errorlint // the reader's own
+			if !errors.Is(err, io.EOF) {
 				t.Errorf("%.40q: %v", c.text, err)
 			}
 			same(t, fmt.Sprintf("%.40q", c.text), got, c.want)
 		}
 	}
 	for _, large := range []string{"data: " + long, "data: " + long + "\n\n", strings.Repeat("data: x\n", 1000)} {
-		if _, err := parts(strings.NewReader(large), 500); err != errLarge { //nolint:errorlint // it is that
+		if _, err := parts(strings.NewReader(large), 500); !errors.Is(err, errLarge) {
 			t.Errorf("%.40q: %v", large, err)
 		}
 	}

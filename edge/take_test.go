@@ -15,58 +15,74 @@ func TestTake(t *testing.T) {
 	}{
 		{
 			"addresses of both families", `{"name":"api.gslb.elchi","type":"A","ttl":60,"ips":["192.0.2.1","192.0.2.2"]},{"name":"api.gslb.elchi","type":"AAAA","ttl":90,"ips":["2001:db8::1"]}`,
-			[]string{"api.gslb.elchi. 60 A 192.0.2.1", "api.gslb.elchi. 60 A 192.0.2.2", "api.gslb.elchi. 90 AAAA 2001:db8::1"}, nil, nil,
+			[]string{"api.gslb.elchi. 60 A 192.0.2.1", "api.gslb.elchi. 60 A 192.0.2.2", "api.gslb.elchi. 90 AAAA 2001:db8::1"},
+			nil, nil,
 		},
 		{
 			"no TTL is the default", `{"name":"a.gslb.elchi","type":"A","ttl":0,"ips":["192.0.2.1"]},{"name":"b.gslb.elchi","type":"A","ips":["192.0.2.1"]}`,
 			[]string{"a.gslb.elchi. 300 A 192.0.2.1", "b.gslb.elchi. 300 A 192.0.2.1"},
-			[]string{`{"name":"a.gslb.elchi","type":"A","ttl":300,"ips":["192.0.2.1"]}`, `{"name":"b.gslb.elchi","type":"A","ttl":300,"ips":["192.0.2.1"]}`}, nil,
+			[]string{`{"name":"a.gslb.elchi","type":"A","ttl":300,"ips":["192.0.2.1"]}`, `{"name":"b.gslb.elchi","type":"A","ttl":300,"ips":["192.0.2.1"]}`},
+			nil,
 		},
 		{
 			"not enabled, with a failover", `{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"],"enabled":false,"failover":"s.elsewhere.elchi."}`,
 			[]string{"s.gslb.elchi. 20 CNAME s.elsewhere.elchi."},
-			[]string{`{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":[],"enabled":false,"failover":"s.elsewhere.elchi"}`}, nil,
+			[]string{`{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":[],"enabled":false,"failover":"s.elsewhere.elchi"}`},
+			nil,
 		},
 		{
 			"no addresses, with a failover", `{"name":"asia.gslb.elchi","type":"AAAA","ttl":20,"ips":[],"failover":"europe.gslb.elchi"}`,
-			[]string{"asia.gslb.elchi. 20 CNAME europe.gslb.elchi."}, nil, nil,
+			[]string{"asia.gslb.elchi. 20 CNAME europe.gslb.elchi."},
+			nil, nil,
 		},
 		{
 			"not enabled, without a failover", `{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"],"enabled":false}`,
-			[]string{"s.gslb.elchi. exists"}, []string{`{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":[],"enabled":false}`}, nil,
+			[]string{"s.gslb.elchi. exists"},
+			[]string{`{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":[],"enabled":false}`},
+			nil,
 		},
 		{
 			"one family is not enabled", `{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":[],"enabled":false},{"name":"s.gslb.elchi","type":"AAAA","ttl":30,"ips":["2001:db8::1"]}`,
-			[]string{"s.gslb.elchi. 30 AAAA 2001:db8::1"}, nil, nil,
+			[]string{"s.gslb.elchi. 30 AAAA 2001:db8::1"},
+			nil, nil,
 		},
 		{
 			"an alias is the whole name's", `{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]},{"name":"s.gslb.elchi","type":"AAAA","ttl":30,"ips":[],"failover":"x.elchi"}`,
-			[]string{"s.gslb.elchi. 30 CNAME x.elchi."}, nil, nil,
+			[]string{"s.gslb.elchi. 30 CNAME x.elchi."},
+			nil, nil,
 		},
 		{
 			"of two aliases that of A counts", `{"name":"s.gslb.elchi","type":"AAAA","ttl":30,"ips":[],"failover":"x.elchi"},{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":[],"failover":"y.elchi"}`,
-			[]string{"s.gslb.elchi. 20 CNAME y.elchi."}, nil, nil,
+			[]string{"s.gslb.elchi. 20 CNAME y.elchi."},
+			nil, nil,
 		},
 		{
 			"another type with a failover", `{"name":"s.gslb.elchi","type":"CNAME","ttl":20,"ips":[],"failover":"x.elchi"}`,
-			[]string{"s.gslb.elchi. 20 CNAME x.elchi."}, nil, nil,
+			[]string{"s.gslb.elchi. 20 CNAME x.elchi."},
+			nil, nil,
 		},
 		{
 			"a failover in waiting", `{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"],"failover":"x.elchi"}`,
-			[]string{"s.gslb.elchi. 20 A 192.0.2.1"}, []string{`{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`}, nil,
+			[]string{"s.gslb.elchi. 20 A 192.0.2.1"},
+			[]string{`{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`},
+			nil,
 		},
 		{
 			"names in any case, with dots and white space", `{"name":" WWW.Gslb.Elchi. ","type":"a","ttl":20,"ips":[" 192.0.2.1","::ffff:192.0.2.2"]}`,
 			[]string{"www.gslb.elchi. 20 A 192.0.2.1", "www.gslb.elchi. 20 A 192.0.2.2"},
-			[]string{`{"name":"www.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1","192.0.2.2"]}`}, nil,
+			[]string{`{"name":"www.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1","192.0.2.2"]}`},
+			nil,
 		},
 		{
 			"octets that are no letters", `{"name":"a\\.b\\034c.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`,
-			[]string{`a\.b\"c.gslb.elchi. 20 A 192.0.2.1`}, []string{`{"name":"a\\.b\\\"c.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`}, nil,
+			[]string{`a\.b\"c.gslb.elchi. 20 A 192.0.2.1`},
+			[]string{`{"name":"a\\.b\\\"c.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`},
+			nil,
 		},
 		{
 			"the zone's own name", `{"name":"gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`,
-			[]string{"gslb.elchi. 20 A 192.0.2.1"}, nil, nil,
+			[]string{"gslb.elchi. 20 A 192.0.2.1"},
+			nil, nil,
 		},
 		{
 			"the same twice", `{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1","192.0.2.1"]},{"name":"b.gslb.elchi","type":"A","ttl":1,"ips":["192.0.2.3"]},{"name":"A.gslb.elchi.","type":"A","ttl":30,"ips":["192.0.2.2"]}`,
@@ -76,7 +92,8 @@ func TestTake(t *testing.T) {
 		},
 		{
 			"addresses that are none of the family", `{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1","2001:db8::1","x","192.0.2.01","fe80::1%eth0",7]},{"name":"b.gslb.elchi","type":"AAAA","ttl":20,"ips":["192.0.2.1"]},{"name":"c.gslb.elchi","type":"AAAA","ttl":20,"ips":["::ffff:192.0.2.1"],"failover":"x"}`,
-			[]string{"a.gslb.elchi. 20 A 192.0.2.1"}, []string{`{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`},
+			[]string{"a.gslb.elchi. 20 A 192.0.2.1"},
+			[]string{`{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`},
 			[]string{
 				`address "2001:db8::1" is not IPv4`, `address "x" is none`, `address "192.0.2.01" is none`, `address "fe80::1%eth0" is none`, `address "" is none: it is left out`,
 				`address "192.0.2.1" is not IPv6: no address is left`, `address "::ffff:192.0.2.1" is an IPv4 address within IPv6, which nobody can connect to: no address is left`,
@@ -89,7 +106,8 @@ func TestTake(t *testing.T) {
 			{"name":"n.gslb.elchi","type":"A","ips":[]},{"name":"gslb.elchi","type":"A","ips":[],"failover":"x.elchi"},{"name":"self.gslb.elchi","type":"A","failover":"SELF.gslb.elchi"},
 			{"name":"f.gslb.elchi","type":"A","failover":"a..b"},{"name":"t.gslb.elchi","type":"A","ttl":-1,"ips":["192.0.2.1"]},{"name":"ns1.gslb.elchi","type":"A","ips":["192.0.2.1"]},
 			{"name":"ns1.gslb.elchi","type":"A","failover":"x.elchi"},5`,
-			[]string{"good.gslb.elchi. 20 A 192.0.2.1"}, []string{`{"name":"good.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`},
+			[]string{"good.gslb.elchi. 20 A 192.0.2.1"},
+			[]string{`{"name":"good.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`},
 			[]string{
 				"it is outside of the zone gslb.elchi.", "it is outside of the zone gslb.elchi.", "it is outside of the zone gslb.elchi.",
 				"name: empty name", `name: empty label in "a..gslb.elchi"`, `type "MX" is neither A nor AAAA`,

@@ -40,6 +40,7 @@ type Webhook struct {
 	secrets  [][sha256.Size]byte
 	metrics  *Metrics
 	guard    guard
+	done     memory
 	listings chan struct{}
 	notice   int64
 }
@@ -187,12 +188,41 @@ func (h *Webhook) notify(w http.ResponseWriter, r *http.Request, edges []*Edge) 
 		return refusedIt
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.notice))
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		http.Error(w, fmt.Sprintf("Request body is larger than %d octets", large.Limit), http.StatusRequestEntityTooLarge)
+		return refusedIt
+	} else if err != nil {
+		http.Error(w, "Invalid request body: it does not come to an end", http.StatusBadRequest)
+		return refusedIt
+	}
+	if !signed(r.Header) {
+		return h.do(w, body, edges)
+	}
+	id, now := r.Header.Get("Webhook-Id"), time.Now()
+	if err := verify(r.Header, edges[0].o.Secret, body, now); err != nil {
+		http.Error(w, "Unauthorized: "+err.Error(), http.StatusUnauthorized)
+		return unauthorized
+	}
+	if h.done.knows(id, now) {
+		writeJSON(w, http.StatusOK, api.Notified{Status: "ok"})
+		return succeeded
+	}
+	status := h.do(w, body, edges)
+	if status == succeeded {
+		h.done.add(id, now)
+	}
+	return status
+}
+
+// do does what a notification says at the edges.
+func (*Webhook) do(w http.ResponseWriter, body []byte, edges []*Edge) string {
 	batches := make([]batch, len(edges))
 	for i, e := range edges {
 		batches[i] = batch{edge: e, checker: checker{rules: e.rules}}
 	}
 	refused := report{most: 1 << 30} // the body's length bounds it
-	d := newDecoder(http.MaxBytesReader(w, r.Body, h.notice))
+	d := newDecoder(bytes.NewReader(body))
 	d.record = func(it *item) error {
 		b := pick(batches, it)
 		if rec, ok := b.checker.check(it, &refused); ok {
@@ -208,11 +238,7 @@ func (h *Webhook) notify(w http.ResponseWriter, r *http.Request, edges []*Edge) 
 		return nil
 	}
 	if _, err := d.decode(); err != nil {
-		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-			http.Error(w, fmt.Sprintf("Request body is larger than %d octets", large.Limit), http.StatusRequestEntityTooLarge)
-		} else {
-			http.Error(w, "Invalid request body: "+oneLine(err.Error()), http.StatusBadRequest)
-		}
+		http.Error(w, "Invalid request body: "+oneLine(err.Error()), http.StatusBadRequest)
 		return refusedIt
 	}
 	answer := api.Notified{Status: "ok"}

@@ -72,19 +72,23 @@ func TestNotify(t *testing.T) {
 		},
 		{
 			"the documents' deletes", `{"deletes":[{"name":"a.gslb.elchi","type":"A"}]}`,
-			`{"status":"ok","updated":0,"deleted":1}`, []string{"s.gslb.elchi. 20 CNAME x.elchi."},
+			`{"status":"ok","updated":0,"deleted":1}`,
+			[]string{"s.gslb.elchi. 20 CNAME x.elchi."},
 		},
 		{
 			"both, updates first", `{"deletes":[{"name":"A.gslb.elchi.","type":"a"}],"records":[{"name":"a.gslb.elchi","type":"A","ips":["192.0.2.7"]},{"name":"b.gslb.elchi","type":"A","ips":["192.0.2.8"]}]}`,
-			`{"status":"ok","updated":2,"deleted":1}`, []string{"b.gslb.elchi. 300 A 192.0.2.8", "s.gslb.elchi. 20 CNAME x.elchi."},
+			`{"status":"ok","updated":2,"deleted":1}`,
+			[]string{"b.gslb.elchi. 300 A 192.0.2.8", "s.gslb.elchi. 20 CNAME x.elchi."},
 		},
 		{
 			"addresses take the place of an alias", `{"records":[{"name":"s.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.9"]}]}`,
-			`{"status":"ok","updated":1,"deleted":0}`, []string{"a.gslb.elchi. 20 A 192.0.2.1", "s.gslb.elchi. 20 A 192.0.2.9"},
+			`{"status":"ok","updated":1,"deleted":0}`,
+			[]string{"a.gslb.elchi. 20 A 192.0.2.1", "s.gslb.elchi. 20 A 192.0.2.9"},
 		},
 		{
 			"an alias goes by the type of its record", `{"deletes":[{"name":"s.gslb.elchi","type":"A"}]}`,
-			`{"status":"ok","updated":0,"deleted":1}`, []string{"a.gslb.elchi. 20 A 192.0.2.1"},
+			`{"status":"ok","updated":0,"deleted":1}`,
+			[]string{"a.gslb.elchi. 20 A 192.0.2.1"},
 		},
 		{
 			"an alias goes as an alias", `{"deletes":[{"name":"s.gslb.elchi","type":"CNAME"},{"name":"a.gslb.elchi","type":"CNAME"}]}`,
