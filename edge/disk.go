@@ -107,7 +107,6 @@ func (d *disk) read(r io.Reader) (*taken, error) {
 	if err != nil {
 		return nil, err
 	}
-	z.Multistream(false)
 	const longest = 64 << 10
 	in := bufio.NewReaderSize(&io.LimitedReader{R: z, N: d.lim.body}, longest)
 	line, err := in.ReadSlice('\n')

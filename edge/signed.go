@@ -51,8 +51,9 @@ func verify(h http.Header, secret string, body []byte, now time.Time) error {
 // memory remembers the ids of signed notifications that were done, for as long as their
 // times are taken: one that somebody has recorded does nothing when it comes again.
 type memory struct {
-	mu  sync.Mutex
-	ids map[string]time.Time // until when
+	mu    sync.Mutex
+	ids   map[string]time.Time // until when
+	order []string             // the next to be forgotten first
 }
 
 // knows is whether an id was done.
@@ -62,26 +63,19 @@ func (m *memory) knows(id string, now time.Time) bool {
 	return m.ids[id].After(now)
 }
 
-// add remembers an id. When there are too many, those that would be forgotten the soonest
-// are.
+// add remembers an id; when there are too many, in place of the oldest.
 func (m *memory) add(id string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.ids == nil {
 		m.ids = map[string]time.Time{}
 	}
-	if len(m.ids) >= maxIDs {
-		soonest := id
-		for k, until := range m.ids {
-			if !until.After(now) {
-				delete(m.ids, k)
-			} else if soonest == id || until.Before(m.ids[soonest]) {
-				soonest = k
-			}
-		}
-		if len(m.ids) >= maxIDs {
-			delete(m.ids, soonest)
-		}
+	for len(m.order) > 0 && (len(m.order) >= maxIDs || !m.ids[m.order[0]].After(now)) {
+		delete(m.ids, m.order[0])
+		m.order = m.order[1:]
+	}
+	if _, known := m.ids[id]; !known {
+		m.order = append(m.order, id)
 	}
 	m.ids[id] = now.Add(2 * tolerance)
 }

@@ -79,8 +79,12 @@ func TestSignedNotifications(t *testing.T) {
 		for i := range 2 * maxIDs {
 			h.done.add(fmt.Sprint(i), now)
 		}
-		if len(h.done.ids) > maxIDs {
+		if len(h.done.ids) != maxIDs || len(h.done.order) != maxIDs || !h.done.knows(fmt.Sprint(2*maxIDs-1), now) {
 			t.Errorf("%d are remembered", len(h.done.ids))
+		}
+		h.done.add("last", now.Add(2*tolerance))
+		if len(h.done.ids) != 1 {
+			t.Errorf("%d are remembered for ever", len(h.done.ids))
 		}
 	})
 }

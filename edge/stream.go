@@ -155,9 +155,7 @@ func (e *Edge) event(kind string, data []byte) error {
 		e.soon()
 		return nil
 	case api.EventChange:
-		err := e.changeEvent(data)
-		if err != nil {
-			e.soon()
+		if err := e.changeEvent(data); err != nil {
 			return fmt.Errorf("event: %w", err)
 		}
 	}

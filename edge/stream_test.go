@@ -127,7 +127,7 @@ func TestStream(t *testing.T) {
 			s.state(fmt.Sprint("r", i))
 			tell("event: reset\ndata: {}\n\n")
 		}
-		time.Sleep(1500 * time.Millisecond)
+		time.Sleep(3500 * time.Millisecond)
 		asked, before := s.seen()
 		if n := len(asked); n < 4 || n > 6 {
 			t.Errorf("%d requests", n-3)
@@ -143,8 +143,13 @@ func TestStream(t *testing.T) {
 		}
 		// One that is silent is given up.
 		time.Sleep(50 * time.Second)
-		if _, opened := s.seen(); len(opened) != len(before)+2 {
+		again, opened := s.seen()
+		if len(opened) != len(before)+2 {
 			t.Errorf("opened %q", opened)
+		}
+		// Each time it asked what it had missed.
+		if n := len(again) - len(asked); n != 2 {
+			t.Errorf("it asked %d times after two streams", n)
 		}
 		stop()
 	})
