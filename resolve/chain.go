@@ -49,6 +49,9 @@ func (c *Scratch) chain(p *table.Plan, ms *table.Members, set []steer.Candidate)
 	if len(set) == 0 {
 		return set
 	}
+	if c.all() {
+		return c.possible(p, ms, set)
+	}
 	l := p.Link
 	if l.Needs&(steer.Latencies|steer.Loads) != 0 {
 		c.query.Targets = ms.Targets
@@ -100,7 +103,7 @@ func mean(l *table.Link, set []steer.Candidate) uint16 {
 
 // draw applies the filters from the first one that goes by chance or by subnet.
 func (c *Scratch) draw(l *table.Link, ms *table.Members, set []steer.Candidate) []steer.Candidate {
-	if c.short && l.Needs&steer.Weights == 0 {
+	if c.short && l.Needs&steer.Weights == 0 && !c.all() {
 		set = c.thin(ms, set)
 	}
 	return c.apply(l, ms, set, c.choice(l), len(l.Filters))
@@ -142,7 +145,7 @@ func (c *Scratch) apply(l *table.Link, ms *table.Members, set []steer.Candidate,
 
 // first is as many candidates as the service answers.
 func (c *Scratch) first(p *table.Plan, ms *table.Members, set []steer.Candidate) []steer.Candidate {
-	if n := p.Policy.Answers; n > 0 && n < len(set) && !c.named {
+	if n := p.Policy.Answers; n > 0 && n < len(set) && !c.named && !(c.drawn && c.all()) {
 		set = set[:n]
 		c.traceSet("answers", "as many records as the service answers", ms, set)
 	}

@@ -62,29 +62,32 @@ type Scratch struct {
 
 	asked *dnswire.Query // nil while nobody has asked: a plan is settled
 	nesting
-	client   client
-	node     *table.Node // of the service at hand
-	place    geo.Place   // of the client; query points to it
-	query    steer.Query
-	set      []steer.Candidate
-	chosen   []steer.Candidate // room for kept
-	kept     []steer.Candidate // what chance had to choose from; not to be changed
-	link     *table.Link       // the chain that had it
-	beside   []steer.Candidate // what neighbours of the client get
-	anyhow   bool              // candidates of pools that do not stand are wanted as well
-	dropped  bool              // some were left out
-	short    bool              // some candidate does not have all of its share
-	moving   bool              // and that is about to change
-	since    int64             // when candidates must have been up last, Unix nanoseconds
-	torn     bool              // chance had a say within what is nested
-	counters []uint32
-	targets  []int32
-	healthy  []int // of each pool, while a service is picked
-	named    bool  // the endpoints picked are answered by name, all of them
-	hints    [2][maxHints * 16]byte
-	opt      dnswire.OPT
-	rich     bool // opt has more than a code and the DO bit
-	trace    *Trace
+	client  client
+	node    *table.Node // of the service at hand
+	place   geo.Place   // of the client; query points to it
+	query   steer.Query
+	set     []steer.Candidate
+	chosen  []steer.Candidate // room for kept
+	kept    []steer.Candidate // what chance had to choose from; not to be changed
+	link    *table.Link       // the chain that had it
+	beside  []steer.Candidate // what neighbours of the client get
+	anyhow  bool              // candidates of pools that do not stand are wanted as well
+	dropped bool              // some were left out
+	short   bool              // some candidate does not have all of its share
+	moving  bool              // and that is about to change
+	since   int64             // when candidates must have been up last, Unix nanoseconds
+	torn    bool              // chance had a say within what is nested
+	// All that chance might leave is wanted, where tries is set of the outermost chain
+	// alone; drawn is that it would have had a say.
+	everything, tries, drawn bool
+	counters                 []uint32
+	targets                  []int32
+	healthy                  []int // of each pool, while a service is picked
+	named                    bool  // the endpoints picked are answered by name, all of them
+	hints                    [2][maxHints * 16]byte
+	opt                      dnswire.OPT
+	rich                     bool // opt has more than a code and the DO bit
+	trace                    *Trace
 
 	// The names that a chain leads to, and working memory for others.
 	next     question

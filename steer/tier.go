@@ -135,6 +135,40 @@ func (s *Spill) Apply(q *Query, set []Candidate) []Candidate {
 	}
 }
 
+// Reach keeps the candidates that Apply may leave, and says whether chance would divide
+// the queries among them.
+func (s *Spill) Reach(set []Candidate) (kept []Candidate, divides bool) {
+	if len(set) < 2 {
+		return set, false
+	}
+	first := rank(&set[0])
+	for i := range set {
+		first = min(first, rank(&set[i]))
+	}
+	takes := map[uint32]bool{}
+	for r, found := first, true; found; {
+		var part float64
+		at := r
+		part, r, found = s.takes(set, at)
+		if part > 0 {
+			takes[at] = true
+		}
+		if part >= 1 {
+			break
+		}
+	}
+	if len(takes) == 0 {
+		takes[first] = true // somebody has to
+	}
+	kept = set[:0]
+	for _, c := range set {
+		if takes[rank(&c)] {
+			kept = append(kept, c)
+		}
+	}
+	return kept, len(takes) > 1
+}
+
 // String implements Filter.
 func (s *Spill) String() string {
 	least := strconv.FormatUint(uint64(s.Least), 10)
