@@ -49,6 +49,7 @@ type Engine struct {
 	history  *history.Log
 	clock    *clock
 	snapshot atomic.Pointer[resolve.Snapshot]
+	followed followed
 	settled  chan struct{} // closed when the snapshot has every first verdict
 	hours    *resolve.Hours
 	idleness idleness
@@ -263,6 +264,7 @@ func (e *Engine) replace() {
 	if now := e.snapshot.Load(); now == nil || !now.Same(&next) {
 		next.Settle(now)
 		e.snapshot.Store(&next)
+		e.followed.tell()
 	}
 	if settled && !closed(e.settled) {
 		close(e.settled)
