@@ -449,7 +449,7 @@ func receiver(t *testing.T, secret []byte, answer http.HandlerFunc) (*webhook, c
 			t.Error(err)
 		}
 		id, stamp := r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp")
-		if want := "v1," + sign(secret, id, stamp, raw); r.Header.Get("webhook-signature") != want {
+		if want := "v1," + Sign(secret, id, stamp, raw); r.Header.Get("webhook-signature") != want {
 			t.Errorf("signature %q, want %q", r.Header.Get("webhook-signature"), want)
 		}
 		var b body
@@ -484,7 +484,7 @@ func TestSign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`))
+	got := Sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`))
 	if want := "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}

@@ -48,7 +48,7 @@ func newWebhook(o *spec.Webhook, limit time.Duration) (*webhook, error) {
 		DisableKeepAlives: true, DialContext: (&net.Dialer{Timeout: limit}).DialContext, TLSHandshakeTimeout: limit,
 	}
 	if o.TLS != nil {
-		if t.TLSClientConfig, err = secured(o.TLS); err != nil {
+		if t.TLSClientConfig, err = Secured(o.TLS); err != nil {
 			return nil, fmt.Errorf("webhook: %w", err)
 		}
 	}
@@ -77,11 +77,11 @@ func (w *webhook) send(ctx context.Context, d *delivery) (string, error) {
 	req.Header.Set("webhook-id", d.ID)
 	req.Header.Set("webhook-timestamp", stamp)
 	if w.secret != nil {
-		req.Header.Set("webhook-signature", "v1,"+sign(w.secret, d.ID, stamp, d.Body))
+		req.Header.Set("webhook-signature", "v1,"+Sign(w.secret, d.ID, stamp, d.Body))
 	}
 	resp, err := w.client.Do(req)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", w.host, bare(ctx, err))
+		return "", fmt.Errorf("%s: %w", w.host, Bare(ctx, err))
 	}
 	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
@@ -94,7 +94,7 @@ func (w *webhook) send(ctx context.Context, d *delivery) (string, error) {
 		err = fmt.Errorf("%w; redirects are not followed: state where it leads", err)
 	}
 	if !refused[code] {
-		return "", pause{err, retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+		return "", pause{err, RetryAfter(resp.Header.Get("Retry-After"), time.Now())}
 	}
 	return "", refusal{err}
 }
@@ -112,17 +112,18 @@ var refused = map[int]bool{
 	http.StatusUnsupportedMediaType: true, http.StatusUnprocessableEntity: true,
 }
 
-// sign is the signature of a delivery.
-func sign(secret []byte, id, stamp string, body []byte) string {
+// Sign is the signature of a delivery (Standard Webhooks), without its version: of what is
+// delivered with an id, at a time in Unix seconds.
+func Sign(secret []byte, id, stamp string, body []byte) string {
 	h := hmac.New(sha256.New, secret)
 	fmt.Fprintf(h, "%s.%s.", id, stamp)
 	h.Write(body)
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-// bare is an error of a request without what may let somebody in: the URL, and what
+// Bare is an error of a request without what may let somebody in: the URL, and what
 // the other side said, which stands in quotes and may repeat the URL or a header.
-func bare(ctx context.Context, err error) error {
+func Bare(ctx context.Context, err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
@@ -137,9 +138,9 @@ func bare(ctx context.Context, err error) error {
 	return errors.New(oneLine(strings.TrimRight(text, " :=,(")))
 }
 
-// retryAfter is how long a header Retry-After asks to wait (RFC 9110 section 10.2.3), 0
+// RetryAfter is how long a header Retry-After asks to wait (RFC 9110 section 10.2.3), 0
 // when it does not.
-func retryAfter(s string, now time.Time) time.Duration {
+func RetryAfter(s string, now time.Time) time.Duration {
 	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
 		return time.Duration(n) * time.Second
 	}
@@ -149,8 +150,8 @@ func retryAfter(s string, now time.Time) time.Duration {
 	return 0
 }
 
-// secured is the TLS side of a webhook.
-func secured(o *spec.Secure) (*tls.Config, error) {
+// Secured is the TLS side of a webhook. The error is of its files.
+func Secured(o *spec.Secure) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.SNI, InsecureSkipVerify: !o.Verify}
 	if o.CA != "" {
 		pem, err := os.ReadFile(o.CA)
