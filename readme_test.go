@@ -98,6 +98,7 @@ func TestSnippets(t *testing.T) {
 			}
 			t.Setenv("OPS_TOKEN", "0123456789-operator")
 			t.Setenv("PROMETHEUS_TOKEN", "0123456789-viewer")
+			t.Setenv("CONTROLLER_SECRET", "0123456789-shared")
 			var s *spec.Spec
 			var e *rhumb.Engine
 			for i, f := range snippets {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/controller"
 	"github.com/rhumb-dns/rhumb/notify"
 	"github.com/rhumb-dns/rhumb/server/meter"
 )
@@ -53,6 +54,8 @@ type Options struct {
 	Traffic func() *meter.Reading
 	// Notifier tells others what happens; nil: nobody does.
 	Notifier *notify.Notifier
+	// Controller tells edges what the zones answer; nil: none is told.
+	Controller *controller.Controller
 }
 
 // Admin is the surface.
@@ -65,7 +68,10 @@ type Admin struct {
 	traffic func() *meter.Reading
 	tells   *notify.Notifier
 	streams streams
-	handler http.Handler
+	// controller may be nil; edgeStreams are of those that it tells.
+	controller  *controller.Controller
+	edgeStreams streams
+	handler     http.Handler
 	// profiling is held while a profile is taken.
 	profiling sync.Mutex
 }
@@ -81,8 +87,8 @@ func New(o Options) *Admin {
 	if o.Traffic == nil {
 		o.Traffic = func() *meter.Reading { return &meter.Reading{At: time.Now()} }
 	}
-	a := &Admin{engine: o.Engine, process: o.Process, log: o.Logger, guesses: newGuesses(), traffic: o.Traffic, tells: o.Notifier}
-	a.streams.ending = make(chan struct{})
+	a := &Admin{engine: o.Engine, process: o.Process, log: o.Logger, guesses: newGuesses(), traffic: o.Traffic, tells: o.Notifier, controller: o.Controller}
+	a.streams.ending, a.edgeStreams.ending = make(chan struct{}), make(chan struct{})
 	a.meters = newMeters(o.Registerer, o.Process.Condition().Version)
 	a.handler = a.guard(a.mux(o.Gatherer))
 	return a

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
 // Served is every method and path that a surface answers, and the role it needs.
@@ -15,4 +17,13 @@ func Served() []string {
 		}
 	}
 	return all
+}
+
+// EdgeRequest is what a query of an edge asks for.
+func EdgeRequest(query string) (zone dnswire.Name, since, node string, regions []string, err error) {
+	r, err := edgeRequestOf(query)
+	if err != nil {
+		return "", "", "", nil, err
+	}
+	return r.zone, r.since, r.node, r.regions, nil
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/rhumb-dns/rhumb/admin"
 	"github.com/rhumb-dns/rhumb/api"
 	"github.com/rhumb-dns/rhumb/audit"
+	"github.com/rhumb-dns/rhumb/controller"
 	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/notify"
 	"github.com/rhumb-dns/rhumb/server/meter"
@@ -101,6 +102,7 @@ type node struct {
 	admin   *admin.Admin
 	history *history.Log
 	tells   *notify.Notifier
+	edges   *controller.Controller
 	process *process
 	handler http.Handler
 	metrics *prometheus.Registry
@@ -127,12 +129,13 @@ func newNode(t testing.TB, config string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, history: past, tells: tells, engine: engine, metrics: reg, process: &process{condition: admin.Condition{
+	edges := controller.New(controller.Options{Engine: engine, Registerer: reg})
+	n := &node{t: t, history: past, tells: tells, edges: edges, engine: engine, metrics: reg, process: &process{condition: admin.Condition{
 		Started: began, Version: "v1.2.3", Config: "/etc/rhumb/rhumb.yaml", LoadedAt: began,
 		DNS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:5300")}, DNSOverTLS: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8853")},
 		Bound: true, Settled: true,
 	}}}
-	n.admin = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg, Traffic: n.reading, Notifier: tells, Logger: slog.New(slog.NewTextHandler(&n.said, nil))})
+	n.admin = admin.New(admin.Options{Engine: engine, Process: n.process, Gatherer: reg, Registerer: reg, Traffic: n.reading, Notifier: tells, Controller: edges, Logger: slog.New(slog.NewTextHandler(&n.said, nil))})
 	n.handler = n.admin.Handler()
 	if config != "" {
 		n.configure(config)

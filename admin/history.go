@@ -164,10 +164,15 @@ func (s *streams) leave() {
 
 // EndStreams ends the responses that would never end by themselves. Clients ask again.
 func (a *Admin) EndStreams() {
-	a.streams.mu.Lock()
-	defer a.streams.mu.Unlock()
-	close(a.streams.ending)
-	a.streams.ending = make(chan struct{})
+	a.streams.end()
+	a.edgeStreams.end()
+}
+
+func (s *streams) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.ending)
+	s.ending = make(chan struct{})
 }
 
 // events tells what happens as it does, as server-sent events

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rhumb-dns/rhumb/api"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
@@ -88,6 +89,10 @@ func (a *Admin) routes(g prometheus.Gatherer) []route {
 		{prefix + "/openapi.json", get(viewer, a.openapi)},
 		{prefix + "/metrics", get(viewer, metrics)},
 		{"/metrics", get(viewer, metrics)},
+		// Edges have a secret of their own.
+		{api.SnapshotPath, get(open, a.edgeSnapshot)},
+		{api.ChangesPath, get(open, a.edgeChanges)},
+		{api.EventsPath, get(open, a.edgeEvents)},
 	}, a.profileRoutes()...)
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/admin"
 	"github.com/rhumb-dns/rhumb/audit"
+	"github.com/rhumb-dns/rhumb/controller"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/notify"
@@ -56,6 +57,8 @@ type App struct {
 	audit    *audit.Log
 	history  *history.Log
 	notifier *notify.Notifier
+	edges    *controller.Controller
+	feeds    *feeds
 	engine   *rhumb.Engine
 	dns      *server.Server
 	admin    *adminServer
@@ -123,10 +126,12 @@ func New(o Options) (*App, error) {
 		a.closeStore()
 		return nil, err
 	}
+	a.feeds = newFeeds(a)
+	a.edges = controller.New(controller.Options{Engine: a.engine, Logger: a.log, Registerer: a.registry, Background: background})
 	a.dns = server.New(server.Options{Snapshot: a.engine.Snapshot, Logger: a.log, Registerer: a.registry})
 	surface := admin.New(admin.Options{
 		Engine: a.engine, Process: a, Gatherer: a.registry, Registerer: a.registry, Logger: a.log,
-		Traffic: a.dns.Reading, Notifier: a.notifier,
+		Traffic: a.dns.Reading, Notifier: a.notifier, Controller: a.edges,
 	})
 	a.admin = &adminServer{handler: surface.Handler(), log: a.log, ending: surface.EndStreams}
 	return a, nil
@@ -184,7 +189,7 @@ func (a *App) Run(ctx context.Context) error {
 	watching, stopWatching := context.WithCancel(ctx)
 	defer stopWatching()
 	defer a.admin.stop()
-	failed := make(chan error, 4)
+	failed := make(chan error, 6)
 	run := func(what string, f func() error) {
 		running.Go(func() {
 			if err := f(); err != nil {
@@ -194,6 +199,8 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	run("health", func() error { return a.engine.Run(probing) })
 	run("notify", func() error { return a.notifier.Run(probing) })
+	run("controller", func() error { return a.edges.Run(probing) })
+	run("sources", a.feeds.begin(probing))
 
 	// DNS waits for the first verdicts, so that no answer is a guess. What is
 	// asked meanwhile lies in the sockets.
@@ -206,6 +213,7 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	case <-a.engine.Settled():
 	}
+	a.feeds.first(ctx)
 	serving, stopServing := context.WithCancel(outlive)
 	defer stopServing()
 	served := make(chan struct{})
@@ -267,7 +275,7 @@ func (a *App) open() (*server.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	told, err := a.notifier.Prepare(s.Notify, s.Node.Name)
+	told, err := a.prepareTelling(s)
 	if err != nil {
 		return nil, err
 	}
@@ -293,13 +301,6 @@ func (a *App) open() (*server.Change, error) {
 		a.log.Warn(w.Error())
 	}
 	return sockets, nil
-}
-
-// tell tells systemd.
-func (a *App) tell(state string) {
-	if err := notifySystemd(state); err != nil {
-		a.log.Warn("systemd not told", "state", state, "error", err)
-	}
 }
 
 // errDataDir is why a new data_dir is refused: what is in the old one is in use.
@@ -423,7 +424,7 @@ func (a *App) replace() error {
 	if s.Node.DataDir != before.Node.DataDir {
 		return errDataDir
 	}
-	told, err := a.notifier.Prepare(s.Notify, s.Node.Name)
+	told, err := a.prepareTelling(s)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/rhumb-dns/rhumb/controller"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/notify"
@@ -58,18 +59,49 @@ func (a *App) record(ctx context.Context) (stop func()) {
 	}
 }
 
+// telling is who is told what, and who tells the node of its zones, ready to be put in force.
+type telling struct {
+	others *notify.Change
+	edges  *controller.Change
+	feeds  []*fed
+}
+
+// prepareTelling makes ready who is told what. It changes nothing.
+func (a *App) prepareTelling(s *spec.Spec) (t telling, err error) {
+	if t.others, err = a.notifier.Prepare(s.Notify, s.Node.Name); err != nil {
+		return t, err
+	}
+	if t.edges, err = a.edges.Prepare(s); err != nil {
+		return t, err
+	}
+	t.feeds, err = a.feeds.prepare(s)
+	return t, err
+}
+
 // tellStart puts the first destinations in force and says that the node has started.
-func (a *App) tellStart(told *notify.Change) {
-	a.notifier.Apply(told)
+func (a *App) tellStart(told telling) {
+	a.notifier.Apply(told.others)
+	a.edges.Apply(told.edges)
+	a.feeds.apply(told.feeds)
 	a.history.Tell(history.Event{Type: history.NodeStarted, Reason: "version " + a.version})
 }
 
 // tellOthers puts destinations in force. Who follows, and may no longer, is let go of.
-func (a *App) tellOthers(told *notify.Change, before, now *spec.Spec) {
-	a.notifier.Apply(told)
-	if !reflect.DeepEqual(before.Admin, now.Admin) {
+func (a *App) tellOthers(told telling, before, now *spec.Spec) {
+	a.notifier.Apply(told.others)
+	a.edges.Apply(told.edges)
+	a.feeds.apply(told.feeds)
+	if !reflect.DeepEqual(before.Admin, now.Admin) || secretOf(before) != secretOf(now) {
 		a.admin.ending()
 	}
+}
+
+// secretOf is what edges state; empty when none is told.
+func secretOf(s *spec.Spec) string {
+	if s.Controller == nil {
+		return ""
+	}
+	return s.Controller.Secret
 }
 
 // tellReload says how a reload went.

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/api"
 	"github.com/rhumb-dns/rhumb/health"
 )
 
@@ -135,7 +136,13 @@ func TestMetricsReference(t *testing.T) {
 // exercised is a running node that has probed, answered and been asked.
 func exercised(t *testing.T) *App {
 	t.Helper()
-	endpoint := httptest.NewServer(http.NotFoundHandler())
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != api.SnapshotPath {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write([]byte(`{"zone":"y.test","version_hash":"1","records":[]}`))
+	}))
 	t.Cleanup(endpoint.Close)
 	u, err := url.Parse(endpoint.URL)
 	if err != nil {
@@ -158,8 +165,11 @@ zones:
     nameservers: {ns1: 127.0.0.1}
     services:
       www: {pools: [p]}
+  y.test: {nameservers: {ns1: 127.0.0.1}}
 notify: {ops: {webhook: {url: "http://127.0.0.1:%s"}}}
-`, u.Port(), u.Port(), u.Port()), 0o600); err != nil {
+controller: {secret: shared-with-edges, zones: [x.test], edges: [{url: "http://127.0.0.1:%s"}]}
+sources: [{controller: {endpoint: "http://127.0.0.1:%s", secret: shared-with-edges, zone: y.test}}]
+`, u.Port(), u.Port(), u.Port(), u.Port(), u.Port()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	a, err := New(Options{Config: file, Version: "test", LogWriter: t.Output()})

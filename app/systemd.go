@@ -23,3 +23,10 @@ func notifySystemd(state string) error {
 	_, err = c.Write([]byte(state))
 	return err
 }
+
+// tell tells systemd.
+func (a *App) tell(state string) {
+	if err := notifySystemd(state); err != nil {
+		a.log.Warn("systemd not told", "state", state, "error", err)
+	}
+}

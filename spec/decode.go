@@ -59,7 +59,11 @@ func (d *decoder) decode(docs []origin) {
 	before := len(d.errs)
 	d.allZones(named("zones"))
 	d.zoned = len(d.errs) == before
+	if e := top.get("sources"); e != nil {
+		d.sources(e.vals, (*path)(nil).dot("sources"))
+	}
 	d.destinations(named("notify"))
+	d.controller(section("controller", &controllerSection))
 	if len(d.errs) == 0 {
 		d.count()
 		d.probeRate()

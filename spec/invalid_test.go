@@ -14,7 +14,8 @@ var update = flag.Bool("update", false, "write what comes out as what is expecte
 func testEnv(name string) (string, bool) {
 	v, ok := map[string]string{
 		"TEST_WORD": "soon", "TEST_NUMBER": "77", "TEST_EMPTY": "", "OPS_TOKEN": "b7c3a1d95e60f284b7c3a1d95e60f284",
-		"TEST_SECRET": "00112233445566778899AABBCCddeeff", "TEST_SECRET_OLD": "e5e973e5a6b2a43f48e7dc849e37bfcf",
+		"CONTROLLER_SECRET": "shared-with-edges",
+		"TEST_SECRET":       "00112233445566778899AABBCCddeeff", "TEST_SECRET_OLD": "e5e973e5a6b2a43f48e7dc849e37bfcf",
 		"TEST_NO_HEX": "0011223344556677-899aabbccddeeff", "TEST_SPACES": "correct horse battery staple",
 		"TEST_NO_ASCII": "schlüssel-zum-schloss", "TEST_LONG": strings.Repeat("x", 513),
 	}[name]

@@ -211,7 +211,7 @@ include:
   - {path: location_map.yml, dialect: coredns-gslb}
 ` + "```" + `
 
-Maps merge by key: ` + "`node`, `dns`, `admin`, `log`, `health`, `checks`, `check_defaults`, `pools`, `notify`, `zones`" + `, and
+Maps merge by key: ` + "`node`, `dns`, `admin`, `log`, `health`, `checks`, `check_defaults`, `pools`, `notify`, `zones`, `sources`" + `, and
 in a
 zone ` + "`nameservers`, `soa`, `records` and `services`" + `. What is in them is stated once: a value, a
 list, a check, a pool or a service in two files is an error that names both places.
@@ -220,7 +220,7 @@ list, a check, a pool or a service in two files is an error that names both plac
 
 A file that everybody can write is refused. So is a file that everybody can read
 and that holds a secret: a literal ` + "`dns.cookie_secret`" + `, the ` + "`secret`" + ` of an admin token
-(a ` + "`secret_file`" + ` must not be readable by everybody either), a check's password or token, the ` + "`secret`" + ` of a webhook, or a header such as ` + "`Authorization`, `Proxy-Authorization`, `Cookie` or `X-Api-Key`" + `.
+(a ` + "`secret_file`" + ` must not be readable by everybody either), a check's password or token, the ` + "`secret`" + ` of a webhook, of ` + "`controller`" + ` or of a source, or a header such as ` + "`Authorization`, `Proxy-Authorization`, `Cookie` or `X-Api-Key`" + `.
 Take the value wholly from the environment or take the right to read away. On
 Windows permissions are not looked at.
 

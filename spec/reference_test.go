@@ -59,6 +59,8 @@ func TestReferenceKeysAreDecoded(t *testing.T) {
 		&tierSection: "policies.x[0].tier", &scheduleSection: "policies.x[0].schedule[0]",
 	}
 	at[&notifySection], at[&webhookSection], at[&notifierSection] = "notify.x", "notify.x.webhook", "notify.x.script"
+	at[&sourcesSection], at[&fromControllerSection] = "sources[0]", "sources[0].controller"
+	at[&controllerSection], at[&edgeSection] = "controller", "controller.edges[0]"
 	types := map[*section]string{&checkSection: "https", &basicSection: "https", &atLeastSection: "calculated"}
 	for _, k := range checkKinds {
 		at[k.section], types[k.section] = "checks.x", string(k.types[len(k.types)-1])

@@ -88,6 +88,8 @@ var topSection = section{
 		{name: "policies", typ: "map of chains", merge: true, doc: "Chains of filters by name. See [policies](#policies)."},
 		{name: "notify", typ: "map of destinations", merge: true, doc: "By name. See [notify](#notify)."},
 		{name: "zones", typ: "map of zones", merge: true, doc: "By domain name. See [zones](#zones)."},
+		{name: "sources", typ: "list of sources", merge: true, doc: "Who hands over records while the node runs. See [sources](#sources)."},
+		{name: "controller", typ: "map", doc: "What edges are told. See [controller](#controller)."},
 	},
 }
 
@@ -425,4 +427,6 @@ var sections = []*section{
 	&poolSection, &placeSection, &endpointSection, &dampingSection, &geoSection, &regionSection, &zoneSection, &soaSection, &serviceSection, &memberSection, &svcbSection, &srvSection,
 	&policiesSection, &fenceSection, &nearestSection, &latencySection, &tierSection, &scheduleSection,
 	&notifySection, &webhookSection, &notifierSection,
+	&sourcesSection, &fromControllerSection,
+	&controllerSection, &edgeSection,
 }

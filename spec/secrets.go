@@ -32,6 +32,15 @@ func (d *decoder) secrets(top document.Node) {
 	for _, v := range under(top, "notify", "*", "webhook", "secret") {
 		found(v.node, v.path)
 	}
+	for _, v := range under(top, "sources", "*", "controller", "secret") {
+		found(v.node, v.path)
+	}
+	for _, v := range under(top, "controller", "secret") {
+		found(v.node, v.path)
+	}
+	for _, v := range under(top, "controller", "edges", "*", "secret") {
+		found(v.node, v.path)
+	}
 	for _, v := range under(top, "notify", "*", "webhook", "headers", "*") {
 		if secretHeaders[strings.ToLower(v.path.key)] {
 			found(v.node, v.path)

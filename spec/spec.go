@@ -26,6 +26,10 @@ type Spec struct {
 
 	// Notify are who is told what happens, by name.
 	Notify []*Destination
+	// Sources are who hands over records of zones while the node runs.
+	Sources []*Source
+	// Controller is what edges are told; nil: nothing.
+	Controller *Controller
 
 	// Records are those of included files of CoreDNS-GSLB, which have become services.
 	Records []corednsgslb.Record

@@ -1,0 +1,478 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/spec"
+)
+
+const (
+	// Interval is how often views are computed at most.
+	Interval = 50 * time.Millisecond
+	// Views are computed for a part of the time of a core: after what took long they rest
+	// for restful times as long, and longestRest at most, for changes must get out.
+	restful     = 2
+	longestRest = 500 * time.Millisecond
+	// maxViews is how many views there are, and idle is how long one stays that nobody
+	// uses.
+	maxViews = 64
+	idle     = 10 * time.Minute
+)
+
+// The errors of those who ask.
+var (
+	ErrNoZone   = errors.New("controller: the node does not tell of this zone")
+	ErrNoRegion = errors.New("controller: no place has this region")
+	ErrBusy     = errors.New("controller: too many different lists of regions are asked for")
+)
+
+// Options are what a Controller needs from outside. Engine is needed.
+type Options struct {
+	Engine     *rhumb.Engine
+	Logger     *slog.Logger          // nil: silent
+	Registerer prometheus.Registerer // nil: no metrics
+	// Background runs what takes long out of the way of queries, and waits for its end;
+	// nil: at once.
+	Background func(func())
+}
+
+// Controller computes views and pushes them to edges.
+type Controller struct {
+	o      Options
+	log    *slog.Logger
+	meters *meters
+	poke   chan struct{} // one token: somebody waits, or what is told of has changed
+
+	setting atomic.Pointer[setting] // nil: nothing is told
+
+	mu      sync.Mutex
+	views   map[string]*view
+	asked   uint64        // how often somebody has asked for what is now
+	done    uint64        // up to which of them views are computed
+	settled chan struct{} // closed when done has grown
+	ctx     context.Context
+	pushes  map[pushKey]*push
+	pushing sync.WaitGroup
+}
+
+// setting is what is in force of a statement.
+type setting struct {
+	*spec.Controller
+	spec    *spec.Spec // of regions
+	regions []string
+	edges   []*edge
+}
+
+// New makes a controller that tells nothing.
+func New(o Options) *Controller {
+	c := &Controller{
+		o: o, log: o.Logger, poke: make(chan struct{}, 1), views: map[string]*view{},
+		settled: make(chan struct{}), pushes: map[pushKey]*push{},
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.o.Background == nil {
+		c.o.Background = func(f func()) { f() }
+	}
+	c.meters = newMeters(o.Registerer, c)
+	return c
+}
+
+// Change is a statement that is ready to be put in force.
+type Change struct{ setting *setting }
+
+// Prepare makes ready what a statement says. It changes nothing. The error is of files
+// for TLS.
+func (c *Controller) Prepare(s *spec.Spec) (*Change, error) {
+	if s.Controller == nil {
+		return &Change{}, nil
+	}
+	kept := &spec.Spec{Pools: s.Pools, Geo: s.Geo}
+	set := &setting{Controller: s.Controller, spec: kept, regions: s.RegionNames()}
+	for i := range s.Controller.Edges {
+		e, err := newEdge(&s.Controller.Edges[i])
+		if err != nil {
+			return nil, fmt.Errorf("controller.edges[%d]: %w", i, err)
+		}
+		set.edges = append(set.edges, e)
+	}
+	return &Change{set}, nil
+}
+
+// Apply puts it in force, once the engine has committed the same statement.
+func (c *Controller) Apply(ch *Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.setting.Store(ch.setting)
+	for key, v := range c.views {
+		if ch.setting == nil || !ch.setting.tells(v.zone) || !ch.setting.has(v.regions) {
+			v.ended = true
+			close(v.moved)
+			delete(c.views, key)
+		}
+	}
+	c.follow(ch.setting)
+	c.wake()
+}
+
+// tells is whether a zone is told of.
+func (s *setting) tells(zone dnswire.Name) bool { return slices.Contains(s.Zones, zone) }
+
+// has is whether some place has each of the regions.
+func (s *setting) has(regions []string) bool {
+	return !slices.ContainsFunc(regions, func(r string) bool { return !slices.Contains(s.regions, r) })
+}
+
+func (c *Controller) wake() {
+	select {
+	case c.poke <- struct{}{}:
+	default:
+	}
+}
+
+// Secret is what edges state, and whether anything is told at all.
+func (c *Controller) Secret() (secret string, ok bool) {
+	if s := c.setting.Load(); s != nil {
+		return s.Secret, true
+	}
+	return "", false
+}
+
+// Regions are those that can be asked for, sorted.
+func (c *Controller) Regions() []string {
+	if s := c.setting.Load(); s != nil {
+		return s.regions
+	}
+	return nil
+}
+
+// use finds a view, which leave is to be called for.
+func (c *Controller) use(zone dnswire.Name, regions []string) (*view, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.setting.Load()
+	switch {
+	case s == nil || !s.tells(zone):
+		return nil, ErrNoZone
+	case !s.has(regions):
+		return nil, ErrNoRegion
+	}
+	key := viewKey(zone, regions)
+	v := c.views[key]
+	if v == nil {
+		if len(c.views) >= maxViews && !c.makeRoom() {
+			return nil, ErrBusy
+		}
+		v = &view{zone: zone, regions: slices.Clone(regions), moved: make(chan struct{})}
+		c.views[key] = v
+	}
+	v.users++
+	return v, nil
+}
+
+func (c *Controller) leave(v *view) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v.users--
+	v.used = time.Now()
+}
+
+// makeRoom lets go of the view that has not been used for longest. Callers hold mu.
+func (c *Controller) makeRoom() bool {
+	last := ""
+	for key, v := range c.views {
+		if v.users == 0 && (last == "" || v.used.Before(c.views[last].used)) {
+			last = key
+		}
+	}
+	delete(c.views, last)
+	return last != ""
+}
+
+// sweep lets go of views that nobody uses any more. Callers hold mu.
+func (c *Controller) sweep(now time.Time) {
+	for key, v := range c.views {
+		if v.users == 0 && now.Sub(v.used) > idle {
+			delete(c.views, key)
+		}
+	}
+}
+
+// Ask is the records of a zone for clients in some regions, of the snapshot that is in
+// force now or of a later one; regions none: for a client of whom nothing is known.
+// It waits for Run to compute them. Errors are ErrNoZone, ErrNoRegion, ErrBusy and that
+// of ctx.
+func (c *Controller) Ask(ctx context.Context, zone dnswire.Name, regions []string) (*State, error) {
+	v, err := c.use(zone, regions)
+	if err != nil {
+		return nil, err
+	}
+	defer c.leave(v)
+	c.mu.Lock()
+	c.asked++
+	ticket := c.asked
+	for {
+		st := v.latest
+		switch {
+		case v.ended:
+			c.mu.Unlock()
+			return nil, ErrNoZone
+		case st != nil && (c.done >= ticket || st.snapshot == c.o.Engine.Snapshot() && st.setting == c.setting.Load()):
+			c.mu.Unlock()
+			return st, nil
+		}
+		settled := c.settled
+		c.mu.Unlock()
+		c.wake()
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-settled:
+		}
+		c.mu.Lock()
+	}
+}
+
+// Follower follows a view.
+type Follower struct {
+	c *Controller
+	v *view
+}
+
+// Follow is like Ask, for who is to be told of changes. Close ends it.
+func (c *Controller) Follow(zone dnswire.Name, regions []string) (*Follower, error) {
+	v, err := c.use(zone, regions)
+	if err != nil {
+		return nil, err
+	}
+	c.wake()
+	return &Follower{c, v}, nil
+}
+
+// Close ends it.
+func (f *Follower) Close() { f.c.leave(f.v) }
+
+// Since is the latest state, nil while there is none, with the changes that lead to it
+// from the version with a hash. Not ok: they are not known, or too many. Moved is closed
+// when there is another state, or the follower is at its end.
+func (f *Follower) Since(hash string) (st *State, steps []api.Change, ok bool, moved <-chan struct{}) {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	steps, ok = f.v.since(hash)
+	return f.v.latest, steps, ok, f.v.moved
+}
+
+// Ended is whether the zone is no longer told of.
+func (f *Follower) Ended() bool {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	return f.v.ended
+}
+
+// Run computes views while somebody uses them, and pushes, until ctx ends.
+func (c *Controller) Run(ctx context.Context) error {
+	c.mu.Lock()
+	c.ctx = ctx
+	c.follow(c.setting.Load())
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.ctx = nil
+		c.mu.Unlock()
+		c.pushing.Wait()
+	}()
+	w := &worker{c: c, scratch: resolve.NewScratch(1, 2), censuses: map[dnswire.Name]*census{}}
+	tidy := time.NewTicker(idle / 10)
+	defer tidy.Stop()
+	var seen *resolve.Snapshot
+	for {
+		ticket := c.ticket() // before the snapshot, which is then what they asked for
+		s, next := c.o.Engine.Follow()
+		wanted := c.demand(s != seen)
+		if s != nil && wanted {
+			begun := time.Now()
+			w.work(ctx, s)
+			seen = s
+			c.mu.Lock()
+			c.done = ticket
+			close(c.settled)
+			c.settled = make(chan struct{})
+			c.mu.Unlock()
+			took := time.Since(begun)
+			c.meters.computed.Observe(took.Seconds())
+			if !pause(ctx, min(max(Interval-took, restful*took), longestRest)) {
+				return nil
+			}
+			continue
+		}
+		if !c.following() {
+			next = nil // nobody is to be told
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next:
+		case <-c.poke:
+		case now := <-tidy.C:
+			c.mu.Lock()
+			c.sweep(now)
+			c.mu.Unlock()
+			w.forget()
+		}
+	}
+}
+
+// pause waits; it is false when ctx has ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// ticket is how often somebody has asked.
+func (c *Controller) ticket() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.asked
+}
+
+// demand is whether views are to be computed. Fresh says that there is another snapshot
+// than the last time.
+func (c *Controller) demand(fresh bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	set := c.setting.Load()
+	if set == nil {
+		return false
+	}
+	for _, v := range c.views {
+		if v.users > 0 && (fresh || v.latest == nil || v.latest.setting != set) {
+			return true
+		}
+	}
+	// Who asked for what has not been computed by then has its answer.
+	return c.asked > c.done && len(c.views) > 0
+}
+
+// following is whether anybody uses a view.
+func (c *Controller) following() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range c.views {
+		if v.users > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// worker computes views.
+type worker struct {
+	c        *Controller
+	scratch  *resolve.Scratch
+	censuses map[dnswire.Name]*census
+}
+
+// forget lets go of what no view needs.
+func (w *worker) forget() {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	for zone := range w.censuses {
+		needed := false
+		for _, v := range w.c.views {
+			needed = needed || v.zone == zone
+		}
+		if !needed {
+			delete(w.censuses, zone)
+		}
+	}
+}
+
+// many is from how many services on a computation that begins anew is out of the way.
+const many = 2048
+
+// work computes the views that are used.
+func (w *worker) work(ctx context.Context, s *resolve.Snapshot) {
+	set := w.c.setting.Load()
+	if set == nil {
+		return
+	}
+	w.c.mu.Lock()
+	var views []*view
+	for _, v := range w.c.views {
+		if v.users > 0 {
+			views = append(views, v)
+		}
+	}
+	w.c.mu.Unlock()
+	all := func() {
+		for _, v := range views {
+			if ctx.Err() != nil {
+				return
+			}
+			w.compute(ctx, s, set, v)
+		}
+	}
+	if s.Table.Services() < many && s.Table.Len() < many {
+		all()
+		return
+	}
+	w.c.o.Background(all)
+}
+
+// compute makes the next state of a view.
+func (w *worker) compute(ctx context.Context, s *resolve.Snapshot, set *setting, v *view) {
+	index := zoneOf(s.Table, v.zone)
+	if index < 0 {
+		return // the statement that has it comes
+	}
+	c := w.censuses[v.zone]
+	if c == nil || c.table != s.Table || c.data != s.Table.Data(index) {
+		c = take(s, index, newContents())
+		w.censuses[v.zone] = c
+	}
+	if v.by != set {
+		v.by, v.places = set, nil
+		for _, r := range v.regions {
+			v.places = append(v.places, placeOf(set.spec, r))
+		}
+	}
+	w.c.mu.Lock()
+	prev := v.latest
+	w.c.mu.Unlock()
+	b := builder{
+		prev:    prev,
+		next:    &State{Zone: text(v.zone), snapshot: s, setting: set, census: c},
+		steered: steered{snapshot: s, places: v.places, scratch: w.scratch, contents: newContents()},
+		names:   set.Failover,
+	}
+	next, change, lost := b.build()
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	if !v.ended && ctx.Err() == nil {
+		v.step(next, change, lost)
+		w.c.meters.changed(change, lost && prev != nil)
+	}
+}
