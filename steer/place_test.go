@@ -52,7 +52,7 @@ func TestGeofence(t *testing.T) {
 		{"one left of a level", []geo.Level{geo.ByCity, geo.ByCountry}, false, geo.Place{Country: "IE", City: "Cork"}, []uint16{0, 3}, []uint32{0}},
 		{"a city is in its country", []geo.Level{geo.ByCity}, true, geo.Place{Country: "US", City: "Dublin"}, all, []uint32{5}},
 		{"a city is in its subdivision", []geo.Level{geo.ByCity}, true, geo.Place{Country: "US", City: "Dublin", Subdivision: "CA"}, all, []uint32{}},
-		{"a city without its country is nowhere", []geo.Level{geo.ByCity}, true, geo.Place{City: "Dublin"}, all, []uint32{}},
+		{"a city whose country is not known", []geo.Level{geo.ByCity}, true, geo.Place{City: "Dublin"}, all, []uint32{0, 5}},
 		{"subdivision", []geo.Level{geo.BySubdivision}, true, geo.Place{Country: "US", Subdivision: "NY"}, all, []uint32{3}},
 		{"subdivision of another country", []geo.Level{geo.BySubdivision}, true, geo.Place{Country: "US", Subdivision: "L"}, all, []uint32{}},
 		{"region", []geo.Level{geo.ByRegion}, true, geo.Place{Region: "west"}, all, []uint32{2}},
