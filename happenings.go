@@ -10,6 +10,7 @@ import (
 	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/spec"
 	"github.com/rhumb-dns/rhumb/table"
+	"github.com/rhumb-dns/rhumb/yield"
 )
 
 // History is what happened to endpoints, pools and the node; nil when Options had
@@ -49,6 +50,7 @@ func (e *Engine) poolsOf(events []*history.Event) {
 			}
 		})
 		slices.Sort(ev.Pools)
+		yield.Thread()
 	}
 }
 

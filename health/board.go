@@ -15,6 +15,7 @@ import (
 	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/yield"
 )
 
 // Options are what a Board needs from outside.
@@ -210,7 +211,11 @@ func (b *Board) wait(now time.Time) time.Duration {
 // renew puts the states that changed in a view nobody has seen yet.
 func (b *Board) renew(v *View) {
 	touched := map[int]bool{}
+	done := 0
 	for i := range b.dirty {
+		if done++; done%few == 0 {
+			yield.Thread()
+		}
 		n := i / pageLen
 		if !touched[n] {
 			p := *v.pages[n]

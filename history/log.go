@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rhumb-dns/rhumb/yield"
 )
 
 const (
@@ -176,6 +178,7 @@ func (l *Log) take() {
 	for i := range batch {
 		records[i] = batch[i].record()
 		l.meters.told.WithLabelValues(batch[i].Type).Inc()
+		yield.Thread()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

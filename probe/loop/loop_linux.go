@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/rhumb-dns/rhumb/yield"
 )
 
 const (
@@ -232,9 +234,10 @@ func (l *Loop) deliver() {
 
 // burst begins a few jobs and deals with what happens meanwhile.
 func (l *Loop) burst(jobs []*Job) {
-	for _, j := range jobs {
-		l.begin(j)
-		makeWay()
+	for i, j := range jobs {
+		if l.begin(j); i%2 == 1 {
+			yield.Thread()
+		}
 	}
 	l.poll()
 	l.happen()
@@ -305,10 +308,12 @@ func (l *Loop) poll() {
 // has it: they have another turn.
 func (l *Loop) happen() {
 	now := l.now()
-	for _, e := range l.events[:l.got] {
+	for i, e := range l.events[:l.got] {
+		if i%4 == 3 {
+			yield.Thread()
+		}
 		if fd := int(e.Fd); fd < len(l.jobs) && l.jobs[fd] != nil && l.turns[fd] == e.Pad {
 			l.happened(l.jobs[fd], e.Events, now)
-			makeWay()
 		}
 	}
 	l.got = 0

@@ -84,7 +84,3 @@ func control(set, operation, fd int, e *unix.EpollEvent) unix.Errno {
 	_, _, no := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(set), uintptr(operation), uintptr(fd), uintptr(unsafe.Pointer(e)), 0, 0)
 	return no
 }
-
-// makeWay lets another thread run that waits for this processor. The kernel lets one
-// that wakes up wait for milliseconds.
-func makeWay() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
