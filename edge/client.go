@@ -208,7 +208,8 @@ func (w *watched) Read(p []byte) (int, error) {
 	if w.left -= int64(n); w.left < 0 {
 		return 0, errLarge
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	// What was given up may look as if it had ended.
+	if err != nil && (w.ctx.Err() != nil || !errors.Is(err, io.EOF)) {
 		err = bare(w.ctx, err)
 	}
 	return n, err
