@@ -124,8 +124,10 @@ const (
 // Follow gives the events that the query selects to f as they happen, until ctx ends or
 // f fails: without After and Since those from now on. missing is not nil where events
 // are missing; the event counts for nothing then. The error is an Unreachable when the
-// stream ends, or nothing is heard of the node for a minute.
-func (c *Client) Follow(ctx context.Context, q HistoryQuery, f func(e Event, missing *Gap) error) error {
+// stream ends, or nothing is heard of the node for a minute. reached is how far the
+// stream has come, which is what to state as After to go on from there, or 0 when
+// nothing was heard.
+func (c *Client) Follow(ctx context.Context, q HistoryQuery, f func(e Event, missing *Gap) error) (reached uint64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	patience := time.Duration(maxSilence)
@@ -139,7 +141,7 @@ func (c *Client) Follow(ctx context.Context, q HistoryQuery, f func(e Event, mis
 	u.RawQuery = q.values().Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.JoinPath("api/v1/events").String(), nil)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	req.Header.Set("Accept", "text/event-stream, "+ProblemType)
 	req.Header.Set("User-Agent", c.agent)
@@ -148,7 +150,7 @@ func (c *Client) Follow(ctx context.Context, q HistoryQuery, f func(e Event, mis
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return c.unreachable(ctx, err)
+		return 0, c.unreachable(ctx, err)
 	}
 	defer resp.Body.Close()
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -156,25 +158,25 @@ func (c *Client) Follow(ctx context.Context, q HistoryQuery, f func(e Event, mis
 		p := &Problem{}
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxEvent))
 		if media != ProblemType || json.Unmarshal(b, p) != nil {
-			return fmt.Errorf("%s is not the API of a node: it answered %s with %q", c.text, resp.Status, media)
+			return 0, fmt.Errorf("%s is not the API of a node: it answered %s with %q", c.text, resp.Status, media)
 		}
 		p.Status = resp.StatusCode
-		return p
+		return 0, p
 	}
 	silence.Stop()
 	silence = time.AfterFunc(maxSilence, func() { cancel(tooSlow(maxSilence)) })
-	err = stream(heard{resp.Body, silence}, func(e Event, missing *Gap) error {
+	reached, err = stream(heard{resp.Body, silence}, func(e Event, missing *Gap) error {
 		silence.Stop() // whatever f takes is not the node's
 		defer silence.Reset(maxSilence)
 		return f(e, missing)
 	})
 	switch slow := tooSlow(0); {
 	case errors.As(context.Cause(ctx), &slow):
-		return c.unreachable(ctx, err)
+		return reached, c.unreachable(ctx, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return &Unreachable{Base: c.text, Err: errors.New("the stream has ended")}
+		return reached, &Unreachable{Base: c.text, Err: errors.New("the stream has ended")}
 	}
-	return err
+	return reached, err
 }
 
 // heard starts a timer again whenever something is read.
@@ -192,15 +194,24 @@ func (h heard) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// stream reads server-sent events as a node writes them.
-func stream(r io.Reader, f func(Event, *Gap) error) error {
+// stream reads server-sent events as a node writes them, and returns the last id.
+func stream(r io.Reader, f func(Event, *Gap) error) (reached uint64, err error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 4096), maxEvent)
-	kind := ""
+	kind, at := "", uint64(0)
 	for lines.Scan() {
 		name, value, _ := bytes.Cut(lines.Bytes(), []byte(":"))
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
+		case "id":
+			id, err := strconv.ParseUint(string(value), 10, 64)
+			if err != nil {
+				return reached, fmt.Errorf("an id is not understood: %w", err)
+			}
+			at = id
+		case "":
+			// The end of an event, or a comment: what came is dealt with.
+			reached = max(reached, at)
 		case "event":
 			kind = string(value)
 		case "data":
@@ -212,15 +223,15 @@ func stream(r io.Reader, f func(Event, *Gap) error) error {
 				into = gap
 			}
 			if err := json.Unmarshal(value, into); err != nil {
-				return fmt.Errorf("an event is not understood: %w", err)
+				return reached, fmt.Errorf("an event is not understood: %w", err)
 			}
 			if err := f(e, gap); err != nil {
-				return err
+				return reached, err
 			}
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return err
+		return reached, err
 	}
-	return io.ErrUnexpectedEOF
+	return reached, io.ErrUnexpectedEOF
 }

@@ -55,7 +55,7 @@ func TestFollowSilence(t *testing.T) {
 					t.Fatal(err)
 				}
 				begun := time.Now()
-				err = n.Follow(context.Background(), api.HistoryQuery{}, func(api.Event, *api.Gap) error {
+				_, err = n.Follow(context.Background(), api.HistoryQuery{}, func(api.Event, *api.Gap) error {
 					time.Sleep(30 * time.Minute) // that is not the node's silence
 					return nil
 				})

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -78,9 +81,10 @@ func (c *cli) historyCommand() *cobra.Command {
 func (c *cli) eventsCommand() *cobra.Command {
 	var h happened
 	cmd := &cobra.Command{
-		Use:     "events",
-		Short:   "Follow what happens to endpoints and pools",
-		Long:    "Prints what happens, a line for each event, as it does, until it is interrupted.",
+		Use:   "events",
+		Short: "Follow what happens to endpoints and pools",
+		Long: "Prints what happens, a line for each event, as it does, until it is interrupted. When the\n" +
+			"node goes away, it is asked again from there on until it is back.",
 		Example: "  rhumb events --type down,up --json",
 		Args:    takes(),
 		RunE: running(func(*cobra.Command, []string) (err error) {
@@ -94,7 +98,7 @@ func (c *cli) eventsCommand() *cobra.Command {
 	return cmd
 }
 
-// follow prints events until it is interrupted, or the node ends.
+// follow prints events until it is interrupted.
 func (c *cli) follow(q api.HistoryQuery) error {
 	n, err := c.client()
 	if err != nil {
@@ -102,11 +106,48 @@ func (c *cli) follow(q api.HistoryQuery) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err = n.Follow(ctx, q, func(e api.Event, missing *api.Gap) error { return c.printEvent(e, missing) })
-	if ctx.Err() != nil {
-		return nil
+	return c.stay(ctx, q, func(ctx context.Context, q api.HistoryQuery) (uint64, error) {
+		return n.Follow(ctx, q, c.printEvent)
+	})
+}
+
+// How long it takes until a node that has gone is asked again: a second at first,
+// and longer each time.
+const (
+	firstPause = time.Second
+	lastPause  = 15 * time.Second
+)
+
+// stay follows a node again when its stream has ended, from where it was, until ctx
+// ends. What fails the first time does so for good.
+func (c *cli) stay(ctx context.Context, q api.HistoryQuery, follow func(context.Context, api.HistoryQuery) (uint64, error)) error {
+	connected, away, pause := false, false, firstPause
+	for {
+		reached, err := follow(ctx, q)
+		if reached > 0 {
+			connected, away, pause = true, false, firstPause
+			q.After, q.Since = reached, time.Time{}
+		}
+		var gone *api.Unreachable
+		var refused *api.Problem
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !errors.As(err, &gone) && (!errors.As(err, &refused) || refused.Status < http.StatusInternalServerError):
+			return err
+		case !connected:
+			return err
+		case !away:
+			fmt.Fprintf(c.err, "rhumb: %s; trying again until it is back\n", oneLine(err.Error()))
+			away = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		pause = min(2*pause, lastPause)
 	}
-	return err
 }
 
 // printEvent prints a line.
