@@ -85,8 +85,7 @@ var rooms = []room{
 	{"demo", "the demonstration: three endpoints of its own and a live view", []string{"app", "api", "health", "rhumb", "spec"}},
 	{"top", "the live view of what a node is asked, for a terminal", []string{"api"}},
 	{"cmd/rhumb", "flags and subcommands only", []string{"app", "api", "demo", "top", "rhumb", "simulate", "spec", "dnslb", "publish"}},
-	{"coredns", "the CoreDNS plugins; its own go.mod", []string{"rhumb", "resolve", "spec", "source", "health"}},
-	{"coredns/cmd/coredns", "a ready CoreDNS build", []string{"coredns"}},
+	{"coredns/mouth", "lets CoreDNS answer from snapshots; keeps what outlives its reloads (module coredns)", []string{"dnswire", "resolve"}},
 }
 
 // beside are the folders of Go that are no rooms: nothing may import them, so

@@ -1,0 +1,48 @@
+package mouth
+
+import (
+	"context"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/miekg/dns"
+)
+
+// Beyond asks the next plugin for records of a name that we have and a type that
+// we do not: a zone file beside us may state its SOA, NS or TXT records. It is nil
+// when nobody has any. That the next plugin does not know the name says nothing:
+// passed on, its NXDOMAIN would take our records from resolvers with it (RFC 8020).
+func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) *dns.Msg {
+	if next == nil {
+		return nil
+	}
+	over := &overheard{ResponseWriter: w}
+	if _, err := plugin.NextOrFailure(name, next, ctx, over, r); err != nil || over.msg == nil {
+		return nil
+	}
+	if over.msg.Rcode != dns.RcodeSuccess || len(over.msg.Answer) == 0 {
+		return nil
+	}
+	return over.msg
+}
+
+// overheard is a writer that keeps what is written.
+type overheard struct {
+	dns.ResponseWriter
+	msg *dns.Msg
+}
+
+// WriteMsg implements dns.ResponseWriter.
+func (o *overheard) WriteMsg(m *dns.Msg) error {
+	o.msg = m
+	return nil
+}
+
+// Write implements dns.ResponseWriter.
+func (o *overheard) Write(b []byte) (int, error) {
+	m := new(dns.Msg)
+	if err := m.Unpack(b); err != nil {
+		return 0, err
+	}
+	o.msg = m
+	return len(b), nil
+}

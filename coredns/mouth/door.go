@@ -1,0 +1,145 @@
+package mouth
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// Door is a listener for HTTP that outlives a reload: what answers behind it
+// changes, the socket does not.
+type Door struct {
+	listener net.Listener
+	behind   atomic.Pointer[behind]
+}
+
+// Inside is what answers behind a door.
+type Inside struct {
+	Handler http.Handler
+	TLS     *tls.Config // nil: plain HTTP
+	// Named is what the handler is for, for whoever asks at a door that several have
+	// opened: a zone.
+	Named string
+}
+
+// behind is what answers now.
+type behind struct {
+	handler http.Handler
+	tls     *tls.Config
+}
+
+// The limits of a connection, which may come from anywhere. None is configurable:
+// whoever needs longer for a request of some kilobytes is not there to be served.
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	writeTimeout  = 30 * time.Second
+	idleTimeout   = 60 * time.Second
+	maxHeader     = 16 << 10
+	// lastWords is how long requests that are being answered have at the end.
+	lastWords = 5 * time.Second
+)
+
+// Doors are the listeners of a kind of plugin, by address.
+type Doors struct {
+	shared Shared[*Door, *Inside]
+	log    *slog.Logger
+}
+
+// NewDoors makes the doors of a plugin. Many puts one handler in front of those
+// that have opened the same door; without it a door is one plugin's own.
+func NewDoors(log *slog.Logger, many func([]*Inside) (http.Handler, error)) *Doors {
+	d := &Doors{log: log}
+	d.shared.Apply = func(door *Door, in []*Inside) error {
+		b := &behind{in[0].Handler, in[0].TLS}
+		if len(in) > 1 {
+			if many == nil {
+				return fmt.Errorf("%s is stated by more than one block", door.listener.Addr())
+			}
+			for _, other := range in[1:] {
+				if (other.TLS == nil) != (in[0].TLS == nil) {
+					return fmt.Errorf("%s is stated with TLS and without", door.listener.Addr())
+				}
+			}
+			var err error
+			if b.handler, err = many(in); err != nil {
+				return err
+			}
+		}
+		door.behind.Store(b)
+		return nil
+	}
+	return d
+}
+
+// Open opens a listener at an address, or takes the one that is open there, and
+// puts what answers behind it.
+func (d *Doors) Open(address string, by *Instance, in *Inside) (*Hold[*Door, *Inside], error) {
+	return d.shared.Take(address, by, in, func() (*Door, func(), error) { return d.listen(address) })
+}
+
+func (d *Doors) listen(address string) (*Door, func(), error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, nil, err
+	}
+	door := &Door{listener: l}
+	srv := &http.Server{
+		Handler:           door,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
+		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := srv.Serve(handshakes{l, door}); !errors.Is(err, http.ErrServerClosed) {
+			d.log.Error("the HTTP listener has ended", "address", address, "error", err)
+		}
+	}()
+	return door, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil {
+			srv.Close()
+		}
+		<-over
+	}, nil
+}
+
+// Addr is where the door is.
+func (d *Door) Addr() net.Addr { return d.listener.Addr() }
+
+// ServeHTTP implements http.Handler.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if b := d.behind.Load(); b != nil {
+		b.handler.ServeHTTP(w, r)
+		return
+	}
+	http.Error(w, "not ready", http.StatusServiceUnavailable)
+}
+
+// handshakes is a listener whose connections are as what is behind the door wants
+// them now.
+type handshakes struct {
+	net.Listener
+	door *Door
+}
+
+// Accept implements net.Listener.
+func (h handshakes) Accept() (net.Conn, error) {
+	c, err := h.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	if b := h.door.behind.Load(); b != nil && b.tls != nil {
+		return tls.Server(c, b.tls), nil
+	}
+	return c, nil
+}

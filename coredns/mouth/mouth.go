@@ -1,0 +1,143 @@
+package mouth
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/miekg/dns"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/resolve"
+)
+
+// Mouth answers queries of CoreDNS from the snapshots of one engine. Its zero
+// value is ready.
+type Mouth struct{ drafts sync.Pool }
+
+// Draft is an answer that has been decided and not been sent: whoever holds it
+// looks at it, sends it or not, and then calls Done. It is made of memory that
+// the next query is answered with.
+type Draft struct {
+	mouth   *Mouth
+	scratch *resolve.Scratch
+	snap    *resolve.Snapshot
+	q       dnswire.Query
+	packet  []byte // the query
+	out     []byte // the answer; empty when silence is due
+}
+
+// room is what most queries and answers fit in.
+const (
+	roomQuery  = 512
+	roomAnswer = 2048
+)
+
+// Draft decides the answer to r, which has come by w, from a snapshot that is not
+// nil. It is nil when r has no single question, which CoreDNS lets nobody ask.
+func (m *Mouth) Draft(s *resolve.Snapshot, w dns.ResponseWriter, r *dns.Msg) *Draft {
+	d, ok := m.drafts.Get().(*Draft)
+	if !ok {
+		d = &Draft{
+			mouth: m, scratch: resolve.NewScratch(rand.Uint64(), rand.Uint64()),
+			packet: make([]byte, 0, roomQuery), out: make([]byte, 0, roomAnswer),
+		}
+	}
+	d.packet = appendQuery(d.packet[:0], r)
+	if len(d.packet) == 0 {
+		d.Done()
+		return nil
+	}
+	whence(&d.q, w.RemoteAddr())
+	d.q.Parse(d.packet)
+	d.snap = s
+	if d.q.Padding && d.q.Transport == dnswire.TCP && secure(w) {
+		d.q.Transport = dnswire.TLS
+	}
+	d.out = s.Append(d.out[:0], &d.q, d.scratch)
+	return d
+}
+
+// secure is whether a query over TCP has come by TLS.
+func secure(w dns.ResponseWriter) bool {
+	for range maxWriters {
+		if c, ok := w.(dns.ConnectionStater); ok {
+			return c.ConnectionState() != nil
+		}
+		inner, known := tracking.within(w)
+		if !known {
+			return false
+		}
+		w = inner
+	}
+	return false
+}
+
+// Done gives the memory of the draft back.
+func (d *Draft) Done() {
+	d.snap = nil // which must not outlive a change because nobody asks
+	d.mouth.drafts.Put(d)
+}
+
+// Zone is the index in Table.Zones of the zone that answers, -1 for none of ours.
+func (d *Draft) Zone() int { return d.scratch.Outcome.Zone }
+
+// Snapshot is what the answer was decided from.
+func (d *Draft) Snapshot() *resolve.Snapshot { return d.snap }
+
+// RCode is the code of the answer.
+func (d *Draft) RCode() dnswire.RCode { return d.scratch.Outcome.RCode }
+
+// Type is what is asked for.
+func (d *Draft) Type() dnswire.Type { return d.q.Type }
+
+// Name is the name that is asked for, in lower-case wire form. It is good until
+// Done.
+func (d *Draft) Name() []byte { return d.q.Name() }
+
+// Outcome says more of the answer, good until Done.
+func (d *Draft) Outcome() *resolve.Outcome { return &d.scratch.Outcome }
+
+// Answers is how many records the answer section has.
+func (d *Draft) Answers() int {
+	if len(d.out) < dnswire.HeaderLen {
+		return 0
+	}
+	return int(binary.BigEndian.Uint16(d.out[6:]))
+}
+
+// Truncated is whether there is more than the client takes.
+func (d *Draft) Truncated() bool {
+	return len(d.out) >= dnswire.HeaderLen && binary.BigEndian.Uint16(d.out[2:])&dnswire.FlagTC != 0
+}
+
+// Send sends the answer to whom r came from, and returns what a plugin returns
+// then: that it has written, whatever the code of the answer is.
+func (d *Draft) Send(w dns.ResponseWriter) (int, error) {
+	if len(d.out) < dnswire.HeaderLen {
+		return dns.RcodeSuccess, nil // silence
+	}
+	_, rec, ok := bottom(w)
+	if !ok {
+		m, err := d.message()
+		if err != nil {
+			return dns.RcodeServerFailure, err
+		}
+		return dns.RcodeSuccess, w.WriteMsg(m)
+	}
+	if rec != nil {
+		rec.Rcode = int(d.RCode())
+	}
+	_, err := w.Write(d.out)
+	return dns.RcodeSuccess, err
+}
+
+// message is the answer as the DNS library has it.
+func (d *Draft) message() (*dns.Msg, error) {
+	m := new(dns.Msg)
+	if err := m.Unpack(d.out); err != nil {
+		return nil, err
+	}
+	m.Compress = true
+	return m, nil
+}

@@ -1,0 +1,277 @@
+package mouth
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/plugin/metrics"
+	"github.com/coredns/coredns/plugin/pkg/dnstest"
+	"github.com/coredns/coredns/request"
+	"github.com/miekg/dns"
+
+	"github.com/rhumb-dns/rhumb"
+	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/spec"
+)
+
+const zones = `
+zones:
+  x.test:
+    nameservers: {ns1: 192.0.2.53}
+    services:
+      www: {pools: [p]}
+      six: {pools: [six]}
+      many: {pools: [many], answers: 0}
+pools:
+  p: {endpoints: [192.0.2.1]}
+  six: {endpoints: ["2001:db8::1"]}
+  many: {endpoints: [%s]}
+`
+
+func snapshot(t testing.TB) *resolve.Snapshot {
+	t.Helper()
+	var many []string
+	for i := range 100 {
+		many = append(many, fmt.Sprintf("198.51.100.%d", i+1))
+	}
+	s, err := spec.Parse("test.yaml", fmt.Appendf(nil, zones, strings.Join(many, ", ")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := rhumb.New(rhumb.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.Prepare(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Commit(c); err != nil {
+		t.Fatal(err)
+	}
+	return e.Snapshot()
+}
+
+// chain is what is between a plugin and the socket.
+type chain struct {
+	name   string
+	packed bool
+	wrap   func(w dns.ResponseWriter, then func(dns.ResponseWriter))
+}
+
+// next calls then as CoreDNS calls a plugin.
+func next(w dns.ResponseWriter, then func(dns.ResponseWriter)) {
+	h := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, _ *dns.Msg) (int, error) {
+		then(w)
+		return dns.RcodeSuccess, nil
+	})
+	_, _ = plugin.NextOrFailure("", h, context.Background(), w, nil)
+}
+
+var chains = []chain{
+	{"nothing", true, func(w dns.ResponseWriter, then func(dns.ResponseWriter)) { then(w) }},
+	{"a plugin", true, next},
+	{"two plugins", true, func(w dns.ResponseWriter, then func(dns.ResponseWriter)) {
+		next(w, func(w dns.ResponseWriter) { next(w, then) })
+	}},
+	{"prometheus", true, func(w dns.ResponseWriter, then func(dns.ResponseWriter)) { next(metrics.NewRecorder(w), then) }},
+	{"log", false, func(w dns.ResponseWriter, then func(dns.ResponseWriter)) { next(dnstest.NewRecorder(w), then) }},
+	{"a writer of somebody's", false, func(w dns.ResponseWriter, then func(dns.ResponseWriter)) {
+		next(struct{ dns.ResponseWriter }{w}, then)
+	}},
+}
+
+// TestSend compares the answers over every kind of chain, by UDP and TCP.
+func TestSend(t *testing.T) {
+	snap := snapshot(t)
+	for _, network := range []string{"udp", "tcp"} {
+		for _, c := range chains {
+			t.Run(network+" "+c.name, func(t *testing.T) {
+				var m Mouth
+				addr := serve(t, network, dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+					c.wrap(request.NewScrubWriter(r, w), func(w dns.ResponseWriter) {
+						if _, _, packed := bottom(w); packed != c.packed {
+							t.Errorf("packed %v", packed)
+						}
+						d := m.Draft(snap, w, r)
+						defer d.Done()
+						if code, err := d.Send(w); err != nil || code != dns.RcodeSuccess {
+							t.Errorf("%d, %v", code, err)
+						}
+					})
+				}))
+				for _, q := range []struct {
+					name    string
+					typ     uint16
+					edns    bool
+					rcode   int
+					answers int
+				}{
+					{"wWw.X.test.", dns.TypeA, true, dns.RcodeSuccess, 1},
+					{"www.x.test.", dns.TypeAAAA, false, dns.RcodeSuccess, 0},
+					{"none.x.test.", dns.TypeA, true, dns.RcodeNameError, 0},
+					{"many.x.test.", dns.TypeA, true, dns.RcodeSuccess, 100},
+					{"elsewhere.test.", dns.TypeA, true, dns.RcodeRefused, 0},
+				} {
+					r := new(dns.Msg).SetQuestion(q.name, q.typ)
+					if q.edns {
+						r.SetEdns0(1232, false)
+					}
+					got, _, err := (&dns.Client{Net: network}).Exchange(r, addr)
+					if err != nil {
+						t.Fatal(err)
+					}
+					cut := network == "udp" && q.answers > 50
+					if got.Rcode != q.rcode || got.Truncated != cut || !cut && len(got.Answer) != q.answers {
+						t.Errorf("%s: %v", q.name, got)
+					}
+					if got.Question[0].Name != q.name {
+						t.Errorf("the question %s went back as %s", q.name, got.Question[0].Name)
+					}
+					if (got.IsEdns0() != nil) != q.edns {
+						t.Errorf("%s: EDNS %v", q.name, got.IsEdns0())
+					}
+					if q.rcode == dns.RcodeRefused == got.Authoritative {
+						t.Errorf("%s: AA %v", q.name, got.Authoritative)
+					}
+				}
+			})
+		}
+	}
+}
+
+// serve serves DNS on loopback until the test ends.
+func serve(t testing.TB, network string, h dns.Handler) string {
+	t.Helper()
+	srv := &dns.Server{Handler: h}
+	var addr net.Addr
+	if network == "udp" {
+		p, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.PacketConn, addr = p, p.LocalAddr()
+	} else {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Listener, addr = l, l.Addr()
+	}
+	started, over := make(chan struct{}), make(chan error)
+	srv.NotifyStartedFunc = func() { close(started) }
+	go func() { over <- srv.ActivateAndServe() }()
+	<-started
+	t.Cleanup(func() {
+		if err := srv.Shutdown(); err != nil {
+			t.Error(err)
+		}
+		if err := <-over; err != nil {
+			t.Error(err)
+		}
+	})
+	return addr.String()
+}
+
+// TestRecorder checks what the plugin prometheus learns of an answer in bytes.
+func TestRecorder(t *testing.T) {
+	snap := snapshot(t)
+	var m Mouth
+	seen := make(chan *metrics.Recorder, 1)
+	addr := serve(t, "udp", dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+		rec := metrics.NewRecorder(request.NewScrubWriter(r, w))
+		next(rec, func(w dns.ResponseWriter) {
+			d := m.Draft(snap, w, r)
+			defer d.Done()
+			_, _ = d.Send(w)
+		})
+		seen <- rec
+	}))
+	got, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("none.x.test.", dns.TypeA), addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.Compress = true
+	if rec := <-seen; rec.Rcode != dns.RcodeNameError || rec.Len != got.Len() || rec.Plugin == "" {
+		t.Errorf("code %d, %d octets, plugin %q; the answer had %d", rec.Rcode, rec.Len, rec.Plugin, got.Len())
+	}
+}
+
+// mute is a writer whose client hears nothing.
+type mute struct {
+	dns.ResponseWriter
+	from net.UDPAddr
+}
+
+func (m *mute) RemoteAddr() net.Addr        { return &m.from }
+func (m *mute) Write(b []byte) (int, error) { return len(b), nil }
+
+// TestAllocs has the whole way allocate nothing of its own.
+func TestAllocs(t *testing.T) {
+	snap := snapshot(t)
+	var m Mouth
+	r := new(dns.Msg).SetQuestion("www.x.test.", dns.TypeA)
+	r.SetEdns0(1232, true)
+	r.IsEdns0().Option = append(r.IsEdns0().Option, &dns.EDNS0_SUBNET{Family: 1, SourceNetmask: 24, Address: net.IPv4(192, 0, 2, 0)})
+	w := &mute{from: net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 53}}
+	if n := testing.AllocsPerRun(1000, func() {
+		d := m.Draft(snap, w, r)
+		if d.Answers() != 1 {
+			t.Fatal("no answer")
+		}
+		_, _, _ = bottom(w)
+		d.Done()
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestBeyond has the next plugin know something, nothing, and say that there is no
+// such name.
+func TestBeyond(t *testing.T) {
+	r := new(dns.Msg).SetQuestion("www.x.test.", dns.TypeTXT)
+	txt, err := dns.NewRR("www.x.test. 60 IN TXT there")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		answer func(*dns.Msg)
+		silent bool
+		want   bool
+	}{
+		{"records", func(m *dns.Msg) { m.Answer = []dns.RR{txt} }, false, true},
+		{"no data", func(*dns.Msg) {}, false, false},
+		{"no name", func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }, false, false},
+		{"nothing", nil, true, false},
+	} {
+		for _, packed := range []bool{false, true} {
+			h := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+				if c.silent {
+					return dns.RcodeServerFailure, nil
+				}
+				m := new(dns.Msg).SetReply(r)
+				c.answer(m)
+				if !packed {
+					return m.Rcode, w.WriteMsg(m)
+				}
+				b, err := m.Pack()
+				if err != nil {
+					t.Error(err)
+				}
+				_, err = w.Write(b)
+				return m.Rcode, err
+			})
+			if got := Beyond(context.Background(), "x", h, &mute{}, r); (got != nil) != c.want {
+				t.Errorf("%s: %v", c.name, got)
+			}
+		}
+	}
+	if Beyond(context.Background(), "x", nil, &mute{}, r) != nil {
+		t.Error("nobody has answered")
+	}
+}
