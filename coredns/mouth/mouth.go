@@ -2,7 +2,9 @@ package mouth
 
 import (
 	"encoding/binary"
+	"iter"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 
 	"github.com/miekg/dns"
@@ -19,12 +21,25 @@ type Mouth struct{ drafts sync.Pool }
 // looks at it, sends it or not, and then calls Done. It is made of memory that
 // the next query is answered with.
 type Draft struct {
-	mouth   *Mouth
+	*desk
+	mouth *Mouth
+}
+
+// desk is where answers are decided, one after the other: memory, and a stack.
+//
+// CoreDNS answers each query on a goroutine that has just begun, with a stack of
+// some 4 KiB, half of which its own plugins fill. To decide an answer takes a few
+// KiB more, and a stack that grows is copied, frame by frame, for each query anew: it
+// took a third of all the time. So answers are decided on a stack that stays, by a
+// coroutine, to which the switch is some ten times as cheap.
+type desk struct {
 	scratch *resolve.Scratch
 	snap    *resolve.Snapshot
 	q       dnswire.Query
 	packet  []byte // the query
 	out     []byte // the answer; empty when silence is due
+
+	decide func() (struct{}, bool) // goes on with decisions until the next one
 }
 
 // room is what most queries and answers fit in.
@@ -33,15 +48,37 @@ const (
 	roomAnswer = 2048
 )
 
+// newDraft makes the memory of a draft. Its coroutine ends when nobody holds the
+// draft any more, which is why it knows the desk and not the draft.
+func newDraft(m *Mouth) *Draft {
+	k := &desk{
+		scratch: resolve.NewScratch(rand.Uint64(), rand.Uint64()),
+		packet:  make([]byte, 0, roomQuery), out: make([]byte, 0, roomAnswer),
+	}
+	decide, end := iter.Pull(k.decisions)
+	k.decide = decide
+	d := &Draft{k, m}
+	runtime.AddCleanup(d, func(end func()) { end() }, end)
+	return d
+}
+
+// decisions decides the answers to one query after the other.
+func (k *desk) decisions(decided func(struct{}) bool) {
+	for {
+		k.q.Parse(k.packet)
+		k.out = k.snap.Append(k.out[:0], &k.q, k.scratch)
+		if !decided(struct{}{}) {
+			return
+		}
+	}
+}
+
 // Draft decides the answer to r, which has come by w, from a snapshot that is not
 // nil. It is nil when r has no single question, which CoreDNS lets nobody ask.
 func (m *Mouth) Draft(s *resolve.Snapshot, w dns.ResponseWriter, r *dns.Msg) *Draft {
 	d, ok := m.drafts.Get().(*Draft)
 	if !ok {
-		d = &Draft{
-			mouth: m, scratch: resolve.NewScratch(rand.Uint64(), rand.Uint64()),
-			packet: make([]byte, 0, roomQuery), out: make([]byte, 0, roomAnswer),
-		}
+		d = newDraft(m)
 	}
 	d.packet = appendQuery(d.packet[:0], r)
 	if len(d.packet) == 0 {
@@ -49,12 +86,11 @@ func (m *Mouth) Draft(s *resolve.Snapshot, w dns.ResponseWriter, r *dns.Msg) *Dr
 		return nil
 	}
 	whence(&d.q, w.RemoteAddr())
-	d.q.Parse(d.packet)
-	d.snap = s
-	if d.q.Padding && d.q.Transport == dnswire.TCP && secure(w) {
+	if d.q.Transport == dnswire.TCP && pads(r) && secure(w) {
 		d.q.Transport = dnswire.TLS
 	}
-	d.out = s.Append(d.out[:0], &d.q, d.scratch)
+	d.snap = s
+	d.decide() // when it panics, so does this, and nobody gets the draft again
 	return d
 }
 
@@ -69,6 +105,20 @@ func secure(w dns.ResponseWriter) bool {
 			return false
 		}
 		w = inner
+	}
+	return false
+}
+
+// pads is whether a query is padded, or asks for it: over TLS the answer is then.
+func pads(r *dns.Msg) bool {
+	for _, rr := range r.Extra {
+		if o, ok := rr.(*dns.OPT); ok {
+			for _, option := range o.Option {
+				if option.Option() == dns.EDNS0PADDING {
+					return true
+				}
+			}
+		}
 	}
 	return false
 }
