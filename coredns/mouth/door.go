@@ -20,12 +20,9 @@ type Door struct {
 }
 
 // Inside is what answers behind a door.
-type Inside struct {
-	Handler http.Handler
-	TLS     *tls.Config // nil: plain HTTP
-	// Named is what the handler is for, for whoever asks at a door that several have
-	// opened: a zone.
-	Named string
+type Inside[T any] struct {
+	What T
+	TLS  *tls.Config // nil: plain HTTP
 }
 
 // behind is what answers now.
@@ -47,44 +44,39 @@ const (
 )
 
 // Doors are the listeners of a kind of plugin, by address.
-type Doors struct {
-	shared Shared[*Door, *Inside]
+type Doors[T any] struct {
+	shared Shared[*Door, *Inside[T]]
 	log    *slog.Logger
 }
 
-// NewDoors makes the doors of a plugin. Many puts one handler in front of those
-// that have opened the same door; without it a door is one plugin's own.
-func NewDoors(log *slog.Logger, many func([]*Inside) (http.Handler, error)) *Doors {
-	d := &Doors{log: log}
-	d.shared.Apply = func(door *Door, in []*Inside) error {
-		b := &behind{in[0].Handler, in[0].TLS}
-		if len(in) > 1 {
-			if many == nil {
-				return fmt.Errorf("%s is stated by more than one block", door.listener.Addr())
+// NewDoors makes the doors of a plugin. The handler is made for all that have opened
+// the same door.
+func NewDoors[T any](log *slog.Logger, handler func([]T) (http.Handler, error)) *Doors[T] {
+	d := &Doors[T]{log: log}
+	d.shared.Apply = func(door *Door, in []*Inside[T]) error {
+		var all []T
+		for _, i := range in {
+			if (i.TLS == nil) != (in[0].TLS == nil) {
+				return fmt.Errorf("%s is stated with TLS and without", door.listener.Addr())
 			}
-			for _, other := range in[1:] {
-				if (other.TLS == nil) != (in[0].TLS == nil) {
-					return fmt.Errorf("%s is stated with TLS and without", door.listener.Addr())
-				}
-			}
-			var err error
-			if b.handler, err = many(in); err != nil {
-				return err
-			}
+			all = append(all, i.What)
 		}
-		door.behind.Store(b)
-		return nil
+		h, err := handler(all)
+		if err == nil {
+			door.behind.Store(&behind{h, in[0].TLS})
+		}
+		return err
 	}
 	return d
 }
 
 // Open opens a listener at an address, or takes the one that is open there, and
 // puts what answers behind it.
-func (d *Doors) Open(address string, by *Instance, in *Inside) (*Hold[*Door, *Inside], error) {
-	return d.shared.Take(address, by, in, func() (*Door, func(), error) { return d.listen(address) })
+func (d *Doors[T]) Open(address string, by *Instance, in *Inside[T]) (*Hold[*Door, *Inside[T]], error) {
+	return d.shared.Take(address, by, in, func() (*Door, func(), error) { return listen(address, d.log) })
 }
 
-func (d *Doors) listen(address string) (*Door, func(), error) {
+func listen(address string, log *slog.Logger) (*Door, func(), error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, nil, err
@@ -94,13 +86,13 @@ func (d *Doors) listen(address string) (*Door, func(), error) {
 		Handler:           door,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
 		if err := srv.Serve(handshakes{l, door}); !errors.Is(err, http.ErrServerClosed) {
-			d.log.Error("the HTTP listener has ended", "address", address, "error", err)
+			log.Error("the HTTP listener has ended", "address", address, "error", err)
 		}
 	}()
 	return door, func() {
@@ -112,9 +104,6 @@ func (d *Doors) listen(address string) (*Door, func(), error) {
 		<-over
 	}, nil
 }
-
-// Addr is where the door is.
-func (d *Door) Addr() net.Addr { return d.listener.Addr() }
 
 // ServeHTTP implements http.Handler.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -142,4 +131,13 @@ func (h handshakes) Accept() (net.Conn, error) {
 		return tls.Server(c, b.tls), nil
 	}
 	return c, nil
+}
+
+// Each calls f with where each door is that is open.
+func (d *Doors[T]) Each(f func(address string)) {
+	d.shared.mu.Lock()
+	defer d.shared.mu.Unlock()
+	for _, h := range d.shared.held {
+		f(h.thing.listener.Addr().String())
+	}
 }

@@ -1,0 +1,241 @@
+package elchi
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/miekg/dns"
+
+	"github.com/rhumb-dns/rhumb/api"
+)
+
+// short is an answer as a line: the code, the records of the answer, and what stands
+// in the authority section.
+func short(m *dns.Msg) string {
+	words := []string{dns.RcodeToString[m.Rcode]}
+	for _, rr := range m.Answer {
+		f := strings.Fields(rr.String())
+		words = append(words, fmt.Sprintf("%s/%s/%s", f[3], f[1], strings.Join(f[4:], " ")))
+	}
+	for _, rr := range m.Ns {
+		words = append(words, "+"+dns.TypeToString[rr.Header().Rrtype])
+	}
+	if !m.Authoritative {
+		words = append(words, "not authoritative")
+	}
+	return strings.Join(words, " ")
+}
+
+// TestAnswers is what the document says of records, and of what there is none.
+func TestAnswers(t *testing.T) {
+	c := newController(t, records)
+	i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", c.URL, secret))
+	for _, q := range []struct {
+		name string
+		typ  uint16
+		want string
+	}{
+		{"listener1.gslb.elchi.", dns.TypeA, "NOERROR A/300/192.168.1.10 A/300/192.168.1.11"},
+		{"LiStener1.gSlb.elchi.", dns.TypeA, "NOERROR A/300/192.168.1.10 A/300/192.168.1.11"},
+		{"listener3.gslb.elchi.", dns.TypeAAAA, "NOERROR AAAA/600/2001:db8::1 AAAA/600/2001:db8::2"},
+		{"default.gslb.elchi.", dns.TypeA, "NOERROR A/300/192.168.1.12"},
+		// Not NXDOMAIN: the name is there.
+		{"listener1.gslb.elchi.", dns.TypeAAAA, "NOERROR +SOA"},
+		{"listener1.gslb.elchi.", dns.TypeTXT, "NOERROR +SOA"},
+		{"listener1.gslb.elchi.", dns.TypeHTTPS, "NOERROR +SOA"},
+		{"asia.gslb.elchi.", dns.TypeA, "NOERROR CNAME/20/europe.gslb.elchi. A/20/10.20.1.30 A/20/10.20.1.31"},
+		{"asia.gslb.elchi.", dns.TypeAAAA, "NOERROR CNAME/20/europe.gslb.elchi. +SOA"},
+		{"off.gslb.elchi.", dns.TypeA, "NOERROR CNAME/20/europe.gslb.elchi. A/20/10.20.1.30 A/20/10.20.1.31"},
+		{"off.gslb.elchi.", dns.TypeCNAME, "NOERROR CNAME/20/europe.gslb.elchi."},
+		{"dark.gslb.elchi.", dns.TypeA, "NOERROR +SOA"},
+		{"none.gslb.elchi.", dns.TypeA, "NXDOMAIN +SOA"},
+		{"gslb.elchi.", dns.TypeA, "NOERROR +SOA"},
+		{"evilgslb.elchi.", dns.TypeA, "REFUSED not authoritative"},
+	} {
+		for _, network := range []string{"udp", "tcp"} {
+			got := i.askOver(t, network, q.name, q.typ)
+			if s := short(got); s != q.want {
+				t.Errorf("%s %s %s: %s, want %s", network, q.name, dns.TypeToString[q.typ], s, q.want)
+			}
+			if got.Question[0].Name != q.name {
+				t.Errorf("the question %s went back as %s", q.name, got.Question[0].Name)
+			}
+		}
+	}
+	if soa := i.ask(t, "gslb.elchi.", dns.TypeSOA); len(soa.Answer) != 1 {
+		t.Errorf("the zone has no SOA record: %v", soa)
+	}
+}
+
+// TestSeveralZones has all zones of a server block, and several blocks.
+func TestSeveralZones(t *testing.T) {
+	c := newController(t, records)
+	block := fmt.Sprintf(" {\n bind 127.0.0.1\n elchi {\n  endpoint http://127.0.0.1:1 %s\n  secret %s\n regions asya avrupa\n node_ip 192.0.2.9\n }\n}\n", c.URL, secret)
+	i := start(t, "one.test:0 two.test:0"+block+"three.test:0"+block)
+	for _, zone := range []string{"one.test.", "two.test.", "three.test."} {
+		if s := short(i.ask(t, "listener1."+zone, dns.TypeA)); s != "NOERROR A/300/192.168.1.10 A/300/192.168.1.11" {
+			t.Errorf("%s: %s", zone, s)
+		}
+	}
+	asked := strings.Join(c.requests(), " ")
+	for _, want := range []string{"zone=one.test", "zone=two.test", "zone=three.test", "regions=asya%2Cavrupa", "node_ip=192.0.2.9"} {
+		if !strings.Contains(asked, want) {
+			t.Errorf("%s was not asked for: %s", want, asked)
+		}
+	}
+}
+
+const zoneFile = `$ORIGIN gslb.elchi.
+@ 3600 SOA ns1 admin 7 7200 3600 1209600 3600
+@ 3600 NS ns1
+@ 60 A 203.0.113.1
+ns1 60 A 203.0.113.53
+static 60 A 203.0.113.2
+listener1 60 TXT "beside"
+`
+
+// TestBeside has a zone file beside the records, with fallthrough and without.
+func TestBeside(t *testing.T) {
+	c := newController(t, records)
+	file := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(file, []byte(zoneFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, fall := range []string{"", "fallthrough", "fallthrough static.gslb.elchi", "fallthrough other.test"} {
+		t.Run(fall, func(t *testing.T) {
+			i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n %s\n }\n file %s\n}\n", c.URL, secret, fall, file))
+			static := "NXDOMAIN +SOA"
+			if fall == "fallthrough" || strings.Contains(fall, "static") {
+				static = "NOERROR A/60/203.0.113.2 +NS"
+			}
+			top := "NOERROR +SOA"
+			if fall == "fallthrough" {
+				top = "NOERROR A/60/203.0.113.1 +NS"
+			}
+			for _, q := range []struct {
+				name string
+				typ  uint16
+				want string
+			}{
+				{"listener1.gslb.elchi.", dns.TypeA, "NOERROR A/300/192.168.1.10 A/300/192.168.1.11"},
+				{"static.gslb.elchi.", dns.TypeA, static},
+				{"gslb.elchi.", dns.TypeA, top},
+				// Other types are looked for there in any case.
+				{"gslb.elchi.", dns.TypeSOA, "NOERROR SOA/3600/ns1.gslb.elchi. admin.gslb.elchi. 7 7200 3600 1209600 3600 +NS"},
+				{"listener1.gslb.elchi.", dns.TypeTXT, `NOERROR TXT/60/"beside" +NS`},
+				// The file has no such name; that it does not exist must not be said.
+				{"listener3.gslb.elchi.", dns.TypeHTTPS, "NOERROR +SOA"},
+				{"listener3.gslb.elchi.", dns.TypeA, "NOERROR +SOA"},
+				{"none.gslb.elchi.", dns.TypeTXT, "NXDOMAIN +SOA"},
+			} {
+				if s := short(i.ask(t, q.name, q.typ)); s != q.want {
+					t.Errorf("%s %s: %s, want %s", q.name, dns.TypeToString[q.typ], s, q.want)
+				}
+			}
+		})
+	}
+}
+
+// TestAround has CoreDNS's plugins around ours.
+func TestAround(t *testing.T) {
+	c := newController(t, records)
+	i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n errors\n log\n cache 30\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", c.URL, secret))
+	for range 3 { // from the cache as well
+		for name, want := range map[string]string{
+			"listener1.gslb.elchi.": "NOERROR A/", "none.gslb.elchi.": "NXDOMAIN +SOA", "dark.gslb.elchi.": "NOERROR +SOA", "asia.gslb.elchi.": "NOERROR CNAME/",
+		} {
+			if s := short(i.ask(t, name, dns.TypeA)); !strings.HasPrefix(s, want) {
+				t.Errorf("%s: %s", name, s)
+			}
+		}
+	}
+}
+
+// TestNotReady has no controller: it is not known what there is, so nothing is said
+// to exist or not.
+func TestNotReady(t *testing.T) {
+	c := newController(t, records)
+	c.fails = true
+	i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  timeout 1s\n  sync_interval 5s\n }\n}\n", c.URL, secret))
+	if s := short(i.ask(t, "listener1.gslb.elchi.", dns.TypeA)); !strings.HasPrefix(s, "SERVFAIL") {
+		t.Error(s)
+	}
+}
+
+// TestReload has the webhook and the records survive.
+func TestReload(t *testing.T) {
+	c := newController(t, records)
+	text := func(more string) string {
+		return fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  webhook 127.0.0.1:0\n %s\n }\n}\n", c.URL, secret, more)
+	}
+	i := start(t, text(""))
+	notify := func(name string) {
+		t.Helper()
+		body := fmt.Sprintf(`{"records": [{"name": %q, "type": "A", "ttl": 30, "ips": ["192.0.2.77"]}], "deletes": [{"name": "europe.gslb.elchi", "type": "A"}]}`, name)
+		r, err := http.NewRequest(http.MethodPost, webhook(t)+api.NotifyPath, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set(api.SecretHeader, secret)
+		resp, err := http.DefaultClient.Do(r)
+		if code, v := decode[api.Notified](t, resp, err); code != http.StatusOK || v.Updated != 1 {
+			t.Fatalf("%d %+v", code, v)
+		}
+		if s := short(i.ask(t, name+".", dns.TypeA)); s != "NOERROR A/30/192.0.2.77" {
+			t.Fatalf("%s: %s", name, s)
+		}
+	}
+	notify("pushed1.gslb.elchi")
+	before := webhook(t)
+	if err := i.restart(t, text("fallthrough")); err != nil {
+		t.Fatal(err)
+	}
+	if webhook(t) != before {
+		t.Error("the webhook has another socket now")
+	}
+	// What was pushed is still there: the edge went on.
+	if s := short(i.ask(t, "pushed1.gslb.elchi.", dns.TypeA)); s != "NOERROR A/30/192.0.2.77" {
+		t.Error(s)
+	}
+	notify("pushed2.gslb.elchi")
+	if n := len(c.requests()); n != 1 {
+		t.Errorf("the controller was asked %d times: %v", n, c.requests())
+	}
+
+	// A reload that fails changes nothing.
+	for _, bad := range []string{"ttl none", "webhook 192.0.2.1:1"} {
+		if err := i.restart(t, text(bad)); err == nil {
+			t.Fatalf("%s was taken", bad)
+		}
+		notify("pushed3.gslb.elchi")
+	}
+
+	// Another statement fetches anew, and answers meanwhile.
+	if err := i.restart(t, text("ttl 77")); err != nil {
+		t.Fatal(err)
+	}
+	if s := short(i.ask(t, "listener1.gslb.elchi.", dns.TypeA)); s != "NOERROR A/300/192.168.1.10 A/300/192.168.1.11" {
+		t.Error(s)
+	}
+	i.stop()
+	doors.Each(func(a string) { t.Errorf("a listener is left at %s", a) })
+}
+
+// TestWebhookOfSeveral has two blocks with one address.
+func TestWebhookOfSeveral(t *testing.T) {
+	c := newController(t, records)
+	block := fmt.Sprintf(" {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  webhook 127.0.0.1:0\n }\n}\n", c.URL, secret)
+	start(t, "one.test:0"+block+"two.test:0"+block)
+	resp, err := http.Get(webhook(t) + api.HealthPath)
+	if code, v := decode[api.Healths](t, resp, err); code != http.StatusOK || len(v.Zones) != 2 {
+		t.Errorf("%d %+v", code, v)
+	}
+	resp, err = http.Get(webhook(t) + api.HealthPath + "?zone=two.test")
+	if code, v := decode[api.Health](t, resp, err); code != http.StatusOK || v.Zone != "two.test" || v.Status != api.EdgeHealthy {
+		t.Errorf("%d %+v", code, v)
+	}
+}

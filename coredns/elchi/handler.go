@@ -1,0 +1,83 @@
+package elchi
+
+import (
+	"context"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/coredns/coredns/request"
+	"github.com/miekg/dns"
+
+	"github.com/rhumb-dns/rhumb/coredns/mouth"
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+// Elchi answers for the zones of a server block.
+type Elchi struct {
+	Next  plugin.Handler
+	block *block
+}
+
+// Name implements plugin.Handler.
+func (e *Elchi) Name() string { return "elchi" }
+
+// Ready implements ready.Readiness: every zone has records, be they those that were
+// on disk.
+func (e *Elchi) Ready() bool { return e.block.ready() }
+
+// ServeDNS implements plugin.Handler.
+func (e *Elchi) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	s := e.block.snapshot()
+	if s == nil || r.Opcode != dns.OpcodeQuery {
+		return e.beyond(ctx, w, r)
+	}
+	d := e.block.mouth.Draft(s, w, r)
+	if d == nil {
+		return e.beyond(ctx, w, r)
+	}
+	defer d.Done()
+	zone := d.Zone()
+	if zone < 0 {
+		return e.beyond(ctx, w, r)
+	}
+	found := d.Answers() > 0 || d.Truncated()
+	e.block.asked(zone, d.Type(), found)
+	if ours(d.Type()) && (found || !e.falls(w, r)) {
+		return d.Send(w)
+	}
+	switch {
+	case e.Next == nil:
+		return d.Send(w)
+	case transfers(d.Type()), d.RCode() == dnswire.NXDomain:
+		return e.beyond(ctx, w, r)
+	}
+	if m := mouth.Beyond(ctx, e.Name(), e.Next, w, r); m != nil {
+		return dns.RcodeSuccess, w.WriteMsg(m)
+	}
+	return d.Send(w)
+}
+
+// beyond leaves the query to the next plugin. Nobody else knows other opcodes.
+func (e *Elchi) beyond(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if e.Next == nil && r.Opcode != dns.OpcodeQuery {
+		return dns.RcodeNotImplemented, nil
+	}
+	return plugin.NextOrFailure(e.Name(), e.Next, ctx, w, r)
+}
+
+// falls is whether what we do not have is looked for beyond.
+func (e *Elchi) falls(w dns.ResponseWriter, r *dns.Msg) bool {
+	if e.Next == nil || len(e.block.fall.Zones) == 0 {
+		return false
+	}
+	state := request.Request{W: w, Req: r}
+	return e.block.fall.Through(state.Name())
+}
+
+// ours is whether a type is one that records of a controller have. The others are
+// looked for beyond: a zone file beside us may have them.
+func ours(t dnswire.Type) bool {
+	return t == dnswire.TypeA || t == dnswire.TypeAAAA || t == dnswire.TypeCNAME
+}
+
+// transfers is whether a type asks for a whole zone, in many messages.
+func transfers(t dnswire.Type) bool { return t == dnswire.TypeAXFR || t == dnswire.TypeIXFR }

@@ -1,0 +1,181 @@
+package elchi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
+
+	"github.com/rhumb-dns/rhumb/coredns/mouth"
+	"github.com/rhumb-dns/rhumb/dnswire"
+	"github.com/rhumb-dns/rhumb/edge"
+	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/zone"
+)
+
+func init() { plugin.Register("elchi", setup) }
+
+var log = mouth.Logger("elchi")
+
+func setup(c *caddy.Controller) error {
+	s, err := parse(c)
+	if err != nil {
+		return plugin.Error("elchi", err)
+	}
+	b := &block{statement: s, key: strings.Join(c.ServerBlockKeys, " "), by: mouth.InstanceOf(c)}
+	if err := b.check(); err != nil {
+		return plugin.Error("elchi", c.Err(err.Error()))
+	}
+	c.OnStartup(b.start)
+	c.OnShutdown(b.end)
+	c.OnRestartFailed(b.reclaim)
+	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
+		return &Elchi{Next: next, block: b}
+	})
+	return nil
+}
+
+// block is a statement at work in one instance of CoreDNS.
+type block struct {
+	*statement
+	key   string // of the server block
+	by    *mouth.Instance
+	mouth mouth.Mouth
+	site  atomic.Pointer[site]
+	hold  *mouth.Hold[*site, *statement]
+	door  *mouth.Hold[*mouth.Door, *mouth.Inside[*block]]
+}
+
+// check says what is wrong with a statement without anything being begun.
+func (b *block) check() error {
+	if _, err := b.spec(); err != nil {
+		return err
+	}
+	for _, z := range b.zones {
+		o := edge.Options{
+			Zone: z, Endpoints: b.endpoints, Secret: b.secret, NodeIP: b.nodeIP, TTL: b.ttl,
+			SyncInterval: b.interval, Timeout: b.timeout, Regions: b.regions,
+			Put: func(*zone.Data) error { return nil },
+		}
+		if _, err := edge.New(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start is called when all of the Corefile has been read.
+func (b *block) start() error {
+	hold, err := sites.Take(b.key, b.by, b.statement, found)
+	if err != nil {
+		return plugin.Error("elchi", err)
+	}
+	b.hold = hold
+	b.site.Store(hold.Thing)
+	if b.webhook != "" {
+		in := &mouth.Inside[*block]{What: b, TLS: b.server.config}
+		if b.door, err = doors.Open(b.webhook, b.by, in); err != nil {
+			return plugin.Error("elchi", errors.Join(fmt.Errorf("webhook: %w", err), b.hold.LetGo()))
+		}
+	}
+	b.await()
+	return nil
+}
+
+// await gives the controller the time of one request, so that the first queries are
+// answered with records. Without it they come later.
+func (b *block) await() {
+	late := time.NewTimer(b.timeout)
+	defer late.Stop()
+	for _, e := range b.edges() {
+		if e.Ready() {
+			continue // from before, or from the disk
+		}
+		select {
+		case <-e.Tried():
+		case <-late.C:
+			return
+		}
+	}
+}
+
+// end is called when the instance stops, which may be long after the next began.
+func (b *block) end() error {
+	var errs []error
+	if b.door != nil {
+		errs = append(errs, b.door.LetGo())
+	}
+	if b.hold != nil {
+		errs = append(errs, b.hold.LetGo())
+	}
+	return errors.Join(errs...)
+}
+
+// reclaim is called when the next instance could not be started.
+func (b *block) reclaim() error {
+	var errs []error
+	if b.hold != nil {
+		errs = append(errs, b.hold.Reclaim())
+	}
+	if b.door != nil {
+		errs = append(errs, b.door.Reclaim())
+	}
+	return errors.Join(errs...)
+}
+
+// snapshot is what queries are answered from; nil before the start.
+func (b *block) snapshot() *resolve.Snapshot {
+	if s := b.site.Load(); s != nil {
+		return s.engine.Snapshot()
+	}
+	return nil
+}
+
+// edges are those of the zones, in their order.
+func (b *block) edges() []*edge.Edge {
+	if s := b.site.Load(); s != nil {
+		if now := s.current.Load(); now != nil {
+			return *now
+		}
+	}
+	return nil
+}
+
+// asked counts a query for a zone, by its place among the zones.
+func (b *block) asked(zone int, t dnswire.Type, found bool) {
+	if edges := b.edges(); zone < len(edges) {
+		edges[zone].Asked(t, found)
+	}
+}
+
+func (b *block) ready() bool {
+	edges := b.edges()
+	for _, e := range edges {
+		if !e.Ready() {
+			return false
+		}
+	}
+	return len(edges) > 0
+}
+
+// doors are the listeners of webhooks. Several blocks may state the same address.
+var doors = mouth.NewDoors(log, func(blocks []*block) (http.Handler, error) {
+	var all []*edge.Edge
+	zones := map[string]bool{}
+	for _, b := range blocks {
+		for _, e := range b.edges() {
+			if zones[e.Zone()] {
+				return nil, fmt.Errorf("several blocks have the zone %s: each needs an address of its own", e.Zone())
+			}
+			zones[e.Zone()] = true
+			all = append(all, e)
+		}
+	}
+	return edge.NewWebhook(all...), nil
+})
