@@ -15,10 +15,14 @@ TARGETS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windo
 # How long `make fuzz` runs each fuzz target.
 FUZZTIME ?= 30s
 
-.PHONY: build run test check check-rest format vet staticcheck errorlint cross docs-check bench-check race interop bench fuzz docs geo-data geo-vendors
+.PHONY: build coredns test-coredns run test check check-rest format vet staticcheck errorlint cross docs-check bench-check race interop bench fuzz docs geo-data geo-vendors
 
 build: ## the program, as bin/rhumb
 	go build $(BUILD) -o bin/rhumb ./cmd/rhumb
+
+# CoreDNS with its standard plugins and ours: a module of its own, since it is large.
+coredns: ## CoreDNS with the plugins gslb and elchi, as bin/coredns
+	cd coredns && go build $(BUILD) -o ../bin/coredns ./cmd/coredns
 
 run: build ## the demonstration
 	./bin/rhumb demo
@@ -30,7 +34,7 @@ check: test check-rest ## everything that must hold before a change lands
 
 # What the tests do not cover. The last steps are tests, so that a log ends
 # with their result.
-check-rest: format vet staticcheck errorlint cross docs-check bench-check race interop
+check-rest: format vet staticcheck errorlint cross docs-check bench-check test-coredns race interop
 
 format:
 	@out="$$(go run $(GOFUMPT) -l .)"; \
@@ -61,6 +65,10 @@ docs-check:
 	go test -count=1 -run '^(TestImportTable|TestDocuments)$$' .
 	go test -count=1 -run '^TestReference$$' ./spec
 	go test -count=1 -run '^TestMetricsReference$$' ./app
+
+# The plugins. The ready CoreDNS is not built for it: that takes longer than all the rest.
+test-coredns:
+	cd coredns && go vet ./mouth ./elchi && go test -race ./mouth ./elchi
 
 race:
 	go test -race ./...
