@@ -35,6 +35,8 @@ type Options struct {
 	History    *history.Log  // of what happens to endpoints and pools; nil: nobody asks
 	// Prober makes the probe of a check; nil: those of package probe.
 	Prober func(c health.Check) (probe.Prober, error)
+	// Seen is told of each result of a probe, as health.Options have it.
+	Seen func(check string, aim probe.Target, res probe.Result)
 	// Exchange asks a server for the addresses of a host name; nil: over the network.
 	Exchange hosts.Exchange
 }
@@ -73,7 +75,7 @@ type Engine struct {
 
 // New makes an engine without intent: Snapshot is nil until the first Commit.
 func New(o Options) (*Engine, error) {
-	board, err := health.New(health.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, Audit: o.Audit, History: o.History, Prober: o.Prober})
+	board, err := health.New(health.Options{Logger: o.Logger, Registerer: o.Registerer, Keeper: o.Keeper, Audit: o.Audit, History: o.History, Prober: o.Prober, Seen: o.Seen})
 	if err != nil {
 		return nil, err
 	}

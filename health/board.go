@@ -27,6 +27,9 @@ type Options struct {
 	History    *history.Log          // of what happens to endpoints; nil: nobody asks
 	// Prober makes the probe of a check; nil: the real ones.
 	Prober func(c Check) (probe.Prober, error)
+	// Seen is told of each result of a probe, by the names of the checks that it is made
+	// for. The board waits for it.
+	Seen func(check string, aim probe.Target, res probe.Result)
 }
 
 // Board is the live health of a node. Readers take View; Run probes.
@@ -36,6 +39,7 @@ type Board struct {
 	audit  *audit.Log
 	events *history.Log
 	prober func(c Check) (probe.Prober, error)
+	seen   func(check string, aim probe.Target, res probe.Result) // nil: nobody asks
 	meters *meters
 
 	view    atomic.Pointer[View]
@@ -116,6 +120,7 @@ func New(o Options) (*Board, error) {
 		audit:     o.Audit,
 		events:    o.History,
 		prober:    o.Prober,
+		seen:      o.Seen,
 		changed:   make(chan struct{}, 1),
 		wake:      make(chan struct{}, 1),
 		settled:   make(chan struct{}),

@@ -123,6 +123,13 @@ func (b *Board) remember(r *runner, res probe.Result) {
 	}
 	b.checked(r)
 	b.jot(r)
+	if b.seen == nil {
+		return
+	}
+	b.seen(r.check.Name, r.aim, res)
+	for a := r.also; a != nil; a = a.next {
+		b.seen(a.check.Name, r.aim, res)
+	}
 }
 
 // result is what a last result was, but for the time of its connection.

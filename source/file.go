@@ -21,8 +21,11 @@ import (
 type File struct {
 	// Beside is of spec.Options. It is set before the first Load.
 	Beside func(func())
+	// Enabled is likewise.
+	Enabled func(record, address string) (enabled, stated bool)
 
 	path string
+	text func() []byte // of the first document, which is in no file; nil: it is at path
 	log  *slog.Logger
 
 	loading sync.Mutex // of Load, which uses kept
@@ -45,7 +48,15 @@ func NewFile(path string, log *slog.Logger) *File {
 	return &File{path: path, log: log, watched: []string{path}, again: make(chan struct{}, 1)}
 }
 
-// Path is the file's absolute path.
+// NewText is NewFile for a statement that is in no file, but for those that it
+// includes: text gives it for each Load, and messages call it by name.
+func NewText(name string, text func() []byte, log *slog.Logger) *File {
+	f := NewFile(name, log)
+	f.path, f.text, f.watched = name, text, nil
+	return f
+}
+
+// Path is the file's absolute path, or the name of what is in no file.
 func (f *File) Path() string { return f.path }
 
 // Load reads the file and all that it includes. The error is a spec.Errors.
@@ -73,7 +84,11 @@ func (f *File) load() (s *spec.Spec, sure bool, err error) {
 	f.mu.Unlock()
 	begun := time.Now()
 
-	s, watched, err := spec.Load(f.path, spec.Options{Kept: &f.kept, Beside: f.Beside})
+	o := spec.Options{Kept: &f.kept, Beside: f.Beside, Enabled: f.Enabled}
+	if f.text != nil {
+		o.Text = f.text()
+	}
+	s, watched, err := spec.Load(f.path, o)
 
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -24,6 +24,9 @@ type Options struct {
 	// Beside runs a function on another goroutine, for large files that were read
 	// before. Nil: all is done on this one.
 	Beside func(func())
+	// Text is what the first file says when there is none, and path is its name in
+	// messages; nil reads it. Files that it includes are read.
+	Text []byte
 	// Enabled is what was said since of a backend in a file of the dialect coredns-gslb,
 	// as corednsgslb.Options have it.
 	Enabled func(record, address string) (enabled, stated bool)
@@ -126,7 +129,11 @@ func load(path string, o Options, size readSizes) (*Spec, []string, error) {
 // once reads the files one time.
 func once(path string, o Options, size readSizes) (*loader, *Spec, error) {
 	l := newLoader(o, size)
-	l.file(path, document.Node{}, nil, nil)
+	if o.Text != nil {
+		l.text(path, o.Text)
+	} else {
+		l.file(path, document.Node{}, nil, nil)
+	}
 	s, err := l.finish(o)
 	return l, s, err
 }
@@ -178,6 +185,14 @@ func (l *loader) file(name string, at document.Node, p *path, chain []link) {
 	}
 	l.docs = append(l.docs, o)
 	l.includes(o.top, append(chain[:len(chain):len(chain)], here))
+}
+
+// text reads a first document that is in no file.
+func (l *loader) text(name string, b []byte) {
+	if top, ok := l.d.read(name, name, b); ok {
+		l.docs = append(l.docs, origin{top: top})
+		l.includes(top, []link{{name, name}})
+	}
 }
 
 // contents read a file that is open: a tree, or else a text, or why it is refused.
