@@ -68,7 +68,7 @@ docs-check:
 
 # The plugins. The ready CoreDNS is not built for it: that takes longer than all the rest.
 test-coredns:
-	cd coredns && go vet ./mouth ./elchi && go test -race ./mouth ./elchi
+	cd coredns && go vet ./mouth ./elchi ./gslb && go test -race ./mouth ./elchi ./gslb
 
 race:
 	go test -race ./...

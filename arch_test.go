@@ -86,7 +86,8 @@ var rooms = []room{
 	{"top", "the live view of what a node is asked, for a terminal", []string{"api"}},
 	{"cmd/rhumb", "flags and subcommands only", []string{"app", "api", "demo", "top", "rhumb", "simulate", "spec", "dnslb", "publish"}},
 	{"coredns/elchi", "the CoreDNS plugin elchi (module coredns)", []string{"coredns/mouth", "dnswire", "edge", "resolve", "rhumb", "spec", "zone"}},
-	{"coredns/cmd/coredns", "a ready CoreDNS with both plugins (module coredns)", []string{"coredns/elchi"}},
+	{"coredns/gslb", "the CoreDNS plugin gslb (module coredns)", []string{"coredns/mouth", "dnswire", "health", "probe", "resolve", "rhumb", "source", "spec", "spec/corednsgslb", "store", "table"}},
+	{"coredns/cmd/coredns", "a ready CoreDNS with both plugins (module coredns)", []string{"coredns/elchi", "coredns/gslb"}},
 	{"coredns/mouth", "lets CoreDNS answer from snapshots; keeps what outlives its reloads (module coredns)", []string{"dnswire", "resolve"}},
 }
 

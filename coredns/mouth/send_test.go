@@ -212,6 +212,9 @@ func (m *mute) Write(b []byte) (int, error) { return len(b), nil }
 
 // TestAllocs has the whole way allocate nothing of its own.
 func TestAllocs(t *testing.T) {
+	if raced {
+		t.Skip("a sync.Pool forgets at random while races are looked for")
+	}
 	snap := snapshot(t)
 	var m Mouth
 	r := new(dns.Msg).SetQuestion("www.x.test.", dns.TypeA)

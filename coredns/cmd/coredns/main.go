@@ -10,6 +10,7 @@ import (
 	"github.com/coredns/coredns/coremain"
 
 	_ "github.com/rhumb-dns/rhumb/coredns/elchi"
+	_ "github.com/rhumb-dns/rhumb/coredns/gslb"
 )
 
 // before is the plugin that ours stand before: what they leave to it are the records

@@ -1,0 +1,73 @@
+package gslb
+
+import (
+	"context"
+	"time"
+
+	"github.com/coredns/coredns/plugin"
+	"github.com/miekg/dns"
+
+	"github.com/rhumb-dns/rhumb/coredns/mouth"
+	"github.com/rhumb-dns/rhumb/dnswire"
+)
+
+// GSLB answers for records of its zones.
+type GSLB struct {
+	Next  plugin.Handler
+	block *block
+}
+
+// Name implements plugin.Handler.
+func (g *GSLB) Name() string { return "gslb" }
+
+// Ready implements ready.Readiness: every check has had its first result.
+func (g *GSLB) Ready() bool { return g.block.ready() }
+
+// ServeDNS implements plugin.Handler.
+func (g *GSLB) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	s, now := g.block.now()
+	if s == nil || r.Opcode != dns.OpcodeQuery {
+		return g.beyond(ctx, w, r)
+	}
+	begun := time.Now()
+	d := g.block.mouth.Draft(s, w, r)
+	if d == nil {
+		return g.beyond(ctx, w, r)
+	}
+	defer d.Done()
+	if d.Zone() < 0 {
+		return g.beyond(ctx, w, r)
+	}
+	rec := now.records[string(d.Name())]
+	if rec != nil && g.ours(d.Type()) {
+		rec.answered(d, begun, now.table)
+		return d.Send(w)
+	}
+	switch {
+	case g.Next == nil:
+		return d.Send(w)
+	case rec == nil, transfers(d.Type()):
+		return g.beyond(ctx, w, r) // a zone file has what is no record of ours
+	}
+	if m := mouth.Beyond(ctx, g.Name(), g.Next, w, r); m != nil {
+		return dns.RcodeSuccess, w.WriteMsg(m)
+	}
+	return d.Send(w)
+}
+
+// beyond leaves the query to the next plugin. Nobody else knows other opcodes.
+func (g *GSLB) beyond(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if g.Next == nil && r.Opcode != dns.OpcodeQuery {
+		return dns.RcodeNotImplemented, nil
+	}
+	return plugin.NextOrFailure(g.Name(), g.Next, ctx, w, r)
+}
+
+// ours is whether a type is one that records have here. The others are looked for
+// beyond: a zone file beside us may have them.
+func (g *GSLB) ours(t dnswire.Type) bool {
+	return t == dnswire.TypeA || t == dnswire.TypeAAAA || t == dnswire.TypeTXT && !g.block.noTXT
+}
+
+// transfers is whether a type asks for a whole zone, in many messages.
+func transfers(t dnswire.Type) bool { return t == dnswire.TypeAXFR || t == dnswire.TypeIXFR }
