@@ -17,8 +17,6 @@ import (
 
 // The defaults of CoreDNS-GSLB's document.
 const (
-	defaultStagger    = 120 * time.Second
-	defaultBatch      = 100
 	defaultIdle       = 3600 * time.Second
 	defaultMultiplier = 10
 	defaultAPIAddr    = "127.0.0.1" // there it is every address
@@ -36,8 +34,9 @@ type statement struct {
 	ecs       bool
 	noTXT     bool
 
-	stagger        time.Duration
-	batch          int
+	// spread is that something is said of how the first checks are spread over time:
+	// they begin at once here, as many as this machine can have under way.
+	spread         bool
 	idleAfter      time.Duration // 0: nothing is ever idle
 	idleMultiplier int
 
@@ -73,7 +72,7 @@ type parser struct {
 // parse reads the block of a Corefile. Errors name the file and the line.
 func parse(c *caddy.Controller) (*statement, error) {
 	s := &statement{
-		stagger: defaultStagger, batch: defaultBatch, idleAfter: defaultIdle, idleMultiplier: defaultMultiplier,
+		idleAfter: defaultIdle, idleMultiplier: defaultMultiplier,
 		api: api{addr: defaultAPIAddr, port: defaultAPIPort},
 	}
 	p := &parser{s, c, dnsserver.GetConfig(c).Root}
@@ -136,9 +135,9 @@ func (p *parser) directive() error {
 		"healthcheck_profiles":        func(a []string) error { return p.once(&p.profiles, name, p.path(a[0])) },
 		"use_edns_csubnet":            func([]string) error { p.ecs = true; return nil },
 		"disable_txt":                 func([]string) error { p.noTXT = true; return nil },
-		"max_stagger_start":           func(a []string) error { return p.duration(&p.stagger, name, a[0]) },
+		"max_stagger_start":           func(a []string) error { p.spread = true; return p.duration(new(time.Duration), name, a[0]) },
 		"resolution_idle_timeout":     func(a []string) error { return p.duration(&p.idleAfter, name, a[0]) },
-		"batch_size_start":            func(a []string) error { return p.number(&p.batch, name, a[0], 1, 1<<31-1) },
+		"batch_size_start":            func(a []string) error { p.spread = true; return p.number(new(int), name, a[0], 1, 1<<31-1) },
 		"healthcheck_idle_multiplier": func(a []string) error { return p.number(&p.idleMultiplier, name, a[0], 1, maxMultiplier) },
 		"api_enable":                  p.apiEnable,
 		"api_listen_addr":             p.apiAddr,

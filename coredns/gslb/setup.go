@@ -38,6 +38,9 @@ func setup(c *caddy.Controller) error {
 	if b.api.stated && !b.api.enabled {
 		log.Warn("the API is described and not enabled: state api_enable", "at", fmt.Sprintf("%s:%d", c.File(), c.Line()))
 	}
+	if b.spread {
+		log.Info("max_stagger_start and batch_size_start do nothing here: checks begin at once, as many as this machine can have under way", "at", fmt.Sprintf("%s:%d", c.File(), c.Line()))
+	}
 	c.OnStartup(b.start)
 	c.OnShutdown(b.end)
 	c.OnRestartFailed(b.reclaim)

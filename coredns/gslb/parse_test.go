@@ -1,0 +1,114 @@
+package gslb
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coredns/caddy"
+)
+
+func setUp(text string) (*statement, error) {
+	c := caddy.NewTestController("dns", text)
+	c.ServerBlockKeys = []string{"dns://example.org.:53"}
+	return parse(c)
+}
+
+// TestParse has every directive of the documents, in every syntax that they show.
+func TestParse(t *testing.T) {
+	s, err := setUp(`gslb {
+		zone example.org. db.example.org.yml
+		zones {
+			Test.org.    db.test.org.yml
+			lb.test.org  db.lb.yml
+		}
+		max_stagger_start "120s"
+		resolution_idle_timeout "600s"
+		healthcheck_idle_multiplier 5
+		batch_size_start 50
+		geoip_maxmind country /db/country.mmdb
+		geoip_maxmind {
+			country_db /db/country.mmdb
+			city_db /db/city.mmdb
+		}
+		geoip_asn_maxmind_db /db/asn.mmdb
+		geoip_custom_db /db/map.yml
+		healthcheck_profiles profiles.yml
+		use_edns_csubnet
+		disable_txt
+		api_enable true
+		api_listen_addr 0.0.0.0
+		api_listen_port 9090
+		api_tls_cert c.pem
+		api_tls_key k.pem
+		api_basic_user admin
+		api_basic_pass secret
+		data_dir /var/lib/gslb
+	}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var zones []string
+	for _, z := range s.zones {
+		zones = append(zones, z.zone.String()+" "+z.path)
+	}
+	a := s.api
+	switch {
+	case !slices.Equal(zones, []string{"example.org. db.example.org.yml", "test.org. db.test.org.yml", "lb.test.org. db.lb.yml"}),
+		s.idleAfter.String() != "10m0s", s.idleMultiplier != 5, !s.spread,
+		!slices.Equal(s.databases, []string{"/db/country.mmdb", "/db/city.mmdb", "/db/asn.mmdb"}), s.subnets != "/db/map.yml", s.profiles != "profiles.yml",
+		!s.ecs, !s.noTXT, s.dataDir != "/var/lib/gslb",
+		!a.enabled, a.listen() != "0.0.0.0:9090", a.cert != "c.pem", a.key != "k.pem", a.user != "admin", a.password != "secret":
+		t.Errorf("%v %+v", zones, s)
+	}
+	s, err = setUp("gslb gslb_config.yml example.com {\n}")
+	if err != nil || len(s.zones) != 1 || s.zones[0].zone.String() != "example.com." || s.zones[0].path != "gslb_config.yml" {
+		t.Errorf("%+v %v", s, err)
+	}
+	if s.api.enabled || s.api.listen() != "127.0.0.1:8080" || s.ecs || s.noTXT || s.idleAfter.String() != "1h0m0s" || s.idleMultiplier != 10 {
+		t.Errorf("%+v", s)
+	}
+	for _, off := range []string{"false", "0"} {
+		if s, err := setUp("gslb f.yml {\n api_enable " + off + "\n}"); err != nil || s.api.enabled {
+			t.Errorf("api_enable %s: %v", off, err)
+		}
+	}
+}
+
+// TestParseErrors has what is refused, with the line.
+func TestParseErrors(t *testing.T) {
+	const ok = "zone example.org. f.yml\n"
+	for _, c := range []struct{ block, want string }{
+		{"", "no zone is stated"},
+		{"zone example.org.", "Wrong argument count"},
+		{ok + "zone Example.org g.yml", "zone Example.org is stated twice"},
+		{ok + "zones example.org. f.yml", "zones: a block belongs here"},
+		{ok + "zones {\n a. b c\n }", "zones: two words belong on a line, and 3 are on that of 'a.'"},
+		{ok + "max_stagger_start soon", "invalid value for max_stagger_start, expected duration format: soon"},
+		{ok + "resolution_idle_timeout -1s", "invalid value for resolution_idle_timeout"},
+		{ok + "batch_size_start 0", "invalid value for batch_size_start: 0"},
+		{ok + "healthcheck_idle_multiplier 0", "invalid value for healthcheck_idle_multiplier: 0"},
+		{ok + "geoip_maxmind continent x.mmdb", "unknown geoip_maxmind type: continent"},
+		{ok + "geoip_maxmind country", "Wrong argument count"},
+		{ok + "geoip_custom a\n geoip_custom b", "geoip_custom is stated twice"},
+		{ok + "use_edns_csubnet yes", "Wrong argument count"},
+		{ok + "api_listen_addr everywhere", "invalid value for api_listen_addr"},
+		{ok + "api_listen_port 65536", "invalid value for api_listen_port: 65536"},
+		{ok + "api_tls_cert c.pem", "api_tls_cert and api_tls_key go together"},
+		{ok + "api_basic_user admin", "api_basic_user and api_basic_pass go together"},
+		{ok + "api_enabled true", "unknown option for gslb: api_enabled"},
+	} {
+		_, err := setUp("gslb {\n " + c.block + "\n}")
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "Testfile:") {
+			t.Errorf("%q: %v, want %s", c.block, err, c.want)
+		}
+	}
+	// What is wrong in the files comes with the Corefile's line and their own.
+	dir := t.TempDir()
+	path := put(t, dir, "db.yml", "records:\n  www.example.org.:\n    mode: nonsense\n")
+	c := caddy.NewTestController("dns", "gslb {\n zone example.org. "+path+"\n}")
+	c.ServerBlockKeys = []string{"dns://example.org.:53"}
+	if err := setup(c); err == nil || !strings.Contains(err.Error(), "plugin/gslb: Testfile:3") || !strings.Contains(err.Error(), path+":3:11:") {
+		t.Error(err)
+	}
+}
