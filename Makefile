@@ -66,9 +66,9 @@ docs-check:
 	go test -count=1 -run '^TestReference$$' ./spec
 	go test -count=1 -run '^TestMetricsReference$$' ./app
 
-# The plugins. The ready CoreDNS is not built for it: that takes longer than all the rest.
-test-coredns:
-	cd coredns && go vet ./mouth ./elchi ./gslb && go test -race ./mouth ./elchi ./gslb
+# The plugins, a CoreDNS of somebody else with them, and ours.
+test-coredns: coredns
+	cd coredns && go vet ./... && go test -race ./mouth ./elchi ./gslb && go test ./cmd/... && RHUMB_COREDNS=1 go test -run PluginCfg ./mouth
 
 race:
 	go test -race ./...
