@@ -68,7 +68,7 @@ docs-check:
 
 # The plugins, a CoreDNS of somebody else with them, and ours.
 test-coredns: coredns
-	cd coredns && go vet ./... && go test -race ./mouth ./elchi ./gslb && go test ./cmd/... && RHUMB_COREDNS=1 go test -run PluginCfg ./mouth
+	cd coredns && export GOFLAGS=-trimpath && go vet ./... && go test -race ./mouth ./elchi ./gslb && go test ./cmd/... && RHUMB_COREDNS=1 go test -run PluginCfg ./mouth
 
 race:
 	go test -race ./...

@@ -56,7 +56,7 @@ func contests(s *settings) []contest {
 			who:   steered("rhumb, geofence and nearest", steerPlace, rhumbStatic("rhumb, static data"), contestant{"Knot DNS, geoip module", startKnot, steerPlace}),
 		}
 	}
-	return []contest{
+	return append([]contest{
 		{name: "plain", title: "Plain A", shape: plain("plain", small), full: udp, fixed: slow, who: static},
 		{name: "edns", title: "A with EDNS", shape: plain("edns", small), full: udp, fixed: slow, who: static},
 		{name: "ecs", title: "A with a client subnet, static data", shape: plain("ecs", small), full: udp, fixed: slow, who: static},
@@ -85,7 +85,7 @@ func contests(s *settings) []contest {
 			fixed: order{Mode: modeHandshake, Rate: s.handshakes},
 			who:   []contestant{rhumbStatic("rhumb, zone file"), nsd, core},
 		},
-	}
+	}, pluginContests(s, udp, slow, contestant{"CoreDNS, file", startCoreDNS, ""})...)
 }
 
 // window is how many queries are on the way over UDP: enough for full batches,

@@ -81,7 +81,7 @@ func main() {
 	flag.IntVar(&s.probes, "probes", soakProbes, "probes of the soak")
 	flag.DurationVar(&s.lossFor, "loss-for", 5*time.Minute, "how long a node checks over each kind of a road that loses packets")
 	flag.IntVar(&s.lossEnds, "loss-endpoints", 630, "endpoints behind it")
-	core := flag.Bool("coredns", false, "build CoreDNS for the comparison (bench/coredns)")
+	core := flag.Bool("coredns", false, "build CoreDNS for the comparison")
 	raw := flag.String("json", "", "write all that was measured to this file")
 	doc := flag.String("write", "", "write the tables into this document, between its marks")
 	flag.Parse()

@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 )
 
 // Each server has the configuration that is best for it on one core, as far as
@@ -303,32 +301,16 @@ func startCoreDNS(ctx context.Context, s *settings, w wants) (*peer, error) {
 	return p.launch(w.names)
 }
 
-// corednsVersion is the one in bench/coredns/go.mod, which is what is built.
-func corednsVersion() string {
-	b, _ := os.ReadFile(filepath.Join("bench", "coredns", "go.mod"))
-	for l := range strings.Lines(string(b)) {
-		if f := strings.Fields(l); len(f) > 2 && f[0] == "require" && f[1] == "github.com/coredns/coredns" {
-			return f[2]
-		}
-	}
-	return "unknown"
-}
-
-// buildCoreDNS builds CoreDNS where it is not in the cache already.
+// buildCoreDNS builds CoreDNS with our plugins. It is built each time, since they are
+// what may have changed: all but them is in the build cache.
 func (s *settings) buildCoreDNS(ctx context.Context) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = s.dir
-	}
-	path := filepath.Join(cache, "rhumb-bench", "coredns-"+corednsVersion()+"-"+runtime.Version())
-	if _, err := os.Stat(path); err != nil {
-		fmt.Fprintln(os.Stderr, "CoreDNS "+corednsVersion()+" is built: this takes a while, once")
-		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, ".")
-		cmd.Dir = filepath.Join("bench", "coredns")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			s.missing("CoreDNS", fmt.Sprintf("%v\n%s", err, tail(string(out), 500)))
-			return
-		}
+	path := filepath.Join(s.dir, "coredns")
+	fmt.Fprintln(os.Stderr, "CoreDNS "+corednsVersion()+" is built: the first time this takes minutes")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", path, "./cmd/coredns")
+	cmd.Dir = "coredns"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.missing("CoreDNS", fmt.Sprintf("%v\n%s", err, tail(string(out), 500)))
+		return
 	}
 	s.coredns = path
 }
