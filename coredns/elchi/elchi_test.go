@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/coredns/mouth"
 )
 
 // short is an answer as a line: the code, the records of the answer, and what stands
@@ -237,5 +238,63 @@ func TestWebhookOfSeveral(t *testing.T) {
 	resp, err = http.Get(webhook(t) + api.HealthPath + "?zone=two.test")
 	if code, v := decode[api.Health](t, resp, err); code != http.StatusOK || v.Zone != "two.test" || v.Status != api.EdgeHealthy {
 		t.Errorf("%d %+v", code, v)
+	}
+}
+
+// TestReady has a block before its start, with records, and after its end.
+func TestReady(t *testing.T) {
+	c := newController(t, records)
+	s, err := setUp(fmt.Sprintf("elchi {\n endpoint %s\n secret %s\n}", c.URL, secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Elchi{block: &block{statement: s, key: t.Name(), by: &mouth.Instance{}}}
+	if e.Ready() {
+		t.Error("ready before the start")
+	}
+	if err := e.block.start(); err != nil {
+		t.Fatal(err)
+	}
+	if !e.Ready() {
+		t.Error("not ready with records")
+	}
+	if err := e.block.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSigned has CoreDNS's plugin dnssec sign the answers.
+func TestSigned(t *testing.T) {
+	c := newController(t, records)
+	key := &dns.DNSKEY{Hdr: dns.RR_Header{Name: "gslb.elchi.", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 60}, Flags: 257, Protocol: 3, Algorithm: dns.ECDSAP256SHA256}
+	private, err := key.Generate(256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := filepath.Join(t.TempDir(), "Kgslb.elchi.+013+00001")
+	for ext, text := range map[string]string{".key": key.String() + "\n", ".private": key.PrivateKeyString(private)} {
+		if err := os.WriteFile(base+ext, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n dnssec {\n  key file %s\n }\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", base, c.URL, secret))
+	for name, typ := range map[string]uint16{"listener1.gslb.elchi.": dns.TypeA, "listener3.gslb.elchi.": dns.TypeAAAA} {
+		got := i.ask(t, name, typ, func(m *dns.Msg) { m.SetEdns0(1232, true) })
+		var set []dns.RR
+		var sig *dns.RRSIG
+		for _, rr := range got.Answer {
+			if s, ok := rr.(*dns.RRSIG); ok {
+				sig = s
+			} else {
+				set = append(set, rr)
+			}
+		}
+		if sig == nil || sig.Verify(key, set) != nil {
+			t.Errorf("%s: %v", name, got.Answer)
+		}
+	}
+	denied := i.ask(t, "listener1.gslb.elchi.", dns.TypeAAAA, func(m *dns.Msg) { m.SetEdns0(1232, true) })
+	if s := short(denied); !strings.Contains(s, "+NSEC") || !strings.Contains(s, "+RRSIG") {
+		t.Errorf("nobody can prove it: %s", s)
 	}
 }
