@@ -147,7 +147,12 @@ func TestSend(t *testing.T) {
 // serve serves DNS on loopback until the test ends.
 func serve(t testing.TB, network string, h dns.Handler) string {
 	t.Helper()
-	srv := &dns.Server{Handler: h}
+	return serveWith(t, network, h, nil)
+}
+
+func serveWith(t testing.TB, network string, h dns.Handler, around dns.DecorateWriter) string {
+	t.Helper()
+	srv := &dns.Server{Handler: h, DecorateWriter: around}
 	var addr net.Addr
 	if network == "udp" {
 		p, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -277,4 +282,33 @@ func TestBeyond(t *testing.T) {
 	if Beyond(context.Background(), "x", nil, &mute{}, r) != nil {
 		t.Error("nobody has answered")
 	}
+}
+
+// TestDecorated has a server whose messages go by a writer of somebody else, as with
+// the plugin shed: what is written as bytes would not.
+func TestDecorated(t *testing.T) {
+	snap := snapshot(t)
+	var m Mouth
+	passed := make(chan int, 1)
+	addr := serveWith(t, "udp", dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
+		d := m.Draft(snap, w, r)
+		defer d.Done()
+		_, _ = d.Send(request.NewScrubWriter(r, w))
+	}), func(w dns.Writer) dns.Writer { return counting{w, passed} })
+	if _, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("www.x.test.", dns.TypeA), addr); err != nil {
+		t.Fatal(err)
+	}
+	if n := <-passed; n == 0 {
+		t.Error("nothing passed")
+	}
+}
+
+type counting struct {
+	dns.Writer
+	passed chan int
+}
+
+func (c counting) Write(b []byte) (int, error) {
+	c.passed <- len(b)
+	return c.Writer.Write(b)
 }
