@@ -298,8 +298,10 @@ func TestDecorated(t *testing.T) {
 	if _, _, err := new(dns.Client).Exchange(new(dns.Msg).SetQuestion("www.x.test.", dns.TypeA), addr); err != nil {
 		t.Fatal(err)
 	}
-	if n := <-passed; n == 0 {
-		t.Error("nothing passed")
+	select {
+	case <-passed:
+	default:
+		t.Error("the answer went by it")
 	}
 }
 

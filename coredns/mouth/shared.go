@@ -1,6 +1,7 @@
 package mouth
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -79,35 +80,29 @@ func (s *Shared[Thing, Want]) Take(key string, by *Instance, want Want, begin fu
 	return h, nil
 }
 
-// Look calls f with the thing of a key when somebody holds it.
-func (s *Shared[Thing, Want]) Look(key string, f func(Thing) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if g := s.held[key]; g != nil {
-		return f(g.thing)
+// newest are the holds of the newest instance.
+func (g *holding[Thing, Want]) newest() (last []*Hold[Thing, Want]) {
+	for _, h := range g.holds {
+		if len(last) > 0 && h.by.number > last[0].by.number {
+			last = nil
+		}
+		if len(last) == 0 || h.by == last[0].by {
+			last = append(last, h)
+		}
 	}
-	return nil
+	return last
 }
 
 // apply puts in force what the newest instance wants.
 func (s *Shared[Thing, Want]) apply(g *holding[Thing, Want]) error {
-	newest := g.holds[0].by
-	for _, h := range g.holds {
-		if h.by.number > newest.number {
-			newest = h.by
-		}
-	}
 	var wants []Want
-	for _, h := range g.holds {
-		if h.by == newest {
-			wants = append(wants, h.want)
-		}
+	for _, h := range g.newest() {
+		wants = append(wants, h.want)
 	}
 	return s.Apply(g.thing, wants)
 }
 
-// keep drops the holds that f does not keep. What was in force once is so again
-// then, and putting it there cannot fail but for what Apply logs itself.
+// keep drops the holds that f does not keep, and puts in force what then counts.
 func (s *Shared[Thing, Want]) keep(key string, f func(*Hold[Thing, Want]) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -115,20 +110,15 @@ func (s *Shared[Thing, Want]) keep(key string, f func(*Hold[Thing, Want]) bool) 
 	if g == nil {
 		return nil
 	}
-	var kept []*Hold[Thing, Want]
-	for _, h := range g.holds {
-		if f(h) {
-			kept = append(kept, h)
-		}
-	}
-	if len(kept) == len(g.holds) {
-		return nil
-	}
-	g.holds = kept
-	if len(kept) == 0 {
+	before := g.newest()
+	g.holds = slices.DeleteFunc(g.holds, func(h *Hold[Thing, Want]) bool { return !f(h) })
+	if len(g.holds) == 0 {
 		delete(s.held, key)
 		g.end() // under the lock: who takes the key next finds its socket free
 		return nil
+	}
+	if slices.Equal(before, g.newest()) {
+		return nil // an older instance has ended, as after each reload
 	}
 	return s.apply(g)
 }

@@ -11,13 +11,14 @@ import (
 // TestShared takes a thing over a reload, one that fails, and to its end.
 func TestShared(t *testing.T) {
 	var inForce []string
-	ended := 0
+	ended, applied := 0, 0
 	bad := errors.New("bad")
 	s := Shared[*int, string]{Apply: func(_ *int, wants []string) error {
 		if slices.Contains(wants, "bad") {
 			return bad
 		}
 		inForce = wants
+		applied++
 		return nil
 	}}
 	begin := func() (*int, func(), error) { return new(int), func() { ended++ }, nil }
@@ -56,12 +57,16 @@ func TestShared(t *testing.T) {
 	now("a", "b")
 	// The third could.
 	d := take(third, "d")
+	before := applied
 	for range 2 {
 		if err := errors.Join(a.LetGo(), b.LetGo(), c.LetGo()); err != nil {
 			t.Error(err)
 		}
 	}
 	now("d")
+	if applied != before {
+		t.Error("the same was put in force again")
+	}
 	if ended > 0 {
 		t.Error("it has ended while somebody holds it")
 	}
