@@ -39,7 +39,7 @@ func setup(c *caddy.Controller) error {
 		log.Warn("the API is described and not enabled: state api_enable", "at", fmt.Sprintf("%s:%d", c.File(), c.Line()))
 	}
 	if b.spread {
-		log.Info("max_stagger_start and batch_size_start do nothing here: checks begin at once, as many as this machine can have under way", "at", fmt.Sprintf("%s:%d", c.File(), c.Line()))
+		log.Info("max_stagger_start and batch_size_start do nothing here: the first checks are made at once, 1,024 together and beyond those 20,000 a second", "at", fmt.Sprintf("%s:%d", c.File(), c.Line()))
 	}
 	c.OnStartup(b.start)
 	c.OnShutdown(b.end)
