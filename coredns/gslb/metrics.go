@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/rhumb-dns/rhumb/probe"
+	"github.com/rhumb-dns/rhumb/spec/corednsgslb"
 )
 
 // The metrics have the names and labels of CoreDNS-GSLB's documents, where its
@@ -159,12 +160,13 @@ type checkMeters struct {
 	duration             prometheus.Observer
 }
 
-// follow has the checks of these records counted.
-func (t *tally) follow(s *served) {
+// follow has the checks of these records counted, and gives what was before.
+func (t *tally) follow(records []corednsgslb.Record) *map[aimed][]*checkMeters {
 	next := map[aimed][]*checkMeters{}
-	for _, rec := range s.order {
-		for i := range rec.backends {
-			b := &rec.backends[i]
+	for i := range records {
+		rec := &records[i]
+		for k := range rec.Backends {
+			b := &rec.Backends[k]
 			for _, c := range b.Checks {
 				at := aimed{c.Name, b.Address}
 				next[at] = append(next[at], &checkMeters{
@@ -177,7 +179,7 @@ func (t *tally) follow(s *served) {
 			}
 		}
 	}
-	t.of.Store(&next)
+	return t.of.Swap(&next)
 }
 
 // seen counts a result.

@@ -192,12 +192,12 @@ func (s *site) load(f *source.File) (*spec.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
+	counted := s.tally.follow(sp.Records) // before there are results
 	if err := s.engine.Commit(change); err != nil {
+		s.tally.of.Store(counted)
 		return nil, err
 	}
-	next := serve(sp, s.engine.Snapshot(), s.served.Load())
-	s.served.Store(next)
-	s.tally.follow(next)
+	s.served.Store(serve(sp, s.engine.Snapshot(), s.served.Load()))
 	return sp, nil
 }
 
