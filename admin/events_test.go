@@ -60,7 +60,7 @@ func TestEventsResume(t *testing.T) {
 	seen := 0
 	for part := 1; seen < all; part++ {
 		got := 0
-		err := client.Follow(t.Context(), api.HistoryQuery{After: after}, func(e api.Event, missing *api.Gap) error {
+		_, err := client.Follow(t.Context(), api.HistoryQuery{After: after}, func(e api.Event, missing *api.Gap) error {
 			if missing != nil {
 				t.Errorf("%+v", missing)
 			}
