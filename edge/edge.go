@@ -44,6 +44,7 @@ type Edge struct {
 	// work is held by who changes the records, to the end of Put. It is taken before mu.
 	work sync.Mutex
 	st   *standing // nil: there are none yet
+	told string    // what was logged last of what a snapshot had refused
 
 	mu      sync.Mutex
 	count   int // DNS records
@@ -294,8 +295,11 @@ func (e *Edge) tellTaken(was *standing, t *taken, source string, count int, hash
 		what = "Initial snapshot loaded"
 	}
 	e.log.Info(what, "records", count, "hash", hash)
-	if t.refused.n > 0 {
-		e.log.Warn("Items of the snapshot were refused", "items", t.refused.n, "reasons", t.refused.String())
+	// A controller states the same again in every snapshot: it is said when it is new.
+	if reasons := t.refused.String(); reasons != e.told {
+		if e.told = reasons; t.refused.n > 0 {
+			e.log.Warn("Items of the snapshot were refused", "items", t.refused.n, "reasons", reasons)
+		}
 	}
 	if was != nil && was.records() > 0 && count == 0 {
 		e.log.Warn("The controller says that the zone has no records any more", "had", was.records())

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -230,6 +231,39 @@ func TestBacksOffAndDegrades(t *testing.T) {
 			if n := strings.Count(log.String(), want); n != 1 {
 				t.Errorf("the log says %q %d times:\n%s", want, n, &log)
 			}
+		}
+	})
+}
+
+// What a controller states of the configuration's own names is said once, and not at all
+// when both say the same; a zone of nothing else is one without records.
+func TestOwnNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const same, other = `{"name":"ns1.gslb.elchi","type":"A","ips":["192.0.2.53"]}`, `{"name":"ns1.gslb.elchi","type":"A","ips":["192.0.2.99"]}`
+		var w watch
+		w.set(says(snapshot("1", same)))
+		o := options()
+		o.SyncInterval = time.Minute
+		var log bytes.Buffer
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		e := start(t, o, &w)
+		stop := run(t, e)
+		<-e.Tried()
+		if h := e.Health(); h.LastSyncStatus != "success" || h.Refused != 0 {
+			t.Errorf("%+v", h)
+		}
+		var said []int
+		for i, records := range []string{one + "," + same, one + "," + other, two + "," + other, one + "," + same, other} {
+			w.set(says(snapshot(strconv.Itoa(i+2), records)))
+			time.Sleep(67 * time.Second)
+			if h := e.Health(); h.LastSyncStatus != "success" || h.VersionHash != strconv.Itoa(i+2) {
+				t.Errorf("%s: %+v", records, h)
+			}
+			said = append(said, strings.Count(log.String(), "were refused"))
+		}
+		stop()
+		if want := []int{0, 1, 1, 1, 2}; !slices.Equal(said, want) {
+			t.Errorf("said %v times, want %v:\n%s", said, want, &log)
 		}
 	})
 }

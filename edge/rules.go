@@ -85,9 +85,14 @@ func newRules(o *Options) *rules {
 	return r
 }
 
-// owns is whether the configuration has records of a type.
-func (r *rules) owns(name []byte, t dnswire.Type) bool {
-	return slices.ContainsFunc(r.own[dnswire.Name(name)], func(a text.Record) bool { return a.Type == t })
+// owns is what the configuration has of a type.
+func (r *rules) owns(name []byte, t dnswire.Type) (data [][]byte) {
+	for _, a := range r.own[dnswire.Name(name)] {
+		if a.Type == t {
+			data = append(data, a.Data)
+		}
+	}
+	return data
 }
 
 // checked is an item that was found to be a record. It is good until the next item is
@@ -111,11 +116,25 @@ func (c *checker) check(it *item, rep *report) (r checked, ok bool) {
 	if why == "" {
 		why = c.value(it, &r, rep)
 	}
-	if why != "" {
+	switch why {
+	case "", agrees:
+	case ownAlias, ownAddresses:
+		rep.own++
+		fallthrough
+	default:
 		rep.add(it, why)
 	}
 	return r, why == ""
 }
+
+// Why a record is not taken of a name that the configuration has records of.
+const (
+	// agrees is of one that says what the configuration says: both are right, and there
+	// is nothing to report.
+	agrees       = "the configuration of the node says the same"
+	ownAddresses = "the configuration of the node states other addresses of the name"
+	ownAlias     = "the configuration of the node has records of the name, which can be no alias then"
+)
 
 // key reads name and type; what is wrong with them is returned, empty for nothing.
 func (c *checker) key(it *item, r *checked) string {
@@ -177,7 +196,7 @@ func (c *checker) alias(failover []byte, r *checked) string {
 	case string(c.name) == string(c.zone):
 		return "the zone's own name cannot be an alias: state addresses"
 	case len(c.own[dnswire.Name(c.name)]) > 0:
-		return "the configuration of the node has records of the name, which can be no alias then"
+		return ownAlias
 	}
 	r.form, r.data = alias, c.target
 	return ""
@@ -185,9 +204,6 @@ func (c *checker) alias(failover []byte, r *checked) string {
 
 // addresses reads the addresses: those that are none of the kind are left out.
 func (c *checker) addresses(it *item, r *checked, rep *report) string {
-	if c.owns(c.name, dnsTypes[r.kind]) {
-		return "the configuration of the node states the " + r.kind.String() + " records of the name"
-	}
 	c.data = c.data[:0]
 	begin, bad := 0, ""
 	for _, end := range it.ends {
@@ -211,6 +227,17 @@ func (c *checker) addresses(it *item, r *checked, rep *report) string {
 	}
 	if bad != "" {
 		rep.add(it, bad+": it is left out")
+	}
+	if own := c.owns(c.name, dnsTypes[r.kind]); len(own) > 0 {
+		for a := range slices.Chunk(c.data, r.kind.width()) {
+			if !slices.ContainsFunc(own, func(b []byte) bool { return bytes.Equal(a, b) }) {
+				return ownAddresses
+			}
+		}
+		if len(own)*r.kind.width() != len(c.data) { // neither has one twice
+			return ownAddresses
+		}
+		return agrees
 	}
 	r.form, r.data = addressed, c.data
 	return ""
@@ -335,6 +362,7 @@ func within(name []byte, zone dnswire.Name) bool {
 // report is what was refused of a text.
 type report struct {
 	n    int // items and addresses
+	own  int // of them, those that the configuration has a say in
 	most int // how many of them are kept
 	kept []api.Refusal
 }

@@ -127,7 +127,7 @@ func (st *standing) restore(name []byte, sets []zone.Records) (n named) {
 	shown, _ := n.shown()
 	for _, s := range sets {
 		k := slices.Index(dnsTypes[:], s.Type)
-		if k < 0 || st.owns(name, s.Type) {
+		if k < 0 || len(st.owns(name, s.Type)) > 0 {
 			continue
 		}
 		data := slices.Concat(s.Data...)

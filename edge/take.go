@@ -64,7 +64,7 @@ func gather(r io.Reader, o gatherOptions) (*taken, error) {
 		return nil, errors.New("its version_hash is empty")
 	case !h.listed:
 		return nil, errors.New("it has no list of records, not even an empty one")
-	case g.names == 0 && t.refused.n > 0:
+	case g.names == 0 && t.refused.n > t.refused.own:
 		return nil, fmt.Errorf("none of its records can be taken: %v", &t.refused)
 	}
 	t.hash = h.hash

@@ -113,9 +113,14 @@ func TestTake(t *testing.T) {
 				"name: empty name", `name: empty label in "a..gslb.elchi"`, `type "MX" is neither A nor AAAA`,
 				"it has neither addresses nor a failover: state enabled: false for a name without data", "the zone's own name cannot be an alias: state addresses",
 				"failover is the name itself", `failover: empty label in "a..b"`, "ttl -1 is no whole number of seconds up to 2147483647",
-				"the configuration of the node states the A records of the name", "the configuration of the node has records of the name, which can be no alias then", "it is no object",
+				"the configuration of the node states other addresses of the name", "the configuration of the node has records of the name, which can be no alias then", "it is no object",
 			},
 		},
+		{
+			"what the configuration says as well", `{"name":"ns1.gslb.elchi","type":"A","ips":["192.0.2.53","192.0.2.53"]},{"name":"NS1.gslb.elchi.","type":"A","ips":["192.0.2.53"]}`,
+			nil, nil, nil,
+		},
+		{"what the configuration has some of", `{"name":"ns1.gslb.elchi","type":"A","ips":["192.0.2.53","192.0.2.54"]}`, nil, nil, []string{"the configuration of the node states other addresses of the name"}},
 		{"wildcards", `{"name":"*.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`, []string{"*.gslb.elchi. 20 A 192.0.2.1"}, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
