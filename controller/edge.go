@@ -56,13 +56,6 @@ func newEdge(e *spec.Edge) (*edge, error) {
 	}, nil
 }
 
-// name is what the edge is called in logs and metrics: its host and, where there is one,
-// its path.
-func (e *edge) name() string {
-	_, rest, _ := strings.Cut(e.URL, "://")
-	return rest
-}
-
 // answered is the error of a request that was answered, and not with success.
 type answered struct {
 	code  int

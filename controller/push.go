@@ -26,8 +26,8 @@ const (
 	maxBatch = 1000
 )
 
-// pushKey is an edge and a zone that it is told of. The edge is named by its host and, for
-// one of several on it, its path, as metrics have it.
+// pushKey is an edge, by the name that logs and metrics have of it, and a zone that it is
+// told of.
 type pushKey struct {
 	edge string
 	zone dnswire.Name
@@ -72,7 +72,7 @@ func (c *Controller) follow(set *setting) {
 	if set != nil {
 		for _, e := range set.edges {
 			for _, z := range e.Zones {
-				wanted[pushKey{e.name(), z}] = e
+				wanted[pushKey{e.Name, z}] = e
 			}
 		}
 	}

@@ -26,7 +26,7 @@ type Edge struct {
 	// URL is that of the webhook: http or https, without /notify and without a final
 	// slash.
 	URL     string
-	Host    string         // of the URL, with its port: what is shown of it
+	Name    string         // the URL without its scheme: what is shown of it, and no other edge of the zone has
 	Secret  string         // the controller's unless stated
 	Zones   []dnswire.Name // those of the controller unless stated
 	Regions []string       // none: answers for clients of whom nothing is known
@@ -235,7 +235,7 @@ func (d *decoder) edges(items []document.Node, p *path, c *Controller) []Edge {
 	}
 	var out []Edge
 	type told struct {
-		url  string
+		edge string
 		zone dnswire.Name
 	}
 	first := map[told]document.Node{}
@@ -254,9 +254,9 @@ func (d *decoder) edges(items []document.Node, p *path, c *Controller) []Edge {
 			e.Zones = d.zoneList(o, c)
 		}
 		e.Regions = d.regionList(o)
-		e.URL, e.Host, e.TLS = d.webhookURL(o)
+		e.URL, e.Name, e.TLS = d.webhookURL(o)
 		for _, z := range e.Zones {
-			key := told{e.URL, z}
+			key := told{e.Name, z}
 			if other, twice := first[key]; twice && e.URL != "" {
 				d.fail(it, at, "the edge at %s is told of %s already", where(other), bare(z))
 				break
@@ -288,7 +288,7 @@ func (d *decoder) regionList(o *object) []string {
 }
 
 // webhookURL is the key url of an edge, and how it is secured.
-func (d *decoder) webhookURL(o *object) (text, host string, t *Secure) {
+func (d *decoder) webhookURL(o *object) (text, name string, t *Secure) {
 	u := d.edgeURL(o)
 	if u == nil || u.Scheme == "https" {
 		t = d.secure(o)
@@ -301,7 +301,9 @@ func (d *decoder) webhookURL(o *object) (text, host string, t *Secure) {
 	if u == nil {
 		return "", "", nil
 	}
-	return strings.TrimRight(u.String(), "/"), u.Host, t
+	u.Host = strings.ToLower(u.Host)
+	text = strings.TrimRight(u.String(), "/")
+	return text, strings.TrimPrefix(text, u.Scheme+"://"), t
 }
 
 // edgeURL is the key url of an edge, nil when it is missing or wrong.
