@@ -26,9 +26,10 @@ const (
 	// for restful times as long, and longestRest at most, for changes must get out.
 	restful     = 2
 	longestRest = 500 * time.Millisecond
-	// maxViews is how many views there are, and idle is how long one stays that nobody
-	// uses.
-	maxViews = 64
+	// maxLists is how many lists of regions of a zone may be asked for at once. Those that
+	// edges are pushed do not count, nor does the empty one: the configuration bounds
+	// them. idle is how long a view stays that nobody uses.
+	maxLists = 64
 	idle     = 10 * time.Minute
 )
 
@@ -160,8 +161,9 @@ func (c *Controller) Regions() []string {
 	return nil
 }
 
-// use finds a view, which leave is to be called for.
-func (c *Controller) use(zone dnswire.Name, regions []string) (*view, error) {
+// use finds a view, which leave is to be called for. Stated is that the configuration
+// wants it.
+func (c *Controller) use(zone dnswire.Name, regions []string, stated bool) (*view, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.setting.Load()
@@ -174,12 +176,13 @@ func (c *Controller) use(zone dnswire.Name, regions []string) (*view, error) {
 	key := viewKey(zone, regions)
 	v := c.views[key]
 	if v == nil {
-		if len(c.views) >= maxViews && !c.makeRoom() {
+		if !stated && len(regions) > 0 && !c.makeRoom(zone) {
 			return nil, ErrBusy
 		}
 		v = &view{zone: zone, regions: slices.Clone(regions), moved: make(chan struct{})}
 		c.views[key] = v
 	}
+	v.stated = v.stated || stated
 	v.users++
 	return v, nil
 }
@@ -191,13 +194,22 @@ func (c *Controller) leave(v *view) {
 	v.used = time.Now()
 }
 
-// makeRoom lets go of the view that has not been used for longest. Callers hold mu.
-func (c *Controller) makeRoom() bool {
-	last := ""
+// makeRoom sees to it that there is room for one more list of regions of a zone, and lets
+// go of the one that has not been used for longest. It is false when all are in use.
+// Callers hold mu.
+func (c *Controller) makeRoom(zone dnswire.Name) bool {
+	last, lists := "", 0
 	for key, v := range c.views {
+		if v.zone != zone || len(v.regions) == 0 || v.stated && v.users > 0 {
+			continue
+		}
+		lists++
 		if v.users == 0 && (last == "" || v.used.Before(c.views[last].used)) {
 			last = key
 		}
+	}
+	if lists < maxLists {
+		return true
 	}
 	delete(c.views, last)
 	return last != ""
@@ -217,7 +229,7 @@ func (c *Controller) sweep(now time.Time) {
 // It waits for Run to compute them. Errors are ErrNoZone, ErrNoRegion, ErrBusy and that
 // of ctx.
 func (c *Controller) Ask(ctx context.Context, zone dnswire.Name, regions []string) (*State, error) {
-	v, err := c.use(zone, regions)
+	v, err := c.use(zone, regions, false)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +267,11 @@ type Follower struct {
 
 // Follow is like Ask, for who is to be told of changes. Close ends it.
 func (c *Controller) Follow(zone dnswire.Name, regions []string) (*Follower, error) {
-	v, err := c.use(zone, regions)
+	return c.follower(zone, regions, false)
+}
+
+func (c *Controller) follower(zone dnswire.Name, regions []string, stated bool) (*Follower, error) {
+	v, err := c.use(zone, regions, stated)
 	if err != nil {
 		return nil, err
 	}

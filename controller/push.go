@@ -119,10 +119,7 @@ func (p *push) goes() bool {
 
 // run pushes until ctx ends or the zone is no longer told of.
 func (p *push) run(ctx context.Context) {
-	f, err := p.c.Follow(p.key.zone, p.edge.Regions)
-	for errors.Is(err, ErrBusy) && pause(ctx, lastRetry) {
-		f, err = p.c.Follow(p.key.zone, p.edge.Regions)
-	}
+	f, err := p.c.follower(p.key.zone, p.edge.Regions, true)
 	if err != nil {
 		return // the next setting is without it
 	}

@@ -34,6 +34,7 @@ type view struct {
 	moved   chan struct{} // closed when latest is another one, or the view ends
 	ended   bool          // its zone is no longer told of
 	users   int           // who asks, follows or pushes
+	stated  bool          // some of them push, or did
 	used    time.Time     // last, when there are no users
 }
 
