@@ -63,7 +63,7 @@ type Controller struct {
 	views   map[string]*view
 	asked   uint64        // how often somebody has asked for what is now
 	done    uint64        // up to which of them views are computed
-	settled chan struct{} // closed when done has grown
+	settled chan struct{} // closed when done has grown, or views have ended
 	ctx     context.Context
 	pushes  map[pushKey]*push
 	pushing sync.WaitGroup
@@ -126,8 +126,15 @@ func (c *Controller) Apply(ch *Change) {
 			delete(c.views, key)
 		}
 	}
+	c.settle() // who waits for a view that has ended
 	c.follow(ch.setting)
 	c.wake()
+}
+
+// settle lets those who wait look again. Callers hold mu.
+func (c *Controller) settle() {
+	close(c.settled)
+	c.settled = make(chan struct{})
 }
 
 // tells is whether a zone is told of.
@@ -229,11 +236,23 @@ func (c *Controller) sweep(now time.Time) {
 // It waits for Run to compute them. Errors are ErrNoZone, ErrNoRegion, ErrBusy and that
 // of ctx.
 func (c *Controller) Ask(ctx context.Context, zone dnswire.Name, regions []string) (*State, error) {
-	v, err := c.use(zone, regions, false)
-	if err != nil {
-		return nil, err
+	for {
+		v, err := c.use(zone, regions, false)
+		if err != nil {
+			return nil, err
+		}
+		st, err := c.await(ctx, v)
+		c.leave(v)
+		if st != nil || err != nil {
+			return st, err
+		}
+		// A reload has ended the view: there may be another, or the reason why not.
 	}
-	defer c.leave(v)
+}
+
+// await is the state of a view for who asks now, nil when the view has ended. The error is
+// that of ctx.
+func (c *Controller) await(ctx context.Context, v *view) (*State, error) {
 	c.mu.Lock()
 	c.asked++
 	ticket := c.asked
@@ -242,7 +261,7 @@ func (c *Controller) Ask(ctx context.Context, zone dnswire.Name, regions []strin
 		switch {
 		case v.ended:
 			c.mu.Unlock()
-			return nil, ErrNoZone
+			return nil, nil
 		case st != nil && (c.done >= ticket || st.snapshot == c.o.Engine.Snapshot() && st.setting == c.setting.Load()):
 			c.mu.Unlock()
 			return st, nil
@@ -325,8 +344,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			seen = s
 			c.mu.Lock()
 			c.done = ticket
-			close(c.settled)
-			c.settled = make(chan struct{})
+			c.settle()
 			c.mu.Unlock()
 			took := time.Since(begun)
 			c.meters.computed.Observe(took.Seconds())

@@ -25,7 +25,7 @@ func TestManyZones(t *testing.T) {
 	fmt.Fprintf(&b, "controller:\n  secret: shared-with-edges\n  zones: [%s]\n  edges: [{url: %q}]\n", strings.Join(names, ", "), w.URL)
 	n := start(t, b.String())
 	w.until("all zones", func() bool { return len(w.has) == zones })
-	for _, z := range names {
+	for _, z := range names[zones-4:] {
 		if _, err := n.Ask(t.Context(), name(t, z), nil); err != nil {
 			t.Fatal(err)
 		}
