@@ -447,7 +447,8 @@ func (w *worker) forget() {
 // many is from how many services on a computation that begins anew is out of the way.
 const many = 2048
 
-// work computes the views that are used.
+// work computes the views that are used and are not of this snapshot already: somebody may
+// have asked for another one alone.
 func (w *worker) work(ctx context.Context, s *resolve.Snapshot) {
 	set := w.c.setting.Load()
 	if set == nil {
@@ -456,7 +457,7 @@ func (w *worker) work(ctx context.Context, s *resolve.Snapshot) {
 	w.c.mu.Lock()
 	var views []*view
 	for _, v := range w.c.views {
-		if v.users > 0 {
+		if v.users > 0 && (v.latest == nil || v.latest.snapshot != s || v.latest.setting != set) {
 			views = append(views, v)
 		}
 	}
@@ -468,6 +469,9 @@ func (w *worker) work(ctx context.Context, s *resolve.Snapshot) {
 			}
 			w.compute(ctx, s, set, v)
 		}
+	}
+	if len(views) == 0 {
+		return
 	}
 	if s.Table.Services() < many && s.Table.Len() < many {
 		all()

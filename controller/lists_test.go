@@ -90,3 +90,20 @@ controller: {secret: shared-with-edges, zones: [gslb.test, other.test]}
 		t.Errorf("once there is room: %v", err)
 	}
 }
+
+// TestAskAlone: what is there is not computed again because somebody asks for another list
+// of regions.
+func TestAskAlone(t *testing.T) {
+	n := start(t, fmt.Sprintf(pushed, ""))
+	f, err := n.Follow(name(t, "gslb.test"), []string{"r0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n.now("r0")
+	before, _, _, _ := f.Since("")
+	n.now("r1")
+	if now, _, _, _ := f.Since(""); now != before {
+		t.Error("another state is there of the same snapshot")
+	}
+}
