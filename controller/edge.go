@@ -6,30 +6,19 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/api"
-	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/notify"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
 const (
-	// maxAnswer is what is read of the answer to a notification, and maxListing of the
-	// list of an edge's records, in octets.
-	maxAnswer  = 1 << 20
-	maxListing = 1 << 30
-	// listingTime is how many times longer than a notification a list of all records may
-	// take.
-	listingTime = 15
+	// maxAnswer is what is read of the answer to a notification, in octets.
+	maxAnswer = 1 << 20
 )
 
 // edge is a webhook that is told of changes.
@@ -116,59 +105,4 @@ func (e *edge) do(req *http.Request, read func(io.Reader) error) error {
 	err = read(resp.Body)
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
 	return err
-}
-
-// records is what the edge answers with in a zone, by name and type; what is an alias has
-// the type CNAME.
-func (e *edge) records(ctx context.Context, zone dnswire.Name) (map[api.Key]*api.Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, listingTime*e.Timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL+api.RecordsPath+"?zone="+url.QueryEscape(text(zone)), nil)
-	if err != nil {
-		return nil, err
-	}
-	var l api.Listing
-	err = e.do(req, func(r io.Reader) error { return json.NewDecoder(io.LimitReader(r, maxListing)).Decode(&l) })
-	if err != nil {
-		return nil, fmt.Errorf("its records: %w", err)
-	}
-	have := make(map[api.Key]*api.Record, len(l.Records))
-	for i := range l.Records {
-		r := &l.Records[i]
-		name, err := dnswire.ParseName(r.Name)
-		if err != nil || !name.Within(zone) {
-			continue // of another zone at the same address
-		}
-		k := api.Key{Name: text(name), Type: r.Type}
-		if r.Type == "" || r.Type == aliasType || aliasOf(r) != "" {
-			k.Type = aliasType
-		}
-		have[k] = r
-	}
-	return have, nil
-}
-
-// alike is whether what an edge has of a record is what it is to have.
-func alike(r, old *api.Record) bool {
-	if r.TTL != old.TTL {
-		return false
-	}
-	if to := aliasOf(r); to != "" {
-		return strings.EqualFold(strings.TrimSuffix(to, "."), strings.TrimSuffix(old.Failover, "."))
-	}
-	return off(r) == off(old) && old.Failover == "" && slices.Equal(sorted(r.IPs), sorted(old.IPs))
-}
-
-// off is whether a record is not enabled.
-func off(r *api.Record) bool { return r.Enabled != nil && !*r.Enabled }
-
-// sorted is addresses in order, however they are written.
-func sorted(ips []string) []netip.Addr {
-	out := make([]netip.Addr, 0, len(ips))
-	for _, s := range ips {
-		a, _ := netip.ParseAddr(s) // what is none is none of ours
-		out = append(out, a)
-	}
-	slices.SortFunc(out, netip.Addr.Compare)
-	return out
 }

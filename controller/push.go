@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"reflect"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +38,7 @@ type push struct {
 	key  pushKey
 	stop context.CancelFunc
 	done chan struct{}
+	most int // records that the edge takes in one delivery; of run alone
 
 	mu   sync.Mutex
 	has  string // the version that the edge has; empty: it is not known
@@ -89,7 +88,7 @@ func (c *Controller) follow(set *setting) {
 	}
 	for key, e := range wanted {
 		ctx, stop := context.WithCancel(c.ctx)
-		p := &push{c: c, edge: e, key: key, stop: stop, done: make(chan struct{})}
+		p := &push{c: c, edge: e, key: key, stop: stop, done: make(chan struct{}), most: maxBatch}
 		c.pushes[key] = p
 		after := before[key]
 		c.pushing.Go(func() {
@@ -215,13 +214,12 @@ func merged(steps []api.Change) *api.Notification {
 
 // deliver tells the edge in deliveries of a bearable size, one after the other.
 func (p *push) deliver(ctx context.Context, n *api.Notification) error {
-	most := maxBatch
 	for len(n.Records)+len(n.Deletes) > 0 {
-		batch, rest := cut(n, most)
+		batch, rest := cut(n, p.most)
 		err := p.tell(ctx, batch)
 		var no answered
-		if errors.As(err, &no) && no.code == http.StatusRequestEntityTooLarge && most > 1 {
-			most /= 2
+		if errors.As(err, &no) && no.code == http.StatusRequestEntityTooLarge && p.most > 1 {
+			p.most /= 2
 			continue
 		}
 		if err != nil {
@@ -269,55 +267,4 @@ func (p *push) tell(ctx context.Context, n *api.Notification) error {
 			"name", fmt.Sprintf("%.255q", r.Name), "type", fmt.Sprintf("%.16q", r.Type), "reason", fmt.Sprintf("%.200q", r.Reason))
 	}
 	return nil
-}
-
-// resync asks the edge what it has, and tells it what differs. One that does not say is
-// told everything.
-func (p *push) resync(ctx context.Context, st *State) error {
-	p.c.meters.resyncs.WithLabelValues(p.key.edge).Inc()
-	have, err := p.edge.records(ctx, p.key.zone)
-	var no answered
-	switch {
-	case err == nil:
-	case errors.As(err, &no) && (no.code == http.StatusNotFound || no.code == http.StatusMethodNotAllowed):
-	default:
-		return err
-	}
-	return p.deliver(ctx, differing(st, have))
-}
-
-// differing is what an edge that has some records is to be told.
-func differing(st *State, have map[api.Key]*api.Record) *api.Notification {
-	out := &api.Notification{}
-	wanted := map[api.Key]bool{}
-	st.Records(func(r api.Record) bool {
-		k := api.Key{Name: r.Name, Type: r.Type}
-		wanted[k] = true
-		if aliasOf(&r) != "" {
-			k.Type = aliasType
-			wanted[k] = true
-		}
-		if old := have[k]; old == nil || !alike(&r, old) {
-			out.Records = append(out.Records, r)
-		}
-		return true
-	})
-	for k := range have {
-		if !wanted[k] {
-			out.Deletes = append(out.Deletes, k)
-		}
-	}
-	slices.SortFunc(out.Deletes, func(a, b api.Key) int { return strings.Compare(a.Name+" "+a.Type, b.Name+" "+b.Type) })
-	return out
-}
-
-// aliasType is the type that an edge lists a CNAME with.
-const aliasType = "CNAME"
-
-// aliasOf is the name that a record sends clients to; empty when it does not.
-func aliasOf(r *api.Record) string {
-	if r.Failover != "" && (len(r.IPs) == 0 || off(r)) {
-		return r.Failover
-	}
-	return ""
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"io"
 	"math/bits"
+	"sort"
 	"sync"
 
 	"github.com/rhumb-dns/rhumb/api"
@@ -53,15 +54,35 @@ func (s *State) content(i int32) *content {
 	return s.shared[s.census.services[i].plan]
 }
 
+// names is how many names a state has.
+func (s *State) names() int { return len(s.census.services) + len(s.census.static) }
+
+// named is a name of the state by its number, and what there is to say of it.
+func (s *State) named(i int) (string, *content) {
+	if n := len(s.census.services); i >= n {
+		f := &s.census.static[i-n]
+		return f.name, f.says
+	}
+	return s.census.services[i].name, s.content(int32(i))
+}
+
+// number is that of a name, -1 when the state has none of the kind.
+func (s *State) number(name string) int {
+	if i := s.census.find(name); i >= 0 {
+		return int(i)
+	}
+	static := s.census.static
+	i := sort.Search(len(static), func(i int) bool { return static[i].name >= name })
+	if i == len(static) || static[i].name != name {
+		return -1
+	}
+	return len(s.census.services) + i
+}
+
 // each calls f with every name and what there is to say of it until it returns false.
 func (s *State) each(f func(name string, c *content) bool) {
-	for i := range s.census.services {
-		if !f(s.census.services[i].name, s.content(int32(i))) {
-			return
-		}
-	}
-	for i := range s.census.static {
-		if !f(s.census.static[i].name, s.census.static[i].says) {
+	for i := range s.names() {
+		if !f(s.named(i)) {
 			return
 		}
 	}
