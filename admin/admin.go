@@ -67,10 +67,10 @@ type Admin struct {
 	guesses *guesses
 	traffic func() *meter.Reading
 	tells   *notify.Notifier
-	streams streams
+	streams *streams
 	// controller may be nil; edgeStreams are of those that it tells.
 	controller  *controller.Controller
-	edgeStreams streams
+	edgeStreams *streams
 	handler     http.Handler
 	// profiling is held while a profile is taken.
 	profiling sync.Mutex
@@ -88,7 +88,7 @@ func New(o Options) *Admin {
 		o.Traffic = func() *meter.Reading { return &meter.Reading{At: time.Now()} }
 	}
 	a := &Admin{engine: o.Engine, process: o.Process, log: o.Logger, guesses: newGuesses(), traffic: o.Traffic, tells: o.Notifier, controller: o.Controller}
-	a.streams.ending, a.edgeStreams.ending = make(chan struct{}), make(chan struct{})
+	a.streams, a.edgeStreams = newStreams("events", maxStreams), newStreams("changes", maxEdgeStreams)
 	a.meters = newMeters(o.Registerer, o.Process.Condition().Version)
 	a.handler = a.guard(a.mux(o.Gatherer))
 	return a

@@ -24,8 +24,6 @@ import (
 const (
 	// maxEdgeWait is how long a snapshot may take to be computed.
 	maxEdgeWait = time.Minute
-	// edgeBeat is how often a stream of changes says that it is alive.
-	edgeBeat = 15 * time.Second
 	// maxVersion is how long a version may be that an edge states, in octets.
 	maxVersion = 256
 	// maxNode is how long the address may be that an edge states of itself.
@@ -90,8 +88,8 @@ func edgeRegions(s string) ([]string, error) {
 	return out, nil
 }
 
-// edges is who asks with the secret of edges; it is false when the request has been
-// refused.
+// edge is what somebody asks for who has the secret of edges; it is false when the request
+// has been refused.
 func (a *Admin) edge(w http.ResponseWriter, r *http.Request) (*edgeRequest, bool) {
 	secret, on := "", false
 	if a.controller != nil {
@@ -145,7 +143,7 @@ func (a *Admin) refuseEdge(w http.ResponseWriter, q *edgeRequest, err error) {
 	}
 }
 
-// state is what is asked for; nil when the request has been refused.
+// edgeState is what is asked for; nil when the request has been refused.
 func (a *Admin) edgeState(w http.ResponseWriter, r *http.Request, q *edgeRequest) *controller.State {
 	ctx, cancel := context.WithTimeout(r.Context(), maxEdgeWait)
 	defer cancel()
@@ -247,10 +245,8 @@ func (a *Admin) edgeEvents(w http.ResponseWriter, r *http.Request) {
 	if id := r.Header.Get("Last-Event-ID"); id != "" && len(id) <= maxVersion { // later than where it began
 		q.since = id
 	}
-	ending, ok := a.edgeStreams.enter()
+	ending, ok := a.edgeStreams.enter(w)
 	if !ok {
-		w.Header().Set("Retry-After", "10")
-		refuse(w, http.StatusServiceUnavailable, "%d streams of changes are open, and more there may not be", maxStreams)
 		return
 	}
 	defer a.edgeStreams.leave()
@@ -260,16 +256,12 @@ func (a *Admin) edgeEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer f.Close()
-	s := &stream{w: w, control: http.NewResponseController(w)}
-	_ = s.control.SetReadDeadline(time.Time{}) // it was for the request, which has been read
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
+	s, ok := newStream(w, r)
+	if !ok {
 		return
 	}
-	s.text.WriteString("retry: 3000\n\n")
-	beat := time.NewTicker(edgeBeat)
+	s.say("\n")
+	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	at := q.since
 	for !f.Ended() {
@@ -277,12 +269,14 @@ func (a *Admin) edgeEvents(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case st == nil || at == st.Hash:
 		case ok:
-			for i := range steps {
-				s.change(&steps[i])
+			for _, step := range steps {
+				s.say("id: %s\nevent: %s\ndata: ", step.VersionHash, api.EventChange)
+				s.out = append(s.out, step.JSON()) // one for all who follow
+				s.say("\n\n")
 			}
 			at = st.Hash
 		default:
-			s.event(api.EventReset, st.Hash, api.Reset{VersionHash: st.Hash})
+			s.reset(st.Hash)
 			at = st.Hash
 		}
 		if s.flush() != nil {
@@ -295,17 +289,16 @@ func (a *Admin) edgeEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-moved:
 		case <-beat.C:
-			s.text.WriteString(":\n\n")
+			s.say(":\n\n")
 		}
 	}
 }
 
-func (s *stream) change(c *api.Change) { s.event(api.EventChange, c.VersionHash, c) }
-
-func (s *stream) event(kind, id string, v any) {
-	b, err := json.Marshal(v)
+// reset asks the edge to begin anew.
+func (s *stream) reset(hash string) {
+	b, err := json.Marshal(api.Reset{VersionHash: hash})
 	if err != nil {
-		panic(err) // our own types
+		panic(err) // our own type
 	}
-	fmt.Fprintf(&s.text, "id: %s\nevent: %s\ndata: %s\n\n", id, kind, b)
+	s.say("id: %s\nevent: %s\ndata: %s\n\n", hash, api.EventReset, b)
 }

@@ -327,6 +327,41 @@ func TestEdgeEvents(t *testing.T) {
 	}
 }
 
+// TestEdgeStreams: many edges follow at once, each of them some zones; and who follows what
+// happens takes none of their room.
+func TestEdgeStreams(t *testing.T) {
+	n := controlling(t, told)
+	s := httptest.NewServer(n.handler)
+	defer s.Close()
+	const edges = 300
+	var all []*http.Response
+	defer func() {
+		for _, resp := range all {
+			_ = resp.Body.Close()
+		}
+	}()
+	for range edges {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/dns/events?zone=gslb.example.com", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set(api.SecretHeader, "shared-with-edges")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all = append(all, resp); resp.StatusCode != http.StatusOK {
+			t.Fatalf("stream %d: %s", len(all), resp.Status)
+		}
+	}
+	for _, resp := range all {
+		if _, kind, _ := (&edgeStream{t, bufio.NewScanner(resp.Body)}).next(); kind != "reset" {
+			t.Errorf("told %s", kind)
+		}
+	}
+	n.admin.EndStreams()
+}
+
 // FuzzEdgeRequest: no query makes an edge ask for what is out of bounds.
 func FuzzEdgeRequest(f *testing.F) {
 	for _, q := range []string{

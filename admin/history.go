@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/api"
@@ -128,52 +127,8 @@ func (a *Admin) history(w http.ResponseWriter, r *http.Request) {
 	respond(w, http.StatusOK, out)
 }
 
-const (
-	// maxStreams is how many may follow at once.
-	maxStreams = 100
-	// heartbeat keeps proxies from ending a stream in which nothing happens.
-	heartbeat = 15 * time.Second
-	// maxStall is how long a client may take to take in what is written to it.
-	maxStall = 30 * time.Second
-	// streamed is how many events are written in one piece.
-	streamed = 256
-)
-
-// streams are those who follow.
-type streams struct {
-	mu     sync.Mutex
-	open   int
-	ending chan struct{} // closed when those that are open shall end
-}
-
-func (s *streams) enter() (ending <-chan struct{}, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == maxStreams {
-		return nil, false
-	}
-	s.open++
-	return s.ending, true
-}
-
-func (s *streams) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open--
-}
-
-// EndStreams ends the responses that would never end by themselves. Clients ask again.
-func (a *Admin) EndStreams() {
-	a.streams.end()
-	a.edgeStreams.end()
-}
-
-func (s *streams) end() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.ending)
-	s.ending = make(chan struct{})
-}
+// streamed is how many events are written in one piece.
+const streamed = 256
 
 // events tells what happens as it does, as server-sent events
 // (https://html.spec.whatwg.org/multipage/server-sent-events.html).
@@ -195,25 +150,19 @@ func (a *Admin) events(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "this node has no history")
 		return
 	}
-	ending, ok := a.streams.enter()
+	ending, ok := a.streams.enter(w)
 	if !ok {
-		w.Header().Set("Retry-After", "10")
-		refuse(w, http.StatusServiceUnavailable, "%d streams of events are open, and more there may not be: end one", maxStreams)
 		return
 	}
 	defer a.streams.leave()
-	s := &stream{w: w, control: http.NewResponseController(w)}
-	_ = s.control.SetReadDeadline(time.Time{}) // it was for the request, which has been read
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
+	s, ok := newStream(w, r)
+	if !ok {
 		return
 	}
 	reader, gap := begin(log, &sel)
 	// An id without an event is where the stream is: who is cut off before the first
 	// event comes back to there (section 9.2.6, "dispatch the event").
-	fmt.Fprintf(&s.text, "retry: 3000\nid: %d\n\n", reader.At())
+	s.say("id: %d\n\n", reader.At())
 	if gap {
 		s.missing(api.Gap{Unknown: true})
 	}
@@ -241,7 +190,7 @@ func (a *Admin) events(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-part.More:
 		case <-beat.C:
-			fmt.Fprintf(&s.text, ":\nid: %d\n\n", reader.At())
+			s.say(":\nid: %d\n\n", reader.At())
 		}
 	}
 }
@@ -265,19 +214,12 @@ func begin(log *history.Log, sel *history.Query) (r *history.Reader, gap bool) {
 	return log.Reader(at), oldest.At.After(since)
 }
 
-// stream is what is written to a client.
-type stream struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	text    strings.Builder
-}
-
 func (s *stream) tell(e *history.Event) {
 	b, err := json.Marshal(notify.Shown(e))
 	if err != nil {
 		panic(err) // our own type
 	}
-	fmt.Fprintf(&s.text, "id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Type, b)
+	s.say("id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Type, b)
 }
 
 func (s *stream) missing(g api.Gap) {
@@ -285,19 +227,5 @@ func (s *stream) missing(g api.Gap) {
 	if err != nil {
 		panic(err) // our own type
 	}
-	fmt.Fprintf(&s.text, "event: gap\ndata: %s\n\n", b)
-}
-
-// flush writes what there is, or fails when the client takes too long to take it.
-func (s *stream) flush() error {
-	if s.text.Len() == 0 {
-		return nil
-	}
-	_ = s.control.SetWriteDeadline(time.Now().Add(maxStall)) // not of every writer
-	_, err := s.w.Write([]byte(s.text.String()))
-	s.text.Reset()
-	if err == nil {
-		err = s.control.Flush()
-	}
-	return err
+	s.say("event: gap\ndata: %s\n\n", b)
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb"
-	"github.com/rhumb-dns/rhumb/api"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
@@ -304,7 +303,7 @@ func (f *Follower) Close() { f.c.leave(f.v) }
 // Since is the latest state, nil while there is none, with the changes that lead to it
 // from the version with a hash. Not ok: they are not known, or too many. Moved is closed
 // when there is another state, or the follower is at its end.
-func (f *Follower) Since(hash string) (st *State, steps []api.Change, ok bool, moved <-chan struct{}) {
+func (f *Follower) Since(hash string) (st *State, steps []*Step, ok bool, moved <-chan struct{}) {
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	steps, ok = f.v.since(hash)

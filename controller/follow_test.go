@@ -53,7 +53,7 @@ func (e *edge) reach(hash string) {
 			continue
 		default:
 			for i := range steps {
-				e.take(&steps[i])
+				e.take(steps[i].Change)
 			}
 		}
 		if e.hash == hash {
@@ -217,8 +217,12 @@ func TestFollowFar(t *testing.T) {
 	e.reach(older)
 	n.configure(config(10_001, 5))
 	e.reach(n.now().Hash)
-	if _, steps, ok, _ := e.f.Since(older); !ok || len(steps) != 1 || e.told != 1 {
-		t.Errorf("one more: %t %v", ok, steps)
+	_, steps, ok, _ := e.f.Since(older)
+	if !ok || len(steps) != 1 || e.told != 1 {
+		t.Fatalf("one more: %t %v", ok, steps)
+	}
+	if _, again, _, _ := n.edge().f.Since(older); &again[0].JSON()[0] != &steps[0].JSON()[0] {
+		t.Error("who follows has a text of his own")
 	}
 	n.configure(config(10_001, 6))
 	e.reach(n.now().Hash)

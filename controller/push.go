@@ -178,7 +178,7 @@ func wait(failures int, no *answered) time.Duration {
 }
 
 // merged is several changes as one.
-func merged(steps []api.Change) *api.Notification {
+func merged(steps []*Step) *api.Notification {
 	if len(steps) == 1 {
 		return &steps[0].Notification
 	}

@@ -1,9 +1,11 @@
 package controller
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/api"
@@ -29,7 +31,7 @@ type view struct {
 	by      *setting    // what places are from; of Controller.Run alone
 
 	latest  *State // nil until it was computed
-	steps   []api.Change
+	steps   []*Step
 	stepped int           // records in steps
 	moved   chan struct{} // closed when latest is another one, or the view ends
 	ended   bool          // its zone is no longer told of
@@ -50,11 +52,12 @@ func (v *view) step(next *State, change *api.Change, lost bool) {
 	case lost:
 		v.steps, v.stepped = nil, 0
 	case change != nil:
-		v.steps = append(v.steps, *change)
+		own := *change // who made it keeps states
+		v.steps = append(v.steps, &Step{Change: &own})
 		v.stepped += sizeOf(change)
 		for len(v.steps) > maxSteps || v.stepped > maxStepped {
-			v.stepped -= sizeOf(&v.steps[0])
-			v.steps = v.steps[1:]
+			v.stepped -= sizeOf(v.steps[0].Change)
+			v.steps[0], v.steps = nil, v.steps[1:]
 		}
 	}
 	before := v.latest
@@ -65,10 +68,30 @@ func (v *view) step(next *State, change *api.Change, lost bool) {
 	}
 }
 
+// Step is a change that leads from one version to the next. It is immutable.
+type Step struct {
+	*api.Change
+	once sync.Once
+	json []byte
+}
+
+// JSON is the change as its event has it, not to be changed. It is made once, however many
+// follow.
+func (s *Step) JSON() []byte {
+	s.once.Do(func() {
+		b, err := json.Marshal(s.Change)
+		if err != nil {
+			panic(err) // our own type
+		}
+		s.json = b
+	})
+	return s.json
+}
+
 func sizeOf(c *api.Change) int { return len(c.Records) + len(c.Deletes) }
 
 // since is the changes from a version on. Not ok: they are not known.
-func (v *view) since(hash string) (steps []api.Change, ok bool) {
+func (v *view) since(hash string) (steps []*Step, ok bool) {
 	if v.latest == nil {
 		return nil, false
 	}
