@@ -127,13 +127,19 @@ func addresses(r *dns.Msg) string {
 	return strings.Join(got, " ")
 }
 
-// until asks until the answer is as wanted.
+// until asks until the addresses of the answer are as wanted.
 func (n *node) until(name, want string) {
+	n.t.Helper()
+	n.turns(name, addresses, want)
+}
+
+// turns asks for addresses until the answer is what is wanted, in the words of says.
+func (n *node) turns(name string, says func(*dns.Msg) string, want string) {
 	n.t.Helper()
 	deadline := time.Now().Add(patience)
 	var got string
 	for time.Now().Before(deadline) {
-		if got = addresses(n.ask(name, dns.TypeA)); got == want {
+		if got = says(n.ask(name, dns.TypeA)); got == want {
 			return
 		}
 		runtime.Gosched()

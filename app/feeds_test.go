@@ -48,23 +48,10 @@ sources:
 %s`, url, more)
 }
 
-// comes asks for addresses until the answer is what is wanted.
+// comes asks for addresses until the whole answer is what is wanted.
 func (n *node) comes(name, want string) {
 	n.t.Helper()
-	end := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		got := answer(n.ask(name, dns.TypeA))
-		if got == want {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-end:
-			n.t.Fatalf("%s is %q and not %q\n%s", name, got, want, n.log)
-		}
-	}
+	n.turns(name, answer, want)
 }
 
 // answer is the code of an answer, and its addresses and aliases in order.
