@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -27,11 +28,16 @@ type node struct {
 
 func start(t testing.TB, config string) *node {
 	t.Helper()
+	return startLogged(t, config, nil)
+}
+
+func startLogged(t testing.TB, config string, log *slog.Logger) *node {
+	t.Helper()
 	engine, err := rhumb.New(rhumb.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, engine: engine, Controller: controller.New(controller.Options{Engine: engine})}
+	n := &node{t: t, engine: engine, Controller: controller.New(controller.Options{Engine: engine, Logger: log})}
 	n.configure(config)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)

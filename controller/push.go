@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -260,6 +261,10 @@ func (p *push) tell(ctx context.Context, n *api.Notification) error {
 		m.pushes.WithLabelValues(p.key.edge, pushFailed).Inc()
 		return err
 	}
+	// An alias is gone already when addresses have taken its place in the same delivery.
+	done.Refused = slices.DeleteFunc(done.Refused, func(r api.Refusal) bool {
+		return r.Type == aliasType && slices.Contains(n.Deletes, api.Key{Name: r.Name, Type: r.Type})
+	})
 	if refused := len(done.Refused); refused > 0 {
 		m.refused.WithLabelValues(p.key.edge).Add(float64(refused))
 		r := &done.Refused[0]

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -32,6 +33,7 @@ type webhook struct {
 	status   []int // of the next posts; then 200
 	unlisted bool  // it has no /records
 	most     int   // records in a post; 0: any number
+	refuses  []api.Refusal
 	news     chan struct{}
 }
 
@@ -112,7 +114,7 @@ func (w *webhook) notify(rw http.ResponseWriter, r *http.Request) {
 	}
 	slices.Sort(told)
 	w.posts = append(w.posts, told)
-	_ = json.NewEncoder(rw).Encode(api.Notified{Status: "ok", Updated: len(n.Records), Deleted: len(n.Deletes)})
+	_ = json.NewEncoder(rw).Encode(api.Notified{Status: "ok", Updated: len(n.Records), Deleted: len(n.Deletes), Refused: w.refuses})
 }
 
 // until waits for something to be true of the webhook, which is asked under its lock.
@@ -226,6 +228,42 @@ func TestPushWhole(t *testing.T) {
 	w.unlisted, w.most = true, 1
 	start(t, fmt.Sprintf(pushed, `{url: "`+w.URL+`"}`))
 	w.until("everything", w.told("x A 30 192.0.2.1,192.0.2.2,192.0.2.3", "x AAAA 30 2001:db8::3", "y A 30 192.0.2.3", "y AAAA 30 2001:db8::3"))
+}
+
+// TestPushRefused: what an edge does not take is logged, but for an alias that was gone
+// before it was told so, since addresses have taken its place.
+func TestPushRefused(t *testing.T) {
+	w := newWebhook(t, "shared-with-edges", api.Record{Name: "x.gslb.test", Type: "CNAME", TTL: 30, Failover: "z.example.net"})
+	alias := api.Refusal{Name: "x.gslb.test", Type: "CNAME", Reason: "there is no such record"}
+	w.refuses = []api.Refusal{alias}
+	var log strings.Builder
+	mu := &sync.Mutex{}
+	n := startLogged(t, fmt.Sprintf(pushed, `{url: "`+w.URL+`"}`), slog.New(slog.NewTextHandler(locked{mu, &log}, nil)))
+	w.until("everything", func() bool { return len(w.posts) == 1 })
+	w.mu.Lock()
+	w.refuses = []api.Refusal{alias, {Name: "x.gslb.test", Type: "A", Reason: "no"}}
+	w.mu.Unlock()
+	n.override("x.gslb.test", "192.0.2.1", false)
+	w.until("the change", func() bool { return len(w.posts) == 2 })
+	n.override("x.gslb.test", "192.0.2.2", false)
+	w.until("the next one", func() bool { return len(w.posts) == 3 }) // what was logged of the one before is there
+	mu.Lock()
+	defer mu.Unlock()
+	if got := log.String(); !strings.Contains(got, "records=2") || strings.Contains(got, "records=1") {
+		t.Errorf("logged:\n%s", got)
+	}
+}
+
+// locked is written to under a lock.
+type locked struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
 }
 
 // TestPushEnds: an edge that is no longer listed is not told any more.
