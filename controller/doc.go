@@ -13,8 +13,9 @@
 // The hash of a state is one of what its records say, whatever their order: nodes with
 // the same state of the world have the same, and so has a node after a restart.
 //
-// Memory is bounded: there are so many views at most, and each remembers so many of its
-// last changes. Who is behind those is told to begin anew.
+// Memory is bounded: of a zone there are so many views at most beside those that the
+// configuration wants, and each remembers so many of its last changes. Who is behind those
+// is told to begin anew. What an edge has is compared as it comes in.
 //
 // It never decides what an answer is (resolve does), answers no query, opens no
 // listening socket, and neither logs nor shows a secret.
