@@ -29,20 +29,17 @@ func (d *decoder) steered(pol *Policy, o *object, before int, fail func(key, for
 	}
 }
 
-// grounds finds filters that have nothing to go by.
+// grounds finds filters that have nothing to go by. Endpoints that are disabled count: they
+// come back, and who disables the last one of a kind has not undone the chain.
 func (d *decoder) grounds(pol *Policy, steps []Step, o *object, fail func(key, format string, args ...any)) {
 	names := poolNames(pol.Pools)
-	holds := func(is func(e *Endpoint) bool) bool {
-		return slices.ContainsFunc(pol.Pools, func(p *Pool) bool {
-			return slices.ContainsFunc(p.Endpoints, func(e Endpoint) bool { return is(&e) })
-		})
-	}
+	holds := func(is func(e *Endpoint) bool) bool { return anyEndpoint(pol.Pools, is) }
 	doubt := func(format string, args ...any) { d.doubt(d.steerAt(o), o.path.dot("steer"), format, args...) }
 	for i := range steps {
 		step := &steps[i]
 		switch step.Filter {
 		case "tags":
-			if !anyTagged(pol.Pools, step.Tags) {
+			if !holds(func(e *Endpoint) bool { return e.tagged(step.Tags) }) {
 				fail("steer", "no endpoint of %s has %s: state tags at the endpoints that are meant", names, tagsOf(step.Tags))
 			}
 		case "geofence":

@@ -343,15 +343,27 @@ func (p *Policy) cname() bool {
 	})
 }
 
-func anyTagged(pools []*Pool, tags []string) bool {
+// anyEndpoint is whether something is so of an endpoint of some pools, also one that is
+// disabled.
+func anyEndpoint(pools []*Pool, is func(*Endpoint) bool) bool {
 	for _, pool := range pools {
 		for i := range pool.Endpoints {
-			if !slices.ContainsFunc(tags, func(t string) bool { return !slices.Contains(pool.Endpoints[i].Tags, t) }) {
+			if is(&pool.Endpoints[i]) {
+				return true
+			}
+		}
+		for e := range pool.Idle {
+			if is(e) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// tagged is whether the endpoint has all of some tags.
+func (e *Endpoint) tagged(tags []string) bool {
+	return !slices.ContainsFunc(tags, func(t string) bool { return !slices.Contains(e.Tags, t) })
 }
 
 func poolNames(pools []*Pool) string {

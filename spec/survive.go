@@ -101,9 +101,7 @@ func survive(steps []Step, client *geo.Place, set []spot) ([]spot, loss) {
 		switch step.Filter {
 		case "tags":
 			why = byTags
-			set = filter(set, func(s *spot) bool {
-				return !slices.ContainsFunc(step.Tags, func(t string) bool { return !slices.Contains(s.Tags, t) })
-			})
+			set = filter(set, func(s *spot) bool { return s.tagged(step.Tags) })
 		case "weighted", "sticky":
 			why = byWeight
 			set = filter(set, func(s *spot) bool { return s.Weight > 0 })
@@ -208,10 +206,11 @@ func (d *decoder) serves(pol *Policy, o *object, fail func(key, format string, a
 		return
 	}
 	var lost [hostFamily + 1]map[loss][]string
-	served := 0
+	served, any := 0, false
 	for family := range lost {
 		lost[family] = map[loss][]string{}
 		set := spots(pol.Pools, family, pol.Flatten)
+		any = any || len(set) > 0
 		all := clients(set)
 		for i := range all {
 			if len(set) == 0 {
@@ -224,6 +223,9 @@ func (d *decoder) serves(pol *Policy, o *object, fail func(key, format string, a
 				lost[family][why] = append(lost[family][why], w)
 			}
 		}
+	}
+	if !any {
+		return // they have none that serves, which is not for the chain to answer
 	}
 	if served == 0 {
 		fail("steer", "the chain keeps no endpoint of %s for anybody, even while all are up: see what each filter leaves to the next", poolNames(pol.Pools))
