@@ -166,6 +166,27 @@ func TestDialectEnabled(t *testing.T) {
 	}
 }
 
+// A record whose backends are all disabled is no fault of its mode, nor of whoever disables
+// the last of them.
+func TestDialectDisabled(t *testing.T) {
+	for _, mode := range []string{"failover", "roundrobin", "random", "weighted", "geoip"} {
+		file := filepath.Join(t.TempDir(), "zone.yml")
+		text := "records:\n  a.example.org.:\n    mode: " + mode + "\n    backends: [{address: 192.0.2.1, weight: 2, country: FR, location: [a, b]}]\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		g := &GSLB{Name: "Corefile", Files: []GSLBFile{{file, "example.org"}}}
+		s, _, err := LoadGSLB(g, Options{Enabled: func(string, string) (bool, bool) { return false, true }})
+		if err != nil {
+			t.Errorf("%s: %v", mode, err)
+			continue
+		}
+		if p := s.Pools["a.example.org"]; len(p.Endpoints) != 0 || len(p.Disabled) != 1 {
+			t.Errorf("%s: %+v", mode, p)
+		}
+	}
+}
+
 // Each file is wrong in its own way; the message stands in its last line.
 func TestDialectErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{

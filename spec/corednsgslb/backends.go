@@ -126,8 +126,8 @@ func (f *file) backend(n document.Node, path string, as *asked) *backend {
 }
 
 // rows are the places that a backend is in. What it states of its country, network and
-// location goes together, in the order written. So does its city while it is in one country;
-// cities of a backend in several are in any of them.
+// location goes together, in the order written. Its cities are in its country; those of a
+// backend in several are wherever there is one of the name.
 func (f *file) rows(o *object) []*row {
 	countries, cities, locations := f.words(o, "country"), f.words(o, "city"), f.words(o, "location")
 	var asns []said
@@ -163,7 +163,11 @@ func (f *file) rows(o *object) []*row {
 		shift = len(countries)
 	}
 	for i := range cities {
-		at(i + shift).city = &cities[i]
+		r := at(i + shift)
+		r.city = &cities[i]
+		if len(countries) == 1 {
+			r.country = &countries[0]
+		}
 	}
 	for i := range asns {
 		at(i).asn = &asns[i]
@@ -237,20 +241,67 @@ func (b *backend) endpoint(r *row, weighted bool) *document.Value {
 	return v
 }
 
-// poolsOf adds the pools of a record and returns their names. The first has every backend,
-// each in the first of its places. Those behind it have them in their further places, where
-// clients are matched with them; what is not a matter of place finds all in the first.
+// spread puts the rows of backends into pools: what it gives has a row of each backend for
+// each pool, nil where it is in none. An earlier pool comes first, and in it what is stated
+// first: so of two backends in one country, city or network the second one is never in an
+// earlier pool. Where the first pool is too early for a backend it is there without a place,
+// since the first has all of them. Modes that do not go by places need no more pools.
+func spread(all []*backend, mode string) [][]*row {
+	last := map[string]int{} // the last pool with something of a name
+	out := make([][]*row, len(all))
+	for i, b := range all {
+		if mode != "geoip" {
+			out[i] = b.rows[:1]
+			continue
+		}
+		out[i] = []*row{{}}
+		next := 0
+		for _, r := range b.rows {
+			names := r.names()
+			for _, n := range names {
+				next = max(next, last[n])
+			}
+			for _, n := range names {
+				last[n] = next
+			}
+			for len(out[i]) <= next {
+				out[i] = append(out[i], nil)
+			}
+			out[i][next] = r
+			next++
+		}
+	}
+	return out
+}
+
+// names are what a client may have in common with a row of which the first backend counts.
+func (r *row) names() []string {
+	var out []string
+	if r.country != nil {
+		out = append(out, "country "+r.country.text)
+	}
+	if r.city != nil {
+		out = append(out, "city "+strings.ToLower(r.city.text))
+	}
+	if r.asn != nil {
+		out = append(out, "asn "+r.asn.text)
+	}
+	return out
+}
+
+// poolsOf adds the pools of a record and returns their names. The first has every backend.
+// Those behind it have them in their further places, where clients are matched with them;
+// what is not a matter of place finds all in the first.
 func (f *file) poolsOf(name string, e *stated, all []*backend, mode string) []*document.Value {
 	var names []*document.Value
+	rows := spread(all, mode)
 	for i := 0; ; i++ {
 		endpoints := list()
 		endpoints.Flow = false
-		for _, b := range all {
-			switch {
-			case i >= len(b.rows), i > 0 && (mode != "geoip" || !b.Enabled):
-				continue
+		for k, b := range all {
+			if i < len(rows[k]) && rows[k][i] != nil {
+				endpoints.Items = append(endpoints.Items, b.endpoint(rows[k][i], mode == "weighted"))
 			}
-			endpoints.Items = append(endpoints.Items, b.endpoint(b.rows[i], mode == "weighted"))
 		}
 		if len(endpoints.Items) == 0 {
 			return names

@@ -169,7 +169,7 @@ func chain(mode string, all []*backend) (steer *document.Value, answers int) {
 
 // byPlace is the chain of the mode geoip: the first backend of the client's country, or else
 // of its city, or else of its network; or else all backends of the client's location; or
-// else as failover. It is nil when no backend that serves says where it is.
+// else as failover. It is nil when no backend says where it is.
 func byPlace(all []*backend) *document.Value {
 	var levels []*document.Value
 	region := false
@@ -183,7 +183,7 @@ func byPlace(all []*backend) *document.Value {
 		{"region", func(r *row) bool { return r.region != nil }},
 	} {
 		if !slices.ContainsFunc(all, func(b *backend) bool {
-			return b.Enabled && slices.ContainsFunc(b.rows, func(r *row) bool { return l.of(r) })
+			return slices.ContainsFunc(b.rows, l.of)
 		}) {
 			continue
 		}
