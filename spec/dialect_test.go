@@ -187,6 +187,29 @@ func TestDialectDisabled(t *testing.T) {
 	}
 }
 
+// A record without backends, as in an example of the documents, keeps no other from being
+// there, and is not passed over in silence.
+func TestDialectWithoutBackends(t *testing.T) {
+	for _, record := range []string{"", "{}", "{mode: failover, record_ttl: 60}", "{backends: }", "{backends: []}"} {
+		file := filepath.Join(t.TempDir(), "zone.yml")
+		text := "defaults: {owner: admin}\nrecords:\n  a.example.org.: " + record + "\n  b.example.org.: {backends: [{address: 192.0.2.1}]}\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, _, err := LoadGSLB(&GSLB{Name: "Corefile", Files: []GSLBFile{{file, "example.org"}}}, Options{})
+		if err != nil {
+			t.Errorf("%q: %v", record, err)
+			continue
+		}
+		told := slices.ContainsFunc(s.Warnings, func(w Error) bool {
+			return w.Line == 3 && strings.HasPrefix(w.Path, "records[a.example.org.]") && strings.Contains(w.Msg, "a record without backends")
+		})
+		if !told || len(s.Records) != 1 || s.Records[0].Name != "b.example.org." {
+			t.Errorf("%q: %+v, %v", record, s.Records, s.Warnings)
+		}
+	}
+}
+
 // Each file is wrong in its own way; the message stands in its last line.
 func TestDialectErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
@@ -202,7 +225,7 @@ func TestDialectErrors(t *testing.T) {
 		{"records:\n  a.example.org.: {backends: [{address: 300.1.1.1}]}\n", `2:41: records[a.example.org.].backends[0].address: "300.1.1.1" is neither an IP address nor a host name`},
 		{"records:\n  a.example.org.: {backends: [{address: 192.0.2.1, weight: 70000}]}\n", `2:60: records[a.example.org.].backends[0].weight: 70000 is out of range: -2147483648 to 65535`},
 		{"records:\n  a.example.org.: {backends: [{address: 192.0.2.1}, {address: 192.0.2.1, priority: 2}]}\n", `2:53: records[a.example.org.].backends[1]: 192.0.2.1 is stated twice, with another priority, enable or healthchecks; first at FILE:2:31`},
-		{"records:\n  a.example.org.: {}\n", `2:3: records[a.example.org.].backends: a record without backends has nothing to answer: state at least one, or remove it`},
+		{"healthcheck_profiles: {x: }\n", `1:24: healthcheck_profiles.x: the key "type" is missing: one of grpc, http, icmp, lua, mysql, tcp`},
 		{"healthcheck_profiles: {x: {type: grpc}}\n", `1:27: healthcheck_profiles.x.params.port: the key "port" is missing`},
 		{"healthcheck_profiles: {x: {type: mysql, params: {query: SELECT 2}}}\n", `1:49: healthcheck_profiles.x.params.user: the key "user" is missing: nobody can log in without a name; for a check that the port answers, write type: tcp`},
 		{"healthcheck_profiles: {x: {type: lua, params: {script: 'return os.execute(\"true\")'}}}\n", `1:56: healthcheck_profiles.x.params.script: the script uses os, which scripts do not have here: they run in a sandbox; a check of type script runs a program`},

@@ -201,6 +201,9 @@ func (c *checking) http() {
 	if k := c.params.get("headers"); k != nil {
 		headers := mapping()
 		for _, h := range c.object(k.val, k.path, nil, nil).keys {
+			if h.val.Null() {
+				continue
+			}
 			if h.val.Kind() != document.Scalar {
 				c.fail(h.val, h.path, "a value is expected, not %s", describe(h.val))
 				continue

@@ -105,14 +105,15 @@ func (f *file) record(name, label string, e *stated, o *object) {
 	ttl := f.integer(o, "record_ttl", 30, 0, maxTTL)
 	p := f.paceOf(o)
 	all := f.backends(o.get("backends"), &r, p)
-	if k := o.get("backends"); len(all) == 0 && len(f.result.Faults) == before {
+	if len(f.result.Faults) > before {
+		return
+	}
+	if len(all) == 0 {
 		at := e.key
-		if k != nil {
+		if k := o.get("backends"); k != nil {
 			at = k.val
 		}
-		f.fail(at, dot(o.path, "backends"), "a record without backends has nothing to answer: state at least one, or remove it")
-	}
-	if len(f.result.Faults) > before {
+		f.warn(at, dot(o.path, "backends"), "a record without backends has nothing to answer, and is left out: state at least one, or remove it")
 		return
 	}
 	f.result.Records = append(f.result.Records, r)

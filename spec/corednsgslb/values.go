@@ -63,8 +63,9 @@ func (o *object) get(name string) *stated {
 	return nil
 }
 
-// object opens a map with keys that are known, or any when known is nil. A key whose
-// value is null is not stated. Extra says which others may be there.
+// object opens a map with keys that are known, or any when known is nil: names, which are
+// there whatever they have. A known key whose value is null is not stated. Extra says which
+// others may be there.
 func (f *file) object(n document.Node, path string, known []string, extra func(string) bool) *object {
 	o := &object{at: n, path: path}
 	if n.Null() {
@@ -90,7 +91,7 @@ func (f *file) object(n document.Node, path string, known []string, extra func(s
 			if extra == nil || !extra(name) {
 				f.fail(k, p, "%s", near.Unknown("key", name, slices.Values(known)))
 			}
-		case v.Null():
+		case v.Null() && known != nil:
 		default:
 			o.keys = append(o.keys, stated{name, k, v, p})
 		}
