@@ -148,7 +148,7 @@ func ConvertGSLB(g *GSLB) (string, []Error, error) {
 		}
 		head, behind := l.translated.Documents[i].Annotate(document.Comments(b))
 		tail = append(tail, behind...)
-		fmt.Fprintf(&out, "# From %s.\n", filepath.Base(f.name))
+		fmt.Fprintf(&out, "# From %s.\n", strings.Join(strings.Fields(filepath.Base(f.name)), " "))
 		for _, c := range head {
 			fmt.Fprintf(&out, "#%s\n", c)
 		}

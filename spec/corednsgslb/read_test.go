@@ -31,6 +31,14 @@ func said(n document.Node) string {
 	return b.String()
 }
 
+// comments are lines of comments.
+func comments(all []string) (out string) {
+	for _, c := range all {
+		out += "#" + c + "\n"
+	}
+	return out
+}
+
 // Whatever a file says, it is read or refused, each fault at a place; and what comes out is
 // written as it is meant, with every comment.
 func FuzzRead(f *testing.F) {
@@ -48,6 +56,8 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add("records: {a.b.: {mode: geoip, backends: [{address: a.b, country: [A, B], city: c, asn: [1, AS2]}]}}", ".")
 	f.Add("healthcheck_profiles: {x: {type: http, params: {headers: {a: \"b\\n\"}}}} # c", "x")
+	f.Add("# a\rrecords:\r  # two\r  a.x.:\r    backends: [{address: 192.0.2.1}]\r", "x")
+	f.Add("# a\u0085y: 5\nrecords:\n  # b\u2028  # c\n  a.x.:\n    backends: [{address: 192.0.2.1}] # d\u0085  b.x.:\n    backends: [{address: 192.0.2.1}]\n", "x")
 	f.Fuzz(func(t *testing.T, text, zone string) {
 		top, errs := document.Parse("x.yml", 0, []byte(text))
 		if len(errs) > 0 {
@@ -64,8 +74,8 @@ func FuzzRead(f *testing.F) {
 		}
 		v := corednsgslb.Merge(r.Documents)
 		want := said(document.Make("x.yml", 0, v))
-		v.Annotate(document.Comments([]byte(text)))
-		out := v.Write()
+		head, tail := v.Annotate(document.Comments([]byte(text)))
+		out := comments(head) + v.Write() + comments(tail)
 		if len(v.Pairs) == 0 {
 			return
 		}

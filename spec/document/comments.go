@@ -2,8 +2,11 @@ package document
 
 import (
 	"bytes"
+	"encoding/binary"
 	"regexp"
 	"slices"
+	"strings"
+	"unicode/utf16"
 )
 
 // Comment is a comment of a text.
@@ -16,8 +19,32 @@ type Comment struct {
 // blockBegins ends a line behind which a block of text stands.
 var blockBegins = regexp.MustCompile(`(^|[ :-])[|>][-+0-9]{0,2}$`)
 
+// breaks are what ends a line in YAML 1.1 (section 5.4), which the library counts by.
+var breaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+
+// inLines is a text in UTF-8 without a byte order mark, whose lines end in "\n".
+func inLines(text []byte) []byte {
+	var order binary.ByteOrder
+	switch {
+	case bytes.HasPrefix(text, []byte{0xff, 0xfe}):
+		order = binary.LittleEndian
+	case bytes.HasPrefix(text, []byte{0xfe, 0xff}):
+		order = binary.BigEndian
+	}
+	s := string(text)
+	if order != nil {
+		units := make([]uint16, len(text)/2)
+		for i := range units {
+			units[i] = order.Uint16(text[2*i:])
+		}
+		s = string(utf16.Decode(units))
+	}
+	return []byte(breaks.Replace(strings.TrimPrefix(s, "\ufeff")))
+}
+
 // Comments are the comments of a text that can be read, in its order.
 func Comments(text []byte) []Comment {
+	text = inLines(text)
 	var out []Comment
 	waiting := 0 // of out, those that stand above something
 	var quote byte
@@ -25,7 +52,7 @@ func Comments(text []byte) []Comment {
 	number := 0
 	for line := range bytes.Lines(text) {
 		number++
-		line = bytes.TrimRight(line, "\r\n")
+		line = bytes.TrimRight(line, "\n")
 		indent := len(line) - len(bytes.TrimLeft(line, " "))
 		if block >= 0 {
 			if indent > block || indent == len(line) {
