@@ -100,6 +100,9 @@ func (d *decoder) fenced(step *Step, holds func(func(*Endpoint) bool) bool, name
 	}
 }
 
+// maxHints is of how many warnings some say what was meant.
+const maxHints = 100
+
 // strange finds regions that no client is ever in: a region is a word of the
 // configuration, and no database knows any. The preset geo, which goes by
 // everything, is asked only where regions are in use.
@@ -130,8 +133,11 @@ func (d *decoder) strange(pol *Policy, step *Step, doubt func(string, ...any)) {
 			}
 			said[r] = true
 			hint := ""
-			if n := near(r, maps.Keys(d.regionWords)); n != "" {
-				hint = fmt.Sprintf("; did you mean %q?", n)
+			// To find what was meant is to look at all of them.
+			if len(d.spec.Warnings) < maxHints {
+				if n := near(r, maps.Keys(d.regionWords)); n != "" {
+					hint = fmt.Sprintf("; did you mean %q?", n)
+				}
 			}
 			doubt("no client is ever in the region %q of the pool %s: neither geo.regions nor geo.networks has it%s", r, p.Name, hint)
 		}

@@ -25,6 +25,10 @@ type backend struct {
 // one of a backend stands in a pool of its own, and so on.
 type row struct{ country, city, asn, region *said }
 
+// maxPlaces is in how many places the backends of a record are at most, each in a pool of
+// its own: files of a few lines may ask for more than fits into memory.
+const maxPlaces = 100
+
 // backends reads the backends of a record.
 func (f *file) backends(k *stated, r *Record, p pace) []*backend {
 	var all []*backend
@@ -112,7 +116,9 @@ func (f *file) backend(n document.Node, path string, as *asked) *backend {
 		f.duration(o, "timeout", 0)
 		f.warn(k.key, k.path, "it does nothing, and never did: state timeout in the params of the healthchecks")
 	}
-	b.rows = f.rows(o)
+	if b.rows = f.rows(o); len(b.rows) > maxPlaces {
+		f.fail(n, path, "it is in %d places, with the sets of locations that its own are in: at most %d are possible", len(b.rows), maxPlaces)
+	}
 	for _, l := range f.words(o, "location") {
 		b.Locations = append(b.Locations, l.text)
 	}
@@ -126,8 +132,9 @@ func (f *file) backend(n document.Node, path string, as *asked) *backend {
 }
 
 // rows are the places that a backend is in. What it states of its country, network and
-// location goes together, in the order written. Its cities are in its country; those of a
-// backend in several are wherever there is one of the name.
+// location goes together, in alphabetical order, which is the same for all backends and so
+// takes the fewest pools. Its cities are in its country; those of a backend in several are
+// wherever there is one of the name.
 func (f *file) rows(o *object) []*row {
 	countries, cities, locations := f.words(o, "country"), f.words(o, "city"), f.words(o, "location")
 	var asns []said
@@ -146,6 +153,9 @@ func (f *file) rows(o *object) []*row {
 	}
 	if len(locations) > 0 {
 		locations = f.regions(locations)
+	}
+	for _, all := range [][]said{countries, cities, asns} {
+		slices.SortFunc(all, func(a, b said) int { return strings.Compare(a.text, b.text) })
 	}
 	var rows []*row
 	at := func(i int) *row {
@@ -289,12 +299,19 @@ func (r *row) names() []string {
 	return out
 }
 
-// poolsOf adds the pools of a record and returns their names. The first has every backend.
+// poolsOf adds the pools of a record and returns their names, or says why there are none.
+// The first has every backend.
 // Those behind it have them in their further places, where clients are matched with them;
 // what is not a matter of place finds all in the first.
 func (f *file) poolsOf(name string, e *stated, all []*backend, mode string) []*document.Value {
 	var names []*document.Value
 	rows := spread(all, mode)
+	for i := range rows {
+		if len(rows[i]) > maxPlaces {
+			f.fail(all[i].at, e.path, "the countries, cities and networks of the backends take more than %d pools: divide the record", maxPlaces)
+			return nil
+		}
+	}
 	for i := 0; ; i++ {
 		endpoints := list()
 		endpoints.Flow = false

@@ -10,7 +10,6 @@ import (
 
 	"github.com/rhumb-dns/rhumb/lua"
 	"github.com/rhumb-dns/rhumb/spec/document"
-	"github.com/rhumb-dns/rhumb/spec/near"
 )
 
 // pace is how often a record's backends are checked.
@@ -90,7 +89,7 @@ func (f *file) check(n, at document.Node, path, name string, base pace) *profile
 	kind := f.text(o, "type", "")
 	known, ok := checkTypes[kind]
 	if !ok {
-		msg := near.Unknown("check type", kind, maps.Keys(checkTypes))
+		msg := f.unknown("check type", kind, maps.Keys(checkTypes))
 		if kind == "https" {
 			msg = "unknown check type \"https\": write http, whose enable_tls is true by default"
 		}
@@ -322,16 +321,18 @@ func (c *checking) lua() {
 
 // uses are the checks of a backend, as native references.
 func (f *file) uses(k *stated, b *backend, as *asked) (uses []*document.Value, checks []Check) {
+	there := map[string]bool{}
 	for i, it := range f.list(k) {
 		path := item(k.path, i)
 		c := f.named(it, path, as)
 		if c == nil || c.name == "" {
 			continue
 		}
-		if slices.ContainsFunc(checks, func(o Check) bool { return o.Name == c.name }) {
+		if there[c.name] {
 			f.warn(it, path, "the check is there already: one is made")
 			continue
 		}
+		there[c.name] = true
 		checks = append(checks, Check{c.name, c.metric})
 		uses = append(uses, f.use(c, it, b, as.pace))
 	}
@@ -358,7 +359,7 @@ func (f *file) named(it document.Node, path string, as *asked) *profile {
 		c = f.global[name]
 	}
 	if c == nil {
-		f.fail(it, path, "%s", near.Unknown("healthcheck profile", name, func(yield func(string) bool) {
+		f.fail(it, path, "%s", f.unknown("healthcheck profile", name, func(yield func(string) bool) {
 			for _, all := range []map[string]*profile{f.local, f.global} {
 				for name := range all {
 					if !yield(name) {

@@ -46,12 +46,7 @@ func (f *file) locations() {
 			continue
 		}
 		first[prefix], regions[prefix] = subnet.val, region
-		if len(names) > 1 {
-			if f.shared == nil {
-				f.shared = map[string][]string{}
-			}
-			f.shared[region] = names
-		}
+		f.share(region, names)
 		place := mapping()
 		place.Flow = true
 		putAt(place, "region", o.get("location").val, literal(region))
@@ -59,18 +54,44 @@ func (f *file) locations() {
 	}
 }
 
-// regions are those that a backend of some locations is in.
+// share keeps the region of clients who are in some locations.
+func (r *reading) share(region string, names []string) {
+	if r.shared == nil {
+		r.shared, r.stated = map[string][]string{}, map[string]bool{}
+	}
+	if r.stated[region] {
+		return
+	}
+	r.stated[region] = true
+	for _, name := range names {
+		r.shared[name] = append(r.shared[name], region)
+	}
+}
+
+// regions are those that a backend of some locations is in. One of which no subnet has
+// anything is its own: it may be that of a network of the configuration.
 func (r *reading) regions(locations []said) []said {
-	out := slices.Clone(locations)
-	var more []string
-	for region, names := range r.shared {
-		if slices.ContainsFunc(locations, func(s said) bool { return slices.Contains(names, s.text) }) {
-			more = append(more, region)
+	var out []said
+	there := map[string]bool{}
+	add := func(l said, region string) {
+		if !there[region] {
+			there[region] = true
+			l.text = region
+			out = append(out, l)
 		}
+	}
+	for _, l := range locations {
+		if r.stated[l.text] || len(r.shared[l.text]) == 0 {
+			add(l, l.text)
+		}
+	}
+	var more []string
+	for _, l := range locations {
+		more = append(more, r.shared[l.text]...)
 	}
 	slices.Sort(more)
 	for _, region := range more {
-		out = append(out, said{text: region, at: locations[0].at, path: locations[0].path})
+		add(locations[0], region)
 	}
 	return out
 }

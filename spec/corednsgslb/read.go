@@ -132,9 +132,10 @@ type reading struct {
 	options Options
 	result  *Result
 	global  map[string]*profile // of files without a zone
-	// shared are the regions of clients who are in several locations: by the region's name
-	// the locations that it stands for.
+	// shared are the regions of subnets by each of their locations: where a subnet has
+	// several, its region stands for them. stated are those regions.
 	shared map[string][]string
+	stated map[string]bool
 	names  map[string]document.Node // of records, where each was stated
 }
 
@@ -211,26 +212,29 @@ func (f *file) document() *document.Value {
 
 // Merge is documents as one, in which each key of the sections, and each zone, stands once.
 func Merge(documents []*document.Value) *document.Value {
-	out := mapping()
-	for _, d := range documents {
-		merge(out, d, 2)
-	}
-	return out
+	return merge(documents, 2)
 }
 
-// merge adds the keys of a mapping to another one. Those that both have become one, as
-// deep as depth says.
-func merge(into, from *document.Value, depth int) {
-	for _, p := range from.Pairs {
-		have := into.Find(p.Key.Text)
-		if have == nil {
-			have = mapping()
-			into.Pairs = append(into.Pairs, document.Pair{Key: p.Key, Value: have})
-			if depth == 0 || p.Value.Kind != document.Mapping || p.Value.Flow {
-				into.Pairs[len(into.Pairs)-1].Value = p.Value
-				continue
+// merge is mappings as one. Keys that several have become one, as deep as depth says.
+func merge(all []*document.Value, depth int) *document.Value {
+	out, at := mapping(), map[string]int{}
+	var parts [][]*document.Value // by key
+	for _, m := range all {
+		for _, p := range m.Pairs {
+			i, there := at[p.Key.Text]
+			if !there {
+				i = len(parts)
+				at[p.Key.Text] = i
+				parts = append(parts, nil)
+				out.Pairs = append(out.Pairs, p)
 			}
+			parts[i] = append(parts[i], p.Value)
 		}
-		merge(have, p.Value, depth-1)
 	}
+	for i, p := range parts {
+		if v := p[0]; depth > 0 && v.Kind == document.Mapping && !v.Flow {
+			out.Pairs[i].Value = merge(p, depth-1)
+		}
+	}
+	return out
 }

@@ -125,3 +125,81 @@ func TestZoneMembership(t *testing.T) {
 		}
 	}
 }
+
+// read reads one zone file of example.org, with a map of locations where there is one.
+func read(t *testing.T, zone, subnets string) *corednsgslb.Result {
+	t.Helper()
+	var sources []corednsgslb.Source
+	for _, s := range []struct{ name, text, zone string }{{"zone.yml", zone, "example.org"}, {"map.yml", subnets, ""}} {
+		if s.text == "" {
+			continue
+		}
+		top, errs := document.Parse(s.name, 0, []byte(s.text))
+		if len(errs) > 0 {
+			t.Fatal(errs)
+		}
+		sources = append(sources, corednsgslb.Source{Top: top, Zone: s.zone})
+	}
+	return corednsgslb.Read(sources, corednsgslb.Options{})
+}
+
+// several is what a format makes of the numbers below n.
+func several(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(strings.ReplaceAll(format, "#", fmt.Sprint(i)))
+	}
+	return b.String()
+}
+
+// What takes time in the square of a list's length would take minutes here.
+func TestLarge(t *testing.T) {
+	const n = 100_000
+	for name, text := range map[string]string{
+		"tags":   "records: {a.example.org.: {backends: [{address: 192.0.2.1, tags: [" + several(n, "t#, ") + "]}]}}\n",
+		"checks": "healthcheck_profiles:\n" + several(n/4, "  p#: {type: tcp}\n") + "records: {a.example.org.: {backends: [{address: 192.0.2.1, healthchecks: [" + several(n/4, "p#, ") + "]}]}}\n",
+		"names":  "records:\n" + several(n/4, "  a#.example.org.: {backends: [{address: 192.0.2.1}]}\n"),
+	} {
+		r := read(t, text, "")
+		if len(r.Faults) > 0 {
+			t.Errorf("%s: %v", name, r.Faults[0])
+		}
+		corednsgslb.Merge(r.Documents)
+	}
+	r := read(t, "records:\n"+several(n/20, "  a#.example.org.: {mode: geoip, backends: [{address: 192.0.2.1, location: l#}]}\n"), "subnets:\n"+several(n/20, "  - {subnet: '2001:db8:#::/48', location: [l#, m#]}\n"))
+	if len(r.Faults) > 0 {
+		t.Error(r.Faults[0])
+	}
+	r = read(t, "healthcheck_profiles:\n"+several(n/20, "  profile#: {type: tcp}\n")+"records:\n"+several(n/20, "  a#.example.org.: {backends: [{address: 192.0.2.1, healthchecks: [profle#]}]}\n"), "")
+	if len(r.Faults) != n/20 || !strings.Contains(r.Faults[0].Msg, "did you mean") {
+		t.Error(len(r.Faults), r.Faults[0])
+	}
+}
+
+// A few lines that ask for pools without end are refused.
+func TestPlaces(t *testing.T) {
+	countries := "[" + several(26, "A#, B#, C#, D#, ") + "]"
+	for _, c := range []struct{ name, backends, subnets, want string }{
+		{"many locations", "[{address: 192.0.2.1, location: x}]", "subnets:\n" + several(101, "  - {subnet: '2001:db8:#::/48', location: [x, l#]}\n"), "zone.yml:1:52: records[a.example.org.].backends[0]: it is in 101 places, with the sets of locations that its own are in: at most 100 are possible"},
+		{"many countries", "[{address: 192.0.2.1, country: " + countries + "}]", "", "zone.yml:1:52: records[a.example.org.].backends[0]: it is in 104 places, with the sets of locations that its own are in: at most 100 are possible"},
+		{"in a chain", "[" + several(101, "{address: 192.0.2.#, asn: [1#, 1#1], city: [a#, a#1]}, ") + "]", "", ""},
+	} {
+		r := read(t, "records: {a.example.org.: {mode: geoip, backends: "+c.backends+"}}\n", c.subnets)
+		got := ""
+		if len(r.Faults) > 0 {
+			got = r.Faults[0].Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: got  %s\nwant %s", c.name, got, c.want)
+		}
+	}
+	// Each backend has the network that the one before it has in its last pool.
+	var chain strings.Builder
+	for i := range 101 {
+		fmt.Fprintf(&chain, "{address: 10.0.0.%d, asn: [%d, %d]}, ", i, 1000+i, 1001+i)
+	}
+	r := read(t, "records: {a.example.org.: {mode: geoip, backends: ["+chain.String()+"]}}\n", "")
+	if len(r.Faults) != 1 || !strings.HasSuffix(r.Faults[0].Error(), "records[a.example.org.]: the countries, cities and networks of the backends take more than 100 pools: divide the record") {
+		t.Error(r.Faults)
+	}
+}

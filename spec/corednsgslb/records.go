@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/rhumb-dns/rhumb/spec/document"
-	"github.com/rhumb-dns/rhumb/spec/near"
 )
 
 var (
@@ -99,7 +98,7 @@ func (f *file) record(name, label string, e *stated, o *object) {
 	mode := f.text(o, "mode", "failover")
 	if !slices.Contains(modes, mode) {
 		k := o.get("mode")
-		f.fail(k.val, k.path, "%s", near.Unknown("mode", mode, slices.Values(modes)))
+		f.fail(k.val, k.path, "%s", f.unknown("mode", mode, slices.Values(modes)))
 	}
 	r := Record{Zone: f.zone, Name: name, Mode: mode, Owner: f.text(o, "owner", ""), Description: f.text(o, "description", "")}
 	ttl := f.integer(o, "record_ttl", 30, 0, maxTTL)
@@ -116,9 +115,11 @@ func (f *file) record(name, label string, e *stated, o *object) {
 		f.warn(at, dot(o.path, "backends"), "a record without backends has nothing to answer, and is left out: state at least one, or remove it")
 		return
 	}
-	f.result.Records = append(f.result.Records, r)
-
 	pools := f.poolsOf(strings.TrimSuffix(name, "."), e, all, mode)
+	if pools == nil {
+		return
+	}
+	f.result.Records = append(f.result.Records, r)
 	service := mapping()
 	service.Line, service.Col = e.key.Line(), e.key.Col()
 	set := func(key, of string, v *document.Value) {

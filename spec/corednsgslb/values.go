@@ -2,6 +2,7 @@ package corednsgslb
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,16 @@ func (f *file) warn(at document.Node, path, format string, args ...any) {
 
 func fault(at document.Node, path, format string, args ...any) Fault {
 	return Fault{File: at.Name(), Line: at.Line(), Col: at.Col(), Path: path, Msg: fmt.Sprintf(format, args...)}
+}
+
+// unknown says that a word is none of those that there are, and which was meant: of the
+// first faults, since that is a look at all of them.
+func (f *file) unknown(what, word string, known iter.Seq[string]) string {
+	const most = 100
+	if len(f.result.Faults) >= most {
+		known = func(func(string) bool) {}
+	}
+	return near.Unknown(what, word, known)
 }
 
 // where names a place in a message about another.
@@ -89,7 +100,7 @@ func (f *file) object(n document.Node, path string, known []string, extra func(s
 		switch {
 		case known != nil && !slices.Contains(known, name):
 			if extra == nil || !extra(name) {
-				f.fail(k, p, "%s", near.Unknown("key", name, slices.Values(known)))
+				f.fail(k, p, "%s", f.unknown("key", name, slices.Values(known)))
 			}
 		case v.Null() && known != nil:
 		default:
@@ -200,6 +211,7 @@ func (f *file) words(o *object, name string) []said {
 		items = slices.Collect(k.val.Children())
 	}
 	var out []said
+	there := map[string]bool{}
 	for i, it := range items {
 		p := k.path
 		if k.val.Kind() == document.Sequence {
@@ -210,7 +222,8 @@ func (f *file) words(o *object, name string) []said {
 		case it.Kind() != document.Scalar || it.Null():
 			f.fail(it, p, "a word is expected, not %s", describe(it))
 		case len(it.Raw()) == 0: // the code's default, which says nothing
-		case !slices.ContainsFunc(out, func(s said) bool { return s.text == string(it.Raw()) }):
+		case !there[string(it.Raw())]:
+			there[string(it.Raw())] = true
 			out = append(out, said{string(it.Raw()), it, p})
 		}
 	}
