@@ -203,3 +203,20 @@ func TestPlaces(t *testing.T) {
 		t.Error(r.Faults)
 	}
 }
+
+// Numbers are those of YAML, as the code took them; what has a fraction is none.
+func TestNumbers(t *testing.T) {
+	for text, want := range map[string]string{
+		"30": "30", "+30": "30", "0x1E": "30", "0o36": "30", "036": "30", "3_0": "30", "30.0": "30", "3e1": "30", "08": "8", `"30"`: "30",
+		"1.5": "", "x": "", "0x": "", "1e400": "", "nan": "", "": "30", "inf": "", "99999999999999999999": "",
+	} {
+		r := read(t, "records: {a.example.org.: {record_ttl: "+text+", backends: [{address: 192.0.2.1}]}}\n", "")
+		got := ""
+		if len(r.Faults) == 0 {
+			got = r.Documents[0].Find("zones").Find("example.org").Find("services").Find("a").Find("ttl").Text
+		}
+		if got != want {
+			t.Errorf("%s is %q, %v", text, got, r.Faults)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package corednsgslb
 import (
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,10 +144,10 @@ func (f *file) integer(o *object, name string, def, lo, hi int) int {
 	if k == nil {
 		return def
 	}
-	n, err := strconv.Atoi(f.text(o, name, strconv.Itoa(def)))
+	n, ok := whole(f.text(o, name, strconv.Itoa(def)))
 	switch {
 	case k.val.Kind() != document.Scalar:
-	case err != nil:
+	case !ok:
 		f.fail(k.val, k.path, "a whole number is expected, not %s", describe(k.val))
 	case n < lo || n > hi:
 		f.fail(k.val, k.path, "%d is out of range: %d to %d", n, lo, hi)
@@ -154,6 +155,20 @@ func (f *file) integer(o *object, name string, def, lo, hi int) int {
 		return n
 	}
 	return def
+}
+
+// whole is a number in the forms that the YAML library of CoreDNS-GSLB takes for one: 30,
+// +30, 0x1e, 0o36, 036, 3_0, 30.0 and 3e1.
+func whole(s string) (n int, ok bool) {
+	s = strings.ReplaceAll(s, "_", "")
+	if n, err := strconv.ParseInt(s, 0, 0); err == nil {
+		return int(n), true
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || v != math.Trunc(v) || math.Abs(v) > math.MaxInt32 {
+		return 0, false
+	}
+	return int(v), true
 }
 
 // boolean is the truth of a key, in all words that the YAML library of CoreDNS-GSLB takes
