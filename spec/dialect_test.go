@@ -220,6 +220,8 @@ func TestDialectErrors(t *testing.T) {
 		{"records:\n  a.example.org.: {backends: [{address: 192.0.2.1, country: XX}], mode: geoip}\n", `2:61: records[a.example.org.].backends[0].country: unknown country "XX": two capital letters of ISO 3166-1, such as IE, are expected`},
 		{"records:\n  a.example.org.: {backends: [{address: 192.0.2.1, asn: ASx}], mode: geoip}\n", `2:57: records[a.example.org.].backends[0].asn: the number of an autonomous system such as 12345 or AS12345 is expected, not "ASx"`},
 		{"records:\n  a.example.org.: {scrape_interval: 5, backends: [{address: 192.0.2.1}]}\n", `2:37: records[a.example.org.].scrape_interval: a duration needs a unit: write 5s or 5ms`},
+		{"records:\n  a.example.org.: {scrape_interval: 50ms, backends: [{address: 192.0.2.1, healthchecks: [{type: tcp}]}]}\n", `2:37: records[a.example.org.].scrape_interval: 50ms is out of range: 100ms to 24h`},
+		{"defaults: {scrape_interval: 48h}\nhealthcheck_profiles: {x: {type: tcp}}\nrecords:\n  a.example.org.: {backends: [{address: 192.0.2.1, healthchecks: [x]}]}\n", `1:29: defaults.scrape_interval: 48h is out of range: 100ms to 24h`},
 		{"records:\n  a.example.org.: {backnds: [{address: 192.0.2.1}]}\n", `2:20: records[a.example.org.].backnds: unknown key "backnds"; did you mean "backends"?`},
 		{"records:\n  a.example.org.: {backends: [{address: 192.0.2.1, wieght: 2}]}\n", `2:52: records[a.example.org.].backends[0].wieght: unknown key "wieght"; did you mean "weight"?`},
 		{"records:\n  a.example.org.: {backends: [{address: 300.1.1.1}]}\n", `2:41: records[a.example.org.].backends[0].address: "300.1.1.1" is neither an IP address nor a host name`},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rhumb-dns/rhumb/spec/document"
 )
@@ -19,12 +20,20 @@ const (
 	maxWeight   = 65535
 	maxTTL      = 604800
 	maxRetries  = 99
+	minInterval = 100 * time.Millisecond
+	maxInterval = 24 * time.Hour
 )
 
 // paceOf is how often the backends of a record are checked.
 func (f *file) paceOf(o *object) pace {
+	interval := f.duration(o, "scrape_interval", usual.interval)
+	if interval < minInterval || interval > maxInterval {
+		k := o.get("scrape_interval")
+		f.fail(k.val, k.path, "%s is out of range: %s to %s", short(interval), short(minInterval), short(maxInterval))
+		interval = usual.interval
+	}
 	return pace{
-		interval: f.duration(o, "scrape_interval", usual.interval),
+		interval: interval,
 		timeout:  f.duration(o, "scrape_timeout", usual.timeout),
 		retries:  f.integer(o, "scrape_retries", usual.retries, 0, maxRetries),
 	}
