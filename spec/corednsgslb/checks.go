@@ -3,6 +3,7 @@ package corednsgslb
 import (
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,6 +188,11 @@ func (c *checking) http() {
 	host := c.text(c.params, "host", "localhost")
 	if host == "" {
 		host = "localhost"
+	}
+	if name, port, err := net.SplitHostPort(host); err == nil {
+		k := c.params.get("host")
+		c.warn(k.val, k.path, "the port is left out of the Host header, which is %s: %s is not where anything connects to", name, port)
+		host = name
 	}
 	c.set("host", "host", literal(host))
 	c.copy("path", "uri")

@@ -220,3 +220,14 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+// A Host header with a port, as the code sent it, is one without.
+func TestHostWithPort(t *testing.T) {
+	r := read(t, "records: {a.example.org.: {backends: [{address: 192.0.2.1, healthchecks: [{type: http, params: {port: 8443, host: 'www.example.org:8443'}}]}]}}\n", "")
+	if len(r.Faults) > 0 || len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].Error(), ".params.host: the port is left out of the Host header, which is www.example.org") {
+		t.Fatal(r.Faults, r.Warnings)
+	}
+	if got := r.Documents[0].Find("checks").Pairs[0].Value.Find("host").Text; got != "www.example.org" {
+		t.Error(got)
+	}
+}
