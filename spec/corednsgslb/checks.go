@@ -151,7 +151,7 @@ type checking struct {
 // set states a key of the native check, at the place of a parameter where that is stated.
 func (c *checking) set(key, param string, v *document.Value) {
 	if k := c.params.get(param); k != nil {
-		putAt(c.out, key, k.val, v)
+		putOf(c.out, key, k, v)
 		return
 	}
 	v.Line, v.Col = c.out.Line, c.out.Col

@@ -231,3 +231,14 @@ func TestHostWithPort(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A comment beside a key of a map stays there, and does not change places with those within.
+func TestCommentBesideMap(t *testing.T) {
+	const text = "healthcheck_profiles:\n  a:\n    type: http\n    params:\n      headers: # outer\n        X: z # inner\nrecords: {}\n"
+	r := read(t, text, "")
+	v := corednsgslb.Merge(r.Documents)
+	v.Annotate(document.Comments([]byte(text)))
+	if out := v.Write(); !strings.Contains(out, "headers: # outer\n      X: z # inner\n") {
+		t.Error(out)
+	}
+}

@@ -332,3 +332,12 @@ func putAt(m *document.Value, key string, at document.Node, v *document.Value) {
 	k := m.Pairs[len(m.Pairs)-1].Key
 	k.Line, k.Col = at.Line(), at.Col()
 }
+
+// putOf adds a key to a mapping that stands for a key of a file: its comments are of the
+// line that this is in, and what is said of it is said of the value.
+func putOf(m *document.Value, key string, k *stated, v *document.Value) {
+	putAt(m, key, k.val, v)
+	if into := m.Pairs[len(m.Pairs)-1].Key; v.Kind != document.Scalar && !v.Flow {
+		into.Line, into.Col = k.key.Line(), k.key.Col()
+	}
+}
