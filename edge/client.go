@@ -75,8 +75,13 @@ type client struct {
 	lim   limits
 	rules *rules
 	http  *http.Client
-	etags map[string]string // of the last answer, by endpoint
+	tags  map[string]tag // of the last answer with records, by endpoint
 }
+
+// tag is an ETag and the version that it stands for. It is of use while that version is
+// there: what has come of another controller or of a stream since then is another one, and
+// a controller that went back to the first would say that nothing has changed.
+type tag struct{ of, etag string }
 
 func newClient(o *Options, r *rules, lim limits) *client {
 	const headers = 64 << 10
@@ -85,7 +90,7 @@ func newClient(o *Options, r *rules, lim limits) *client {
 		conf.MinVersion = tls.VersionTLS12
 	}
 	return &client{
-		o: o, lim: lim, rules: r, etags: map[string]string{},
+		o: o, lim: lim, rules: r, tags: map[string]tag{},
 		http: &http.Client{
 			Transport: &http.Transport{
 				Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
@@ -120,9 +125,8 @@ func (c *client) request(ctx context.Context, endpoint, path, since string) (*ht
 
 // reply is what a controller has answered.
 type reply struct {
-	unchanged bool
-	taken     *taken
-	etag      string
+	taken *taken // nil: nothing has changed
+	tag   tag    // of what is taken
 }
 
 // ask asks a controller for the records, when since is not empty only if they have
@@ -143,8 +147,8 @@ func (c *client) ask(ctx context.Context, endpoint, since string, begun func()) 
 	if err != nil {
 		return nil, err
 	}
-	if etag := c.etags[endpoint]; since != "" && etag != "" {
-		req.Header.Set("If-None-Match", etag)
+	if t := c.tags[endpoint]; since != "" && t.of == since && t.etag != "" {
+		req.Header.Set("If-None-Match", t.etag)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -159,7 +163,7 @@ func (c *client) ask(ctx context.Context, endpoint, since string, begun func()) 
 		if since == "" {
 			return nil, errors.New("it says that nothing has changed, and was asked for everything")
 		}
-		return &reply{unchanged: true, etag: c.etags[endpoint]}, nil
+		return &reply{}, nil
 	default:
 		return nil, &StatusError{resp.StatusCode, said(body)}
 	}
@@ -168,9 +172,13 @@ func (c *client) ask(ctx context.Context, endpoint, since string, begun func()) 
 		return nil, err
 	}
 	if t.st == nil {
-		return &reply{unchanged: true, etag: c.etags[endpoint]}, nil
+		return &reply{}, nil
 	}
-	return &reply{taken: t, etag: resp.Header.Get("ETag")}, nil
+	r := &reply{taken: t}
+	if etag := resp.Header.Get("ETag"); len(etag) <= maxHash { // one that is longer would make each request too long
+		r.tag = tag{of: t.hash, etag: etag}
+	}
+	return r, nil
 }
 
 // said is the beginning of an answer, on one line.

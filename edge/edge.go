@@ -217,12 +217,13 @@ func (e *Edge) askFor(ctx context.Context, endpoint, since string) (err error) {
 	if err != nil {
 		return err
 	}
-	if r.taken != nil {
-		if err := e.take(r.taken, api.FromController); err != nil {
-			return err
-		}
+	if r.taken == nil {
+		return nil
 	}
-	e.client.etags[endpoint] = r.etag
+	if err := e.take(r.taken, api.FromController); err != nil {
+		return err
+	}
+	e.client.tags[endpoint] = r.tag
 	return nil
 }
 

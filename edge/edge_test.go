@@ -159,6 +159,69 @@ func TestStatusesAreDistinct(t *testing.T) {
 	}
 }
 
+// An ETag is that of one version, and said to none but who has that: a controller that has
+// gone back to it would say that nothing has changed.
+func TestETagIsOfOneVersion(t *testing.T) {
+	off := `{"name":"a.gslb.elchi","type":"A","enabled":false}`
+	now := func(t *testing.T, e *Edge, want string) {
+		t.Helper()
+		if err := e.sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "in force", holds(e.st.data), []string{want})
+	}
+	state := func(hash string, records ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"`+hash+`"`)
+			if r.Header.Get("If-None-Match") == `"`+hash+`"` {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+			_, _ = io.WriteString(w, snapshot(hash, records...))
+		}
+	}
+	t.Run("of what was there before an event", func(t *testing.T) {
+		e := start(t, options(), state("1", one))
+		now(t, e, "a.gslb.elchi. 20 A 192.0.2.1")
+		if err := e.event(api.EventChange, []byte(`{"from":"1","version_hash":"2","records":[`+off+`]}`)); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "after the event", holds(e.st.data), []string{"a.gslb.elchi. exists"})
+		now(t, e, "a.gslb.elchi. 20 A 192.0.2.1")
+	})
+	t.Run("of another controller's records", func(t *testing.T) {
+		var w watch
+		o := options()
+		o.Endpoints = []string{"http://one.test", "http://two.test"}
+		e := start(t, o, &w)
+		down := func(w http.ResponseWriter, r *http.Request) {
+			if r.Host == "one.test" {
+				http.Error(w, "no", 500)
+				return
+			}
+			state("2", off)(w, r)
+		}
+		w.set(state("1", one))
+		now(t, e, "a.gslb.elchi. 20 A 192.0.2.1")
+		w.set(down)
+		now(t, e, "a.gslb.elchi. exists")
+		w.set(state("1", one))
+		now(t, e, "a.gslb.elchi. 20 A 192.0.2.1")
+	})
+	t.Run("that is too long", func(t *testing.T) {
+		e := start(t, options(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if len(r.Header.Get("If-None-Match")) > maxHash {
+				http.Error(w, "", http.StatusRequestHeaderFieldsTooLarge)
+				return
+			}
+			w.Header().Set("ETag", `"`+strings.Repeat("x", maxHash)+`"`)
+			_, _ = io.WriteString(w, snapshot("1", one))
+		}))
+		now(t, e, "a.gslb.elchi. 20 A 192.0.2.1")
+		now(t, e, "a.gslb.elchi. 20 A 192.0.2.1")
+	})
+}
+
 // watch records when requests come.
 type watch struct {
 	mu   sync.Mutex
