@@ -130,8 +130,8 @@ type reply struct {
 }
 
 // ask asks a controller for the records, when since is not empty only if they have
-// changed since then. Begun is called when the answer begins.
-func (c *client) ask(ctx context.Context, endpoint, since string, begun func()) (*reply, error) {
+// changed since then.
+func (c *client) ask(ctx context.Context, endpoint, since string) (*reply, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silent := time.AfterFunc(c.o.Timeout, func() { cancel(errSilent) })
@@ -155,7 +155,6 @@ func (c *client) ask(ctx context.Context, endpoint, since string, begun func()) 
 		return nil, bare(ctx, err)
 	}
 	defer resp.Body.Close()
-	begun()
 	body := &watched{ctx: ctx, r: resp.Body, timer: silent, timeout: c.o.Timeout, left: c.lim.body}
 	switch resp.StatusCode {
 	case http.StatusOK:

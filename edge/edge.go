@@ -20,8 +20,6 @@ const (
 	minGap = time.Second
 	// firstBackoff is how long after the first failure it is tried again.
 	firstBackoff = time.Second
-	// maxDuring is how many changes are remembered while a snapshot comes in.
-	maxDuring = 10_000
 )
 
 // Edge keeps one zone as its controllers state it. It is safe for concurrent use.
@@ -53,8 +51,7 @@ type Edge struct {
 	refused int
 	anew    bool // the records are to be asked for as a whole
 	changed bool // since they were written to disk
-	taking  bool // a snapshot comes in
-	during  []op // done while it does
+	while   meanwhile
 	began   time.Time
 	good    time.Time // when a controller last said how things are
 	status  string
@@ -207,13 +204,18 @@ func (e *Edge) syncWith(ctx context.Context, endpoint string) error {
 
 func (e *Edge) askFor(ctx context.Context, endpoint, since string) (err error) {
 	begun := time.Now()
+	e.mu.Lock()
+	e.while.begin(e.hash)
+	e.mu.Unlock()
 	defer func() {
-		e.end()
+		e.mu.Lock()
+		e.while.end()
+		e.mu.Unlock()
 		if ctx.Err() == nil {
 			e.meters.synced(since != "", time.Since(begun), err)
 		}
 	}()
-	r, err := e.client.ask(ctx, endpoint, since, e.begin)
+	r, err := e.client.ask(ctx, endpoint, since)
 	if err != nil {
 		return err
 	}
@@ -237,20 +239,6 @@ func (e *Edge) version() string {
 	return e.hash
 }
 
-// begin notes that a snapshot comes in, which knows nothing of what is changed from now
-// on.
-func (e *Edge) begin() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.taking, e.during = true, nil
-}
-
-func (e *Edge) end() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.taking, e.during = false, nil
-}
-
 // take puts a snapshot in force, with what was changed while it came in.
 func (e *Edge) take(t *taken, source string) error {
 	st := t.st
@@ -258,13 +246,14 @@ func (e *Edge) take(t *taken, source string) error {
 	e.work.Lock()
 	defer e.work.Unlock()
 	e.mu.Lock()
-	during := e.during
+	ops, hash, known := e.while.after(t.hash)
 	e.mu.Unlock()
-	if len(during) > maxDuring {
-		e.soon() // some are lost; the controller has another version by now
-	} else if len(during) > 0 {
-		if c, err := st.change(during, e.o.MaxRecords); err == nil {
+	if len(ops) > 0 {
+		if c, err := st.change(ops, e.o.MaxRecords); err == nil {
 			c.done()
+		} else {
+			hash, known = t.hash, false
+			e.log.Warn("What was changed while a snapshot came in is not in force after it", "error", err)
 		}
 	}
 	if err := e.o.Put(st.data); err != nil {
@@ -273,9 +262,9 @@ func (e *Edge) take(t *taken, source string) error {
 	was := e.st
 	e.st = st
 	e.mu.Lock()
-	e.count, e.hash, e.source, e.refused, e.anew = st.records(), t.hash, source, t.refused.n, t.anew
+	e.count, e.hash, e.source, e.refused, e.anew = st.records(), hash, source, t.refused.n, t.anew
 	e.changed = source == api.FromController
-	count, hash := e.count, e.hash
+	count := e.count
 	e.mu.Unlock()
 	e.ready.Store(true)
 	e.meters.refuse(t.refused.n)
@@ -283,6 +272,9 @@ func (e *Edge) take(t *taken, source string) error {
 		poke(e.unsaved)
 	}
 	e.tellTaken(was, t, source, count, hash)
+	if !known {
+		e.soon() // what is missing has made another version by now
+	}
 	return nil
 }
 
@@ -310,14 +302,21 @@ func (e *Edge) tellTaken(was *standing, t *taken, source string, count int, hash
 // errNothing is the error of a change before there is anything to change.
 var errNothing = errors.New("there is no snapshot of the zone yet: nothing can be changed")
 
-// apply does ops and puts the result in force.
+// apply does what a notification says and puts the result in force.
 func (e *Edge) apply(ops []op) (*change, error) {
 	e.work.Lock()
 	defer e.work.Unlock()
-	return e.applyHeld(ops)
+	c, err := e.applyHeld(ops)
+	if err == nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		// Also what changes nothing now: a snapshot may bring what it takes away.
+		e.while.note(ops, "")
+	}
+	return c, err
 }
 
-// applyHeld is apply for who holds work.
+// applyHeld does ops and puts the result in force, for who holds work.
 func (e *Edge) applyHeld(ops []op) (*change, error) {
 	if e.st == nil {
 		return nil, errNothing
@@ -336,9 +335,6 @@ func (e *Edge) applyHeld(ops []op) (*change, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.count, e.changed = e.st.records(), true
-	if e.taking && len(e.during) <= maxDuring {
-		e.during = append(e.during, ops...)
-	}
 	poke(e.unsaved)
 	return c, nil
 }

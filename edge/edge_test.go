@@ -143,7 +143,7 @@ func TestStatusesAreDistinct(t *testing.T) {
 			w.Header().Set("Location", "http://elsewhere.test/")
 			http.Error(w, "some\x07thing\nmore", status)
 		}))
-		_, err := e.client.ask(t.Context(), "http://controller.test", "", func() {})
+		_, err := e.client.ask(t.Context(), "http://controller.test", "")
 		var s *StatusError
 		if !errors.As(err, &s) || s.Status != status || s.Said != "something" {
 			t.Fatalf("%d: %v", status, err)
@@ -540,8 +540,8 @@ func TestChangeWhileASnapshotComesIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, "after", holds(e.st.data), []string{"b.gslb.elchi. 20 A 192.0.2.2"})
-		if e.version() != "2" || e.during != nil {
-			t.Errorf("version %s, %d changes are still remembered", e.version(), len(e.during))
+		if e.version() != "2" || e.while.steps != nil {
+			t.Errorf("version %s, %d changes are still remembered", e.version(), len(e.while.steps))
 		}
 	})
 }

@@ -197,7 +197,8 @@ func (e *Edge) changeEvent(data []byte) error {
 		e.soon()
 		return nil
 	}
-	if _, err := e.applyHeld(append(ops, gone...)); err != nil {
+	ops = append(ops, gone...)
+	if _, err := e.applyHeld(ops); err != nil {
 		return err
 	}
 	if e.meters.refuse(rep.n); rep.n > 0 {
@@ -206,7 +207,9 @@ func (e *Edge) changeEvent(data []byte) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.hash, e.good, e.status, e.failure, e.source = h.hash, time.Now(), api.SyncSuccess, nil, api.FromController
+	e.while.note(ops, h.hash)
 	e.changed = true
+	poke(e.unsaved)
 	return nil
 }
 
