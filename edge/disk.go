@@ -292,10 +292,18 @@ func (e *Edge) saveNow() {
 	if at.IsZero() {
 		at = time.Now()
 	}
-	if err := e.disk.write(st, hash, at); err != nil {
-		e.log.Error("The snapshot cannot be kept: a start without a controller would have an older one, or none", "error", err)
+	err := e.disk.write(st, hash, at)
+	if err != nil {
 		e.mu.Lock()
 		e.changed = true
 		e.mu.Unlock()
+		poke(e.unsaved) // there may be room the next time
 	}
+	switch failed := err != nil; {
+	case failed && !e.unkept:
+		e.log.Error("The snapshot cannot be kept: a start without a controller would have an older one, or none", "error", err)
+	case !failed && e.unkept:
+		e.log.Info("The snapshot is kept again")
+	}
+	e.unkept = err != nil
 }

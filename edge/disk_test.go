@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -158,6 +159,38 @@ func TestDamagedFile(t *testing.T) {
 	if all, _ := os.ReadDir(o.DataDir); len(all) != 1 {
 		t.Errorf("a write that failed leaves %v", all)
 	}
+}
+
+// What cannot be written is tried again, as often as anything is written, until it can be;
+// that is logged once.
+func TestDiskIsFullForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := options()
+		o.DataDir = filepath.Join(t.TempDir(), "dir")
+		if err := os.WriteFile(o.DataDir, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		e := start(t, o, says(snapshot("1", one)))
+		stop := run(t, e)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if err := os.Remove(o.DataDir); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if kept, _, err := e.disk.load(); err != nil || kept == nil {
+			t.Errorf("a minute after there is room again: %v, %v", kept, err)
+		}
+		stop()
+		for _, want := range []string{"cannot be kept", "is kept again"} {
+			if n := strings.Count(log.String(), want); n != 1 {
+				t.Errorf("the log says %q %d times:\n%s", want, n, &log)
+			}
+		}
+	})
 }
 
 // What a crash left is removed, once nobody can be at it any more.

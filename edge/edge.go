@@ -38,6 +38,7 @@ type Edge struct {
 	moved chan struct{} // another controller answers
 	// unsaved says that something is to be written.
 	unsaved chan struct{}
+	unkept  bool // the last time it could not be; for save alone
 
 	// work is held by who changes the records, to the end of Put. It is taken before mu.
 	work sync.Mutex
