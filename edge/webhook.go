@@ -22,6 +22,9 @@ const (
 	bodyTime = 10 * time.Second
 	// chunkTime is how long a client may take to read some of a listing.
 	chunkTime = 10 * time.Second
+	// maxRefused is how many items of a notification may be none: more are no slip, and
+	// what is said of each is longer than the item.
+	maxRefused = 10_000
 	// maxListings is how many listings may be under way at once.
 	maxListings = 2
 )
@@ -221,21 +224,27 @@ func (*Webhook) do(w http.ResponseWriter, body []byte, edges []*Edge) string {
 	for i, e := range edges {
 		batches[i] = batch{edge: e, checker: checker{rules: e.rules}}
 	}
-	refused := report{most: 1 << 30} // the body's length bounds it
+	refused := report{most: maxRefused}
+	enough := func() error {
+		if refused.n > maxRefused {
+			return fmt.Errorf("more than %d of its items cannot be taken, such as %s %s: %s", maxRefused, quoted(refused.kept[0].Name), quoted(refused.kept[0].Type), refused.kept[0].Reason)
+		}
+		return nil
+	}
 	d := newDecoder(bytes.NewReader(body))
 	d.record = func(it *item) error {
 		b := pick(batches, it)
 		if rec, ok := b.checker.check(it, &refused); ok {
 			b.updates = append(b.updates, operation(it, &rec))
 		}
-		return nil
+		return enough()
 	}
 	d.gone = func(it *item) error {
 		b := pick(batches, it)
 		if o, ok := b.checker.removal(it, &refused); ok {
 			b.gone = append(b.gone, o)
 		}
-		return nil
+		return enough()
 	}
 	if _, err := d.decode(); err != nil {
 		http.Error(w, "Invalid request body: "+oneLine(err.Error()), http.StatusBadRequest)

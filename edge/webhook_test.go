@@ -130,6 +130,8 @@ func TestRefusedRequests(t *testing.T) {
 		{call{method: "POST", path: "/notify", body: `{`}, 400, "Invalid request body: octet 1: it ends in the middle"},
 		{call{method: "POST", path: "/notify", body: `{"records":7}`}, 400, "Invalid request body: "},
 		{call{method: "POST", path: "/notify", body: `{} {}`}, 400, "Invalid request body: "},
+		{call{method: "POST", path: "/notify", body: `{"records":[` + two + strings.Repeat(",0", 10_001) + `]}`}, 400, `Invalid request body: more than 10000 of its items cannot be taken, such as "" "": it is no object`},
+		{call{method: "POST", path: "/notify", body: `{"records":[` + two + `],"deletes":[0` + strings.Repeat(",0", 10_000) + `]}`}, 400, `Invalid request body: more than 10000 of its items`},
 		{call{method: "POST", path: "/notify", body: `{"x":"` + strings.Repeat("x", int(usual.notice)) + `"}`}, 413, "Request body is larger than 8388608 octets"},
 		{call{method: "POST", path: "/notify", secret: "-"}, 401, "Unauthorized"},
 		{call{method: "POST", path: "/notify", secret: "my-shared-secre"}, 401, "Unauthorized"},
