@@ -85,6 +85,9 @@ type tag struct{ of, etag string }
 
 func newClient(o *Options, r *rules, lim limits) *client {
 	const headers = 64 << 10
+	// pingAfter is how long a connection of HTTP/2 may be silent. One that has gone dead
+	// would take in requests for as long as TCP believes in it, a quarter of an hour.
+	const pingAfter = 15 * time.Second
 	conf := o.TLS.Clone()
 	if conf != nil && conf.MinVersion == 0 {
 		conf.MinVersion = tls.VersionTLS12
@@ -95,6 +98,7 @@ func newClient(o *Options, r *rules, lim limits) *client {
 			Transport: &http.Transport{
 				Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf, ForceAttemptHTTP2: true,
 				MaxResponseHeaderBytes: headers, MaxIdleConnsPerHost: 2, IdleConnTimeout: 2 * o.SyncInterval,
+				HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: o.Timeout},
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
