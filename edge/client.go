@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rhumb-dns/rhumb/api"
 )
@@ -168,7 +170,7 @@ func (c *client) ask(ctx context.Context, endpoint, since string) (*reply, error
 		}
 		return &reply{}, nil
 	default:
-		return nil, &StatusError{resp.StatusCode, said(body)}
+		return nil, &StatusError{resp.StatusCode, said(body, c.o.Secret)}
 	}
 	t, err := gather(body, gatherOptions{rules: c.rules, apex: c.o.Apex, most: c.o.MaxRecords, since: since})
 	if err != nil {
@@ -184,21 +186,25 @@ func (c *client) ask(ctx context.Context, endpoint, since string) (*reply, error
 	return r, nil
 }
 
-// said is the beginning of an answer, on one line.
-func said(r io.Reader) string {
-	b := make([]byte, 200)
+// said is the beginning of an answer, on one line. What it says of the secret is left out:
+// it goes into the log and to whoever asks for /health.
+func said(r io.Reader, secret string) string {
+	const most = 200
+	b := make([]byte, most+len(secret))
 	n, _ := io.ReadFull(r, b)
-	return oneLine(string(b[:n]))
+	s := oneLine(strings.ReplaceAll(string(b[:n]), secret, "..."))
+	return strings.ToValidUTF8(s[:min(len(s), most)], "")
 }
 
+// oneLine is the first line of a text of somebody else's, without what is not printable.
 func oneLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return -1
 		}
 		return r
-	}, s), "")
+	}, s)
 }
 
 // watched reads an answer for as long as it goes on.

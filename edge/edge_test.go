@@ -159,6 +159,22 @@ func TestStatusesAreDistinct(t *testing.T) {
 	}
 }
 
+// What a controller says goes into the log and to whoever asks for /health: without the
+// secret, and without what moves a cursor.
+func TestSaidIsHarmless(t *testing.T) {
+	for body, want := range map[string]string{
+		"wrong secret: my-shared-secret":                         "wrong secret: ...",
+		strings.Repeat("x", 195) + "my-shared-secret and more":   strings.Repeat("x", 195) + "... a",
+		"a\x1b[2Jb\u009b31mc\u2028d\u202ee\xffff\r\nsecond line": "a[2Jb31mcdeff",
+	} {
+		e := start(t, options(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, body, 401) }))
+		_ = e.sync(t.Context())
+		if got := e.Health().Error; got != "controller http://controller.test: it does not take the secret: it answered 401 Unauthorized ("+want+")" {
+			t.Errorf("%q: %q", body, got)
+		}
+	}
+}
+
 // An ETag is that of one version, and said to none but who has that: a controller that has
 // gone back to it would say that nothing has changed.
 func TestETagIsOfOneVersion(t *testing.T) {
