@@ -45,9 +45,8 @@ func (e *Edge) follow(ctx context.Context) {
 			return
 		}
 		switch {
-		case errors.Is(err, errMoved):
+		case e.endpoint() != endpoint: // whatever else it was
 			failures, wait = 0, 0
-			continue
 		case errors.Is(err, errNoStream):
 			failures, wait = 0, askAgain
 		default:
@@ -96,10 +95,14 @@ func (e *Edge) followOne(ctx context.Context, endpoint string) error {
 	defer cancel(nil)
 	go func() {
 		defer close(over)
-		select {
-		case <-ctx.Done():
-		case <-e.moved:
-			cancel(errMoved)
+		for ctx.Err() == nil {
+			select {
+			case <-ctx.Done():
+			case <-e.moved:
+				if e.endpoint() != endpoint {
+					cancel(errMoved)
+				}
+			}
 		}
 	}()
 	quiet := time.AfterFunc(e.o.Timeout, func() { cancel(errSilent) })

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -217,6 +218,38 @@ func TestStreamFollowsTheController(t *testing.T) {
 		want(2, 1)
 		stop()
 	})
+}
+
+// A controller that has no stream, and by then is not the one that answers, is no reason
+// to wait with the stream of that one.
+func TestNoStreamOfWhoAnswersNoMore(t *testing.T) {
+	for range 300 { // which of the two is noticed first is chance
+		synctest.Test(t, func(t *testing.T) {
+			two := &streamer{feed: make(chan string)}
+			var e *Edge
+			e = start(t, options(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Host == "two.test" {
+					two.ServeHTTP(w, r)
+					return
+				}
+				e.went("http://two.test")
+				http.NotFound(w, r)
+			}))
+			ctx, stop := context.WithCancel(t.Context())
+			over := make(chan struct{})
+			go func() {
+				defer close(over)
+				e.follow(ctx)
+			}()
+			e.went("http://one.test")
+			time.Sleep(time.Second)
+			if _, opened := two.seen(); len(opened) != 1 {
+				t.Errorf("a second later the stream was asked for %d times", len(opened))
+			}
+			stop()
+			<-over
+		})
+	}
 }
 
 // parts are the events of a stream.
