@@ -242,8 +242,8 @@ func bare(ctx context.Context, err error) error {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
-		err = op.Err // the endpoint stands before it
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		err = op.Err // the endpoint stands before it, and the port on our side makes each one another error
 	}
 	return err
 }

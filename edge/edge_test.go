@@ -9,8 +9,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,6 +174,22 @@ func TestSaidIsHarmless(t *testing.T) {
 		if got := e.Health().Error; got != "controller http://controller.test: it does not take the secret: it answered 401 Unauthorized ("+want+")" {
 			t.Errorf("%q: %q", body, got)
 		}
+	}
+}
+
+// A failure that comes again is the same error, whatever port was asked from: it is logged
+// once.
+func TestSameFailureIsTheSameError(t *testing.T) {
+	said := map[string]bool{}
+	for port := range 3 {
+		at := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 40000 + port}
+		for _, op := range []string{"read", "write"} {
+			err := &url.Error{Op: "Get", URL: "http://controller.test", Err: &net.OpError{Op: op, Net: "tcp", Source: at, Addr: at, Err: io.ErrClosedPipe}}
+			said[bare(t.Context(), err).Error()] = true
+		}
+	}
+	if len(said) != 1 {
+		t.Errorf("%v", said)
 	}
 }
 
