@@ -138,6 +138,7 @@ type reply struct {
 // ask asks a controller for the records, when since is not empty only if they have
 // changed since then.
 func (c *client) ask(ctx context.Context, endpoint, since string) (*reply, error) {
+	ended := ctx.Err // by who asks, not for silence, which there is when all has been read
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	silent := time.AfterFunc(c.o.Timeout, func() { cancel(errSilent) })
@@ -172,7 +173,7 @@ func (c *client) ask(ctx context.Context, endpoint, since string) (*reply, error
 	default:
 		return nil, &StatusError{resp.StatusCode, said(body, c.o.Secret)}
 	}
-	t, err := gather(body, gatherOptions{rules: c.rules, apex: c.o.Apex, most: c.o.MaxRecords, since: since})
+	t, err := gather(body, gatherOptions{rules: c.rules, apex: c.o.Apex, most: c.o.MaxRecords, since: since, ended: ended})
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func fileName(zone dnswire.Name) string {
 
 // load reads the file. At is when a controller last said that the records are so. Absent
 // files are nil and no error.
-func (d *disk) load() (t *taken, at time.Time, err error) {
+func (d *disk) load(ctx context.Context) (t *taken, at time.Time, err error) {
 	d.tidy()
 	st, err := os.Stat(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -91,7 +91,7 @@ func (d *disk) load() (t *taken, at time.Time, err error) {
 		return nil, at, err
 	}
 	defer f.Close()
-	if t, err = d.read(f); err != nil {
+	if t, err = d.read(ctx, f); err != nil {
 		return nil, at, fmt.Errorf("%s: %w", d.path, err)
 	}
 	at = st.ModTime()
@@ -102,7 +102,7 @@ func (d *disk) load() (t *taken, at time.Time, err error) {
 }
 
 // read reads what a file holds.
-func (d *disk) read(r io.Reader) (*taken, error) {
+func (d *disk) read(ctx context.Context, r io.Reader) (*taken, error) {
 	z, err := gzip.NewReader(bufio.NewReader(r))
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (d *disk) read(r io.Reader) (*taken, error) {
 	if !slices.Equal(p.Regions, d.o.Regions) {
 		return nil, fmt.Errorf("it is of the regions %q, and %q are wanted", p.Regions, d.o.Regions)
 	}
-	t, err := gather(in, gatherOptions{rules: d.rules, apex: d.o.Apex, most: d.o.MaxRecords})
+	t, err := gather(in, gatherOptions{rules: d.rules, apex: d.o.Apex, most: d.o.MaxRecords, ended: ctx.Err})
 	if err != nil {
 		return nil, err
 	}
@@ -240,19 +240,19 @@ func (d *disk) confirm(hash string, at time.Time) {
 }
 
 // restore takes what was kept.
-func (e *Edge) restore() {
+func (e *Edge) restore(ctx context.Context) {
 	if e.disk == nil {
 		return
 	}
-	t, at, err := e.disk.load()
+	t, at, err := e.disk.load(ctx)
 	if err == nil && t != nil {
-		err = e.take(t, api.FromDisk)
+		err = e.take(ctx, t, api.FromDisk)
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
 		e.log.Error("The snapshot of an earlier run cannot be used", "error", err)
-		return
-	}
-	if t != nil {
+	case t != nil:
 		e.mu.Lock()
 		e.good = at
 		e.mu.Unlock()

@@ -132,13 +132,13 @@ func TestDamagedFile(t *testing.T) {
 		if err := os.WriteFile(e.disk.path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, _, err := e.disk.load()
+		got, _, err := e.disk.load(t.Context())
 		if err == nil || want != "gzip" && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, %v", want, got, err)
 		}
 	}
 	fresh := start(t, o, noController)
-	fresh.restore()
+	fresh.restore(t.Context())
 	if fresh.Ready() {
 		t.Error("ready with a file that is damaged")
 	}
@@ -148,7 +148,7 @@ func TestDamagedFile(t *testing.T) {
 	if err := os.Mkdir(e.disk.path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := e.disk.load(); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+	if _, _, err := e.disk.load(t.Context()); err == nil || !strings.Contains(err.Error(), "is no regular file") {
 		t.Errorf("a directory: %v", err)
 	}
 	e.changed = true
@@ -181,7 +181,7 @@ func TestDiskIsFullForAWhile(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if kept, _, err := e.disk.load(); err != nil || kept == nil {
+		if kept, _, err := e.disk.load(t.Context()); err != nil || kept == nil {
 			t.Errorf("a minute after there is room again: %v, %v", kept, err)
 		}
 		stop()
@@ -207,7 +207,7 @@ func TestTidy(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e.restore()
+	e.restore(t.Context())
 	if all, _ := os.ReadDir(o.DataDir); len(all) != 2 {
 		t.Errorf("there are %v", all)
 	}
@@ -236,7 +236,7 @@ func TestSavesRarely(t *testing.T) {
 		if writes < 2 || writes > 4 {
 			t.Errorf("%d files were written in a minute", writes)
 		}
-		if got, _, err := e.disk.load(); err != nil || lists(got.st)[0] != `{"name":"a.gslb.elchi","type":"A","ttl":599,"ips":["192.0.2.1"]}` {
+		if got, _, err := e.disk.load(t.Context()); err != nil || lists(got.st)[0] != `{"name":"a.gslb.elchi","type":"A","ttl":599,"ips":["192.0.2.1"]}` {
 			t.Errorf("the last change is not kept: %v", err)
 		}
 	})
@@ -271,7 +271,7 @@ func FuzzDisk(f *testing.F) {
 	f.Add(b.Bytes())
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if got, err := e.disk.read(bytes.NewReader(b)); err == nil {
+		if got, err := e.disk.read(t.Context(), bytes.NewReader(b)); err == nil {
 			lists(got.st)
 		}
 	})

@@ -89,7 +89,7 @@ func newEdge(o Options, lim limits) (*Edge, error) {
 // called once.
 func (e *Edge) Run(ctx context.Context) error {
 	defer e.meters.forget(e)
-	e.restore()
+	e.restore(ctx)
 	var all sync.WaitGroup
 	all.Go(func() { e.follow(ctx) })
 	if e.disk != nil {
@@ -223,7 +223,7 @@ func (e *Edge) askFor(ctx context.Context, endpoint, since string) (err error) {
 	if r.taken == nil {
 		return nil
 	}
-	if err := e.take(r.taken, api.FromController); err != nil {
+	if err := e.take(ctx, r.taken, api.FromController); err != nil {
 		return err
 	}
 	e.client.tags[endpoint] = r.tag
@@ -241,11 +241,14 @@ func (e *Edge) version() string {
 }
 
 // take puts a snapshot in force, with what was changed while it came in.
-func (e *Edge) take(t *taken, source string) error {
+func (e *Edge) take(ctx context.Context, t *taken, source string) error {
 	st := t.st
 	st.data.Owned(e.o.Zone) // to have the index of names made before anybody waits for it
 	e.work.Lock()
 	defer e.work.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err // another edge may keep the zone by now
+	}
 	e.mu.Lock()
 	ops, hash, known := e.while.after(t.hash)
 	e.mu.Unlock()

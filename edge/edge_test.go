@@ -669,6 +669,33 @@ func TestRunEnds(t *testing.T) {
 	}
 }
 
+// A snapshot that nobody wants any more is not worked on, nor put in force.
+func TestRunEndsInTheMidstOfASnapshot(t *testing.T) {
+	o := gatherWith("gslb.example")
+	for _, most := range []int{0, 5, 10, 11, 15, 20, 21, 22} { // records, then names, then the zone
+		n := 0
+		o.ended = func() error {
+			if n++; n > most {
+				return context.Canceled
+			}
+			return nil
+		}
+		if _, err := gather(bytes.NewReader(many(10)), o); errors.Is(err, context.Canceled) != (most < 21) {
+			t.Errorf("ended after %d: %v", most, err)
+		}
+	}
+	op := options()
+	op.Put = func(*zone.Data) error {
+		t.Error("put in force")
+		return nil
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := start(t, op, noController).take(ctx, mustTake(t, snapshot("1", one)), api.FromController); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	for failures, want := range []time.Duration{60, 1, 2, 4, 8, 16, 32, 60, 60} {
 		var seen []time.Duration

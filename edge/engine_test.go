@@ -105,7 +105,7 @@ func BenchmarkFeed(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := e.take(t, api.FromController); err != nil {
+		if err := e.take(b.Context(), t, api.FromController); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -123,7 +123,7 @@ func BenchmarkNotify(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := e.take(t, api.FromController); err != nil {
+	if err := e.take(b.Context(), t, api.FromController); err != nil {
 		b.Fatal(err)
 	}
 	h, i := e.Handler(), 0

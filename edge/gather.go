@@ -148,16 +148,20 @@ func (g *gathering) each(f func(name []byte, n *named) error) error {
 }
 
 // build makes a standing of the records, with those that the configuration has.
-func (g *gathering) build(r *rules, apex []text.Record) (*standing, error) {
+func (g *gathering) build(o *gatherOptions) (*standing, error) {
+	r := o.rules
 	b := zone.NewBuilder(r.zone)
-	for i := range apex {
-		if err := b.Add(&apex[i]); err != nil {
+	for i := range o.apex {
+		if err := b.Add(&o.apex[i]); err != nil {
 			return nil, err
 		}
 	}
 	st := newStanding(r)
 	var buf []text.Record
 	err := g.each(func(name []byte, n *named) error {
+		if err := o.wanted(); err != nil {
+			return err
+		}
 		owner := dnswire.Name(name)
 		buf = n.lay(owner, buf[:0])
 		for i := range buf {
@@ -174,6 +178,9 @@ func (g *gathering) build(r *rules, apex []text.Record) (*standing, error) {
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := o.wanted(); err != nil {
 		return nil, err
 	}
 	data, faults, _ := b.Build()

@@ -133,7 +133,7 @@ func TestVersionOfAnEmptyEventIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
-		if kept, _, err := e.disk.load(); err != nil || kept.hash != "2" {
+		if kept, _, err := e.disk.load(t.Context()); err != nil || kept.hash != "2" {
 			t.Errorf("%+v, %v", kept, err)
 		}
 		stop()

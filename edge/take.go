@@ -21,6 +21,16 @@ type gatherOptions struct {
 	apex  []text.Record
 	most  int    // DNS records
 	since string // the version that is there; empty for none
+	// ended is not nil once nobody wants the snapshot any more: a large one is work for
+	// seconds. Nil: somebody does.
+	ended func() error
+}
+
+func (o *gatherOptions) wanted() error {
+	if o.ended == nil {
+		return nil
+	}
+	return o.ended()
 }
 
 // errOther is the error of a snapshot of another zone.
@@ -40,6 +50,9 @@ func gather(r io.Reader, o gatherOptions) (*taken, error) {
 		return nil
 	}
 	d.record = func(it *item) error {
+		if err := o.wanted(); err != nil {
+			return err
+		}
 		rec, ok := c.check(it, &t.refused)
 		if !ok {
 			return nil
@@ -68,7 +81,7 @@ func gather(r io.Reader, o gatherOptions) (*taken, error) {
 		return nil, fmt.Errorf("none of its records can be taken: %v", &t.refused)
 	}
 	t.hash = h.hash
-	if t.st, err = g.build(o.rules, o.apex); err != nil {
+	if t.st, err = g.build(&o); err != nil {
 		return nil, fmt.Errorf("its records make no zone: %w", err)
 	}
 	return t, nil
