@@ -216,11 +216,15 @@ func (e *Edge) askFor(ctx context.Context, endpoint, since string) (err error) {
 			e.meters.synced(since != "", time.Since(begun), err)
 		}
 	}()
+	if since != "" {
+		e.log.Debug("Checking for changes", "hash", since)
+	}
 	r, err := e.client.ask(ctx, endpoint, since)
 	if err != nil {
 		return err
 	}
 	if r.taken == nil {
+		e.log.Debug("No changes detected")
 		return nil
 	}
 	if err := e.take(ctx, r.taken, api.FromController); err != nil {

@@ -177,6 +177,33 @@ func TestSaidIsHarmless(t *testing.T) {
 	}
 }
 
+// What elchi's documents show of a debug log is there.
+func TestDebugLog(t *testing.T) {
+	answers := []string{snapshot("abc123", one), `{"unchanged":true}`}
+	o := options()
+	var log bytes.Buffer
+	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	e := start(t, o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, answers[0])
+		answers = answers[1:]
+	}))
+	for range 2 {
+		if err := e.sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var said []string
+	for line := range strings.Lines(log.String()) {
+		_, line, _ = strings.Cut(line, "level=")
+		said = append(said, strings.TrimSpace(line))
+	}
+	same(t, "the log", said, []string{
+		`INFO msg="Initial snapshot loaded" zone=gslb.elchi records=1 hash=abc123`,
+		`DEBUG msg="Checking for changes" zone=gslb.elchi hash=abc123`,
+		`DEBUG msg="No changes detected" zone=gslb.elchi`,
+	})
+}
+
 // A failure that comes again is the same error, whatever port was asked from: it is logged
 // once.
 func TestSameFailureIsTheSameError(t *testing.T) {
