@@ -46,7 +46,6 @@ type disk struct {
 type preface struct {
 	Format  int      `json:"format"`
 	Regions []string `json:"regions"`
-	TTL     uint32   `json:"ttl"` // of the records that stated none
 }
 
 // format is the form of the files that are written and read.
@@ -127,7 +126,6 @@ func (d *disk) read(ctx context.Context, r io.Reader) (*taken, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.anew = p.TTL != d.o.TTL
 	d.mu.Lock()
 	d.hash = t.hash
 	d.mu.Unlock()
@@ -203,7 +201,7 @@ func (d *disk) encode(f io.Writer, st *standing, hash string) error {
 		return err
 	}
 	w := bufio.NewWriterSize(z, windowLen)
-	first, err := json.Marshal(preface{Format: format, Regions: d.o.Regions, TTL: d.o.TTL})
+	first, err := json.Marshal(preface{Format: format, Regions: d.o.Regions})
 	if err != nil {
 		return err
 	}

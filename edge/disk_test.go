@@ -24,7 +24,7 @@ const (
 )
 
 // What was there is there after a restart without a controller, with what was changed
-// since; its age is said, and a controller that says unchanged need not send it again.
+// since; its age is said, and a controller is asked for all of it again.
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := options()
@@ -56,38 +56,29 @@ func TestRestart(t *testing.T) {
 		}
 		stop()
 
-		asked := "" // but for streams
+		// Whatever version a controller has: what it has is asked for, once.
+		asked, answer := "", snapshot("1", two) // but for streams
 		e = start(t, o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != api.EventsPath {
 				asked += r.URL.Path + r.URL.Query().Get("since") + " "
 			}
-			says(`{"unchanged":true}`)(w, r)
+			says(answer)(w, r)
 		}))
 		stop = run(t, e)
 		<-e.Tried()
 		synctest.Wait()
-		if h := e.Health(); !strings.HasPrefix(asked, "/dns/changes1 ") || h.Source != api.FromController || *h.AgeSeconds > 1 {
+		if h := e.Health(); asked != "/dns/snapshot " || h.Source != api.FromController || *h.AgeSeconds > 1 {
 			t.Errorf("asked %s: %+v", asked, h)
+		}
+		same(t, "of the same version", holds(e.st.data), []string{"b.gslb.elchi. 20 A 192.0.2.2"})
+		answer = `{"unchanged":true}`
+		time.Sleep(2 * time.Minute)
+		if !strings.HasPrefix(asked, "/dns/snapshot /dns/changes1 ") {
+			t.Errorf("asked %s", asked)
 		}
 		stop()
 		if st, err := os.Stat(e.disk.path); err != nil || time.Since(st.ModTime()) > time.Minute {
 			t.Errorf("the file looks as old as before: %v %v", st.ModTime(), err)
-		}
-
-		// Records that stated no TTL would have another one now.
-		o.TTL = 77
-		asked = ""
-		e = start(t, o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != api.EventsPath {
-				asked += r.URL.Path + " "
-			}
-			noController(w, r)
-		}))
-		stop = run(t, e)
-		<-e.Tried()
-		stop()
-		if !e.Ready() || !strings.HasPrefix(asked, "/dns/snapshot ") {
-			t.Errorf("ready %v, asked %s", e.Ready(), asked)
 		}
 	})
 }
@@ -112,7 +103,7 @@ func TestDamagedFile(t *testing.T) {
 		_ = z.Close()
 		return b.Bytes()
 	}
-	const line = `{"format":1,"regions":null,"ttl":300}` + "\n"
+	const line = `{"format":1,"regions":null}` + "\n"
 	files := map[string][]byte{
 		"gzip":                          {},
 		"unexpected EOF":                good[:len(good)-20],
@@ -120,7 +111,7 @@ func TestDamagedFile(t *testing.T) {
 		"invalid header":                []byte("some text that is no gzip at all"),
 		"its first line":                packed("no line"),
 		"it has format 2, and 1":        packed(`{"format":2}` + "\n"),
-		`it is of the regions ["asya"]`: packed(`{"format":1,"regions":["asya"],"ttl":300}` + "\n" + snapshot("1")),
+		`it is of the regions ["asya"]`: packed(`{"format":1,"regions":["asya"]}` + "\n" + snapshot("1")),
 		"it is of another zone":         packed(line + `{"zone":"other.elchi","version_hash":"1","records":[]}`),
 		"it ends in the middle":         packed(line + `{"zone":"gslb.elchi","version_hash":"1","records":[` + one),
 		"none of its records":           packed(line + snapshot("1", `{"name":"x"}`)),

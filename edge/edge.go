@@ -50,7 +50,10 @@ type Edge struct {
 	hash    string
 	source  string
 	refused int
-	anew    bool // the records are to be asked for as a whole
+	// anew is that the records are to be asked for as a whole: they are those of an earlier
+	// run, whose controller may have been another, with hashes of its own. To start anew is
+	// also what elchi's documents advise whoever misses a change.
+	anew    bool
 	changed bool // since they were written to disk
 	while   meanwhile
 	began   time.Time
@@ -83,8 +86,7 @@ func newEdge(o Options, lim limits) (*Edge, error) {
 	return e, nil
 }
 
-// Run takes what was kept, and then keeps the zone until ctx ends: it asks for a
-// snapshot, then for changes every SyncInterval, give or take a tenth, and sooner while
+// Run takes what was kept, and keeps the zone until ctx ends: it asks for a snapshot, then for changes every SyncInterval, give or take a tenth, and sooner while
 // that fails: after a second, then twice as long each time. It returns nil. Run is to be
 // called once.
 func (e *Edge) Run(ctx context.Context) error {
@@ -270,8 +272,8 @@ func (e *Edge) take(ctx context.Context, t *taken, source string) error {
 	was := e.st
 	e.st = st
 	e.mu.Lock()
-	e.count, e.hash, e.source, e.refused, e.anew = st.records(), hash, source, t.refused.n, t.anew
-	e.changed = source == api.FromController
+	e.count, e.hash, e.source, e.refused = st.records(), hash, source, t.refused.n
+	e.changed, e.anew = source == api.FromController, source == api.FromDisk
 	count := e.count
 	e.mu.Unlock()
 	e.ready.Store(true)

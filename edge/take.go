@@ -13,7 +13,6 @@ type taken struct {
 	st      *standing // nil: nothing has changed
 	hash    string
 	refused report
-	anew    bool // the records would be others today, if they were asked for
 }
 
 type gatherOptions struct {
