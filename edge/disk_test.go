@@ -77,7 +77,7 @@ func TestRestart(t *testing.T) {
 			t.Errorf("asked %s", asked)
 		}
 		stop()
-		if st, err := os.Stat(e.disk.path); err != nil || time.Since(st.ModTime()) > time.Minute {
+		if st, err := os.Stat(e.disk.path); err != nil || time.Since(st.ModTime()) > 90*time.Second {
 			t.Errorf("the file looks as old as before: %v %v", st.ModTime(), err)
 		}
 	})
