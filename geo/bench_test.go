@@ -113,7 +113,7 @@ func benchmarkLoad(b *testing.B, file []byte) {
 func BenchmarkLoadBuiltIn(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		l, _, err := builtIn()
+		l, _, err := unpack()
 		if err != nil {
 			b.Fatal(err)
 		}

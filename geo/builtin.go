@@ -3,6 +3,8 @@ package geo
 import (
 	_ "embed"
 	"fmt"
+	"sync"
+	"weak"
 
 	"github.com/rhumb-dns/rhumb/geo/packed"
 )
@@ -13,8 +15,30 @@ import (
 //go:embed countries.bin
 var countries []byte
 
+// unpacked is what builtIn has made, as long as anybody has it: the engines of a
+// process share it, and when none needs it any more its memory is free again.
+var unpacked struct {
+	sync.Mutex
+	layer weak.Pointer[layer]
+	about description
+}
+
 // builtIn is the layer of the country database that is built in.
 func builtIn() (*layer, description, error) {
+	unpacked.Lock()
+	defer unpacked.Unlock()
+	if l := unpacked.layer.Value(); l != nil {
+		return l, unpacked.about, nil
+	}
+	l, about, err := unpack()
+	if err != nil {
+		return nil, description{}, err
+	}
+	unpacked.layer, unpacked.about = weak.Make(l), about
+	return l, about, nil
+}
+
+func unpack() (*layer, description, error) {
 	db, err := packed.Parse(countries)
 	if err != nil {
 		return nil, description{}, fmt.Errorf("built-in countries: %w", err)

@@ -10,10 +10,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 )
 
 // writer makes a file in MaxMind's format.
@@ -483,6 +485,28 @@ func FuzzRead(f *testing.F) {
 		f.Add(wholeFile(size))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { _ = readAny(t, b) })
+}
+
+// TestBuiltInIsShared holds that the database that is built in is unpacked once for
+// all who have it, and let go when nobody has.
+func TestBuiltInIsShared(t *testing.T) {
+	a, _, err := builtIn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, about, err := builtIn()
+	if err != nil || a != b || about.built.IsZero() {
+		t.Errorf("%t, %+v, %v", a == b, about, err)
+	}
+	was := weak.Make(a)
+	runtime.KeepAlive(b)
+	runtime.GC()
+	if was.Value() != nil {
+		t.Error("it is kept when nobody has it")
+	}
+	if _, _, err := builtIn(); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestBuiltIn holds the database that is built in.
