@@ -75,8 +75,10 @@ test-coredns:
 	cd coredns && go test -race ./mouth ./elchi ./gslb
 	cd coredns && RHUMB_COREDNS=1 go test -run '^TestPluginCfg$$' ./mouth
 
+# A program that ends waits a second for races of what it leaves behind, for each
+# package: a tenth of that does.
 race:
-	go test -race ./...
+	GORACE=atexit_sleep_ms=100 go test -race ./...
 
 # Conversations with other programs: dig, kdig, dnsperf, unbound, dnsdist, receivers
 # of dnstap; checks of NSD, Postfix and grpc-go; and the same questions to NSD, Knot

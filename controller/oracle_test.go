@@ -23,7 +23,7 @@ func TestOracle(t *testing.T) {
 	}
 	rules := []string{"serve-all", "nodata", "servfail", "last-healthy", "spare"}
 	var services []string
-	for seed := range uint64(8) {
+	for seed := range rounds(uint64(8)) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		var b strings.Builder
 		b.WriteString("geo: {networks: {10.0.0.0/16: {region: r0}, 10.1.0.0/16: {region: r1}}}\npools:\n  spare: {endpoints: [203.0.113.1, 203.0.113.2]}\n")

@@ -118,7 +118,11 @@ func TestOnePercentLoss(t *testing.T) {
 				l := &lossy{n: map[string]uint64{}, kind: kind}
 				r := newRig(t, newFake(), nil)
 				r.Board.prober = l.prober
-				const endpoints, hours = 50, 3
+				const endpoints = 50
+				minutes := 180
+				if raced { // what runs at once does so from the first round on
+					minutes = 9
+				}
 				c := defaults(t)
 				var all []Target
 				for i := range endpoints {
@@ -127,14 +131,14 @@ func TestOnePercentLoss(t *testing.T) {
 				r.applyAware(spec.Health{SuspectShare: .8, SuspectMin: 3, SuspectFor: time.Minute}, nil, all...)
 				r.run()
 				defer r.stop()
-				after(hours * time.Hour)
+				after(time.Duration(minutes) * time.Minute)
 				if n := r.log.count("endpoint down"); n > 0 {
 					t.Errorf("%d false alarms", n)
 				}
-				if probes := int(l.n["10.0.0.1"]); probes < hours*3600/6 {
+				if probes := int(l.n["10.0.0.1"]); probes < minutes*60/6 {
 					t.Errorf("%d probes", probes)
 				}
-				if kind == "http" && l.fails == 0 {
+				if kind == "http" && l.fails == 0 && !raced {
 					t.Error("nothing was lost")
 				}
 			})

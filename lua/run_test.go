@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -192,7 +193,7 @@ func TestNothingElse(t *testing.T) {
 	}
 }
 
-// Runs do not see each other.
+// Runs do not see each other, at the same time or one after the other.
 func TestFresh(t *testing.T) {
 	p, err := Compile(`
 		local was = leaked or string.leaked or getmetatable("").leaked
@@ -202,17 +203,26 @@ func TestFresh(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		got, err := p.Run(t.Context(), World{})
-		if err != nil || len(got) != 1 || got[0] != nil {
-			t.Error(got, err)
-		}
+	var runs sync.WaitGroup
+	for range 4 {
+		runs.Go(func() {
+			for range 2 {
+				got, err := p.Run(t.Context(), World{})
+				if err != nil || len(got) != 1 || got[0] != nil {
+					t.Error(got, err)
+				}
+			}
+		})
 	}
+	runs.Wait()
 }
 
 // Scripts that would run or grow for ever. Each ends by its budget: there is no
 // time limit here that would be reached first.
 func TestBombs(t *testing.T) {
+	if raced {
+		t.Skip("one goroutine takes all its steps")
+	}
 	for name, c := range map[string]struct {
 		source string
 		want   error // nil: by itself, with the text
@@ -406,6 +416,9 @@ func BenchmarkRun(b *testing.B) {
 // What an instruction, or a function of a library, passes over counts as well: scripts
 // whose few steps take long each are out of steps long before they are out of time.
 func TestLongSteps(t *testing.T) {
+	if raced {
+		t.Skip("one goroutine takes all its steps")
+	}
 	for name, source := range map[string]string{
 		"a long set":                 `return string.rep("b", 1000000):find("[" .. string.rep("a", 300000) .. "b]*")`,
 		"a long set, lazily":         `return string.rep("b", 1000000):find("[" .. string.rep("a", 300000) .. "b]-x")`,

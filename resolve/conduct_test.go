@@ -104,7 +104,7 @@ func (k *stage) want(name, want string) *stage {
 // endpoint has against what it is to be.
 func (k *stage) share(name, endpoint string, want float64) *stage {
 	k.t.Helper()
-	const answers = 20_000
+	answers := rounds(20_000)
 	s, c := k.now(), resolve.NewScratch(3, 4)
 	q := parsed(query(k.t, name, dns.TypeA), dnswire.UDP)
 	has := netip.MustParseAddr(endpoint).As4()
@@ -118,13 +118,13 @@ func (k *stage) share(name, endpoint string, want float64) *stage {
 		}
 	}
 	// Chi-square with one degree of freedom, five standard deviations.
-	p := want
+	p, n := want, float64(answers)
 	switch {
 	case p == 0 || p == 1:
-		if float64(got) != p*answers {
+		if float64(got) != p*n {
 			k.t.Errorf("%s has %s in %d of %d answers, want share %.4f", name, endpoint, got, answers, p)
 		}
-	case math.Pow(float64(got)-p*answers, 2)/(p*(1-p)*answers) > 25:
+	case math.Pow(float64(got)-p*n, 2)/(p*(1-p)*n) > 25:
 		k.t.Errorf("%s has %s in %d of %d answers, want share %.4f", name, endpoint, got, answers, p)
 	}
 	return k

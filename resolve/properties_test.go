@@ -156,7 +156,7 @@ func (l *law) ask(s *resolve.Snapshot, name string, client netip.Addr, seed uint
 // to be looked at.
 func TestDownIsNotSelected(t *testing.T) {
 	checked, down := 0, 0
-	for seed := range uint64(400) {
+	for seed := range rounds(uint64(400)) {
 		l := &law{Rand: rand.New(rand.NewPCG(seed, 9)), t: t}
 		l.load = func() float64 { return float64(l.IntN(100)) }
 		pools := l.one("[p0, p1, p2]", "[p3, p0]", "[p4, p2, p1, p0]", "[p2]")
@@ -201,7 +201,7 @@ zones:
 			}
 		}
 	}
-	if checked < 20_000 || down < 1000 {
+	if !raced && (checked < 20_000 || down < 1000) {
 		t.Errorf("%d endpoints of answers, %d of them down", checked, down)
 	}
 }
@@ -239,7 +239,7 @@ func (l *law) mate(name string, target int32) int32 {
 // moves clients because few are left, which are min_healthy, spill and panic.
 func TestLossMovesNobodyElse(t *testing.T) {
 	kept, moved := 0, 0
-	for seed := range uint64(250) {
+	for seed := range rounds(uint64(250)) {
 		l := &law{Rand: rand.New(rand.NewPCG(seed, 10)), t: t}
 		l.load = func() float64 { return float64(l.IntN(100)) }
 		pools := l.one("[p0, p1, p2]", "[p3, p0]", "[p4, p2, p1, p0]", "[p2]")
@@ -289,7 +289,7 @@ zones:
 			}
 		}
 	}
-	if kept < 20_000 || moved < 1000 {
+	if !raced && (kept < 20_000 || moved < 1000) {
 		t.Errorf("%d answers without the endpoint that was lost, %d with it", kept, moved)
 	}
 }
@@ -303,7 +303,7 @@ zones:
 func TestFilterAddsNothing(t *testing.T) {
 	more, less := 0, 0
 	every := slices.Concat(must, better, choice, []string{"limit: 1", fmt.Sprintf("first: [[%s, shuffle], [tier, weighted]]", must[1])})
-	for seed := range uint64(400) {
+	for seed := range rounds(uint64(400)) {
 		l := &law{Rand: rand.New(rand.NewPCG(seed, 11)), t: t}
 		// Above the soft limit chance has a say, and not the same where it is drawn by.
 		l.load = func() float64 { return []float64{10, 95}[l.IntN(2)] }
@@ -341,7 +341,7 @@ func TestFilterAddsNothing(t *testing.T) {
 			}
 		}
 	}
-	if more < 10_000 || less < 1000 {
+	if !raced && (more < 10_000 || less < 1000) {
 		t.Errorf("%d endpoints, %d answers with fewer", more, less)
 	}
 }

@@ -310,7 +310,7 @@ func unscoped(t testing.TB, answer []byte) string {
 // inRealms runs f in random realms, in bubbles with a director that keeps time.
 func inRealms(t *testing.T, seeds uint64, plain bool, f func(t *testing.T, r *realm)) (played int) {
 	t.Helper()
-	for seed := range seeds {
+	for seed := range rounds(seeds) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRealm(t, seed, plain)
 			if !r.load() {

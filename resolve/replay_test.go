@@ -89,7 +89,7 @@ func TestSettle(t *testing.T) {
 			}
 		}
 	})
-	if played < 30 || settled < answers/20 {
+	if !raced && (played < 30 || settled < answers/20) {
 		t.Errorf("%d realms, %d of %d answers with a scope of their own", played, settled, answers)
 	}
 }
@@ -180,6 +180,9 @@ func TestSettleNested(t *testing.T) {
 // TestSettleShares has endpoints with half of their share where places decide: each
 // query has luck of its own, and a fence does not let go of who is alone in it.
 func TestSettleShares(t *testing.T) {
+	if raced {
+		t.Skip("one goroutine counts its answers")
+	}
 	s := compile(t, irish, "192.0.2.9")
 	s.Geo = view(t, geo.Config{Databases: []string{"../geo/testdata/asn.mmdb"}, Networks: []geo.Network{
 		{Prefix: netip.MustParsePrefix("10.0.0.0/9"), Place: geo.Place{Country: "IE"}},

@@ -141,7 +141,7 @@ zones:
 // too wide nor narrower than needed.
 func TestScope(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 1))
-	where, nets := geography(t, rng, 300)
+	where, nets := geography(t, rng, rounds(300))
 	for _, down := range [][]string{nil, {"192.0.2.1", "192.0.2.2", "2001:db8:ffff::1"}, {"192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "2001:db8:ffff::3", "2001:db8:ffff::4"}} {
 		s := compile(t, places, down...)
 		s.Geo = where
@@ -234,7 +234,7 @@ func TestScopeOfSubnets(t *testing.T) {
 	s.Geo = where
 	s.Settle(nil)
 	c := resolve.NewScratch(1, 2)
-	for range 300 {
+	for range rounds(300) {
 		for _, name := range []string{"sticky.x.test", "nearsticky.x.test", "stickies.x.test", "stuck.x.test"} {
 			a := netip.AddrFrom4([4]byte{10, byte(rng.Uint32()), byte(rng.Uint32()), byte(rng.Uint32())})
 			p, _ := a.Prefix(24)

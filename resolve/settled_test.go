@@ -182,7 +182,7 @@ func (w *steering) move(tab *table.Table, f *facts) {
 // the octet.
 func TestSettledAgrees(t *testing.T) {
 	where, nets := geography(t, rand.New(rand.NewPCG(2, 9)), 60)
-	for seed := range uint64(30) {
+	for seed := range rounds(uint64(30)) {
 		w := &steering{rand.New(rand.NewPCG(seed, 9)), chains, []string{"weighted", "failover", "[nearest]", "[tier]", "geo", "sticky"}}
 		text := w.config()
 		sp, err := spec.Parse("random.yaml", []byte(text))
@@ -252,7 +252,7 @@ func TestScopeOfNested(t *testing.T) {
 		"[first: [[{geofence: {levels: country, strict: true}}, tags: [a]], [sticky]]]",
 	}
 	where, nets := geography(t, rand.New(rand.NewPCG(1, 11)), 200)
-	for seed := range uint64(30) {
+	for seed := range rounds(uint64(30)) {
 		w := &steering{rand.New(rand.NewPCG(seed, 10)), steady, []string{"sticky", "[nearest]", "[geofence: country, sticky]"}}
 		text := w.config()
 		s := compile(t, text, "192.0.0.1", "2001:db8:ffff:1::1")

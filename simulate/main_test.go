@@ -47,11 +47,14 @@ func suppose(t testing.TB, act simulate.Act, text string) simulate.Supposition {
 	return s
 }
 
-// run simulates 100,000 queries, or as many as the options say.
+// queries are what run asks, unless its options say how many.
+var queries = rounds(100_000)
+
+// run simulates.
 func run(t testing.TB, o simulate.Options) *simulate.Result {
 	t.Helper()
 	if o.Queries == 0 {
-		o.Queries = 100_000
+		o.Queries = queries
 	}
 	if o.Mix == nil {
 		o.Mix = anywhere(t)
@@ -114,7 +117,7 @@ func share(t testing.TB, r *simulate.Result, pool, endpoint string) simulate.Cha
 
 // near is whether two shares of 100,000 queries are the same but for chance: five
 // times the largest standard deviation that there is.
-func near(a, b float64) bool { return math.Abs(a-b) < 5*0.5/math.Sqrt(100_000) }
+func near(a, b float64) bool { return math.Abs(a-b) < 5*0.5/math.Sqrt(float64(queries)) }
 
 func name(t testing.TB, s string) dnswire.Name {
 	t.Helper()

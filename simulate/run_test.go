@@ -118,7 +118,7 @@ func TestShares(t *testing.T) {
 					t.Errorf("no move %s: %+v", m, r.Moves)
 				}
 			}
-			if r.Queries != 100_000 {
+			if r.Queries != queries {
 				t.Errorf("%d queries", r.Queries)
 			}
 		})

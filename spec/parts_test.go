@@ -45,7 +45,7 @@ func TestByParts(t *testing.T) {
 	dir := t.TempDir()
 	main, file := filepath.Join(dir, "rhumb.yaml"), filepath.Join(dir, "x.zone")
 	joined, shared, told := 0, 0, 0
-	for seed := range uint64(40) {
+	for seed := range rounds(uint64(40)) {
 		r := rand.New(rand.NewPCG(seed, 11))
 		kept := &Kept{}
 		config := "node: {data_dir: /tmp}\nzones:\n  x.test:\n    file: x.zone\n    records: [\"extra A 192.0.2.7\", \"@ TXT extra\"]\n"
@@ -124,7 +124,7 @@ func TestByParts(t *testing.T) {
 			}
 		}
 	}
-	if joined < 100 || shared < 50 || told < 5 {
+	if !raced && (joined < 100 || shared < 50 || told < 5) {
 		t.Errorf("%d were read by parts, %d in several, %d were found to be scattered", joined, shared, told)
 	}
 }

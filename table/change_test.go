@@ -134,7 +134,7 @@ func described(tab *Table) string {
 // TestChange changes a statement at random and compares the table that comes of
 // the one before with the one that is made anew, and what services keep.
 func TestChange(t *testing.T) {
-	for seed := range uint64(150) {
+	for seed := range rounds(uint64(150)) {
 		r := rand.New(rand.NewPCG(seed, 9))
 		d := &draft{texts: map[string]string{}}
 		for range 1 + r.IntN(4) {

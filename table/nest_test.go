@@ -242,7 +242,7 @@ func nestedOutline(tab *Table) string {
 func TestNestedReload(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.yaml")
 	changed := 0
-	for seed := range uint64(40) {
+	for seed := range rounds(uint64(40)) {
 		n := &nesting{r: rand.New(rand.NewPCG(seed, 4)), lines: make([]string, 12)}
 		for i := range n.lines {
 			n.lines[i] = n.line(i)
@@ -296,7 +296,7 @@ func TestNestedReload(t *testing.T) {
 			n.lines[i] = n.line(i)
 		}
 	}
-	if changed < 30 {
+	if !raced && changed < 30 {
 		t.Errorf("%d tables came of the one before", changed)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // needs the whole, and everything else does not.
 func TestBranchNested(t *testing.T) {
 	whole, branched := 0, 0
-	for seed := range uint64(200) {
+	for seed := range rounds(uint64(200)) {
 		r := rand.New(rand.NewPCG(seed, 6))
 		names := []string{"x.test", "c.a.x.test", "d.c.a.x.test"}[:2+r.IntN(2)]
 		implies := r.IntN(2) == 0
@@ -127,7 +127,7 @@ func TestBranchNested(t *testing.T) {
 			tree, all = next, now
 		}
 	}
-	if branched < whole || whole == 0 {
+	if !raced && (branched < whole || whole == 0) {
 		t.Errorf("%d changes were made, %d needed the whole", branched, whole)
 	}
 }

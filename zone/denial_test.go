@@ -121,7 +121,7 @@ func cmpOr(s, otherwise string) string {
 // TestPredecessor finds what proves a name against a linear search.
 func TestPredecessor(t *testing.T) {
 	zone := name(t, "x.test")
-	for seed := range uint64(60) {
+	for seed := range rounds(uint64(60)) {
 		p := pen{rand.New(rand.NewPCG(seed, 32))}
 		hashed := seed%2 == 1
 		iterations, salt := uint16(0), ""

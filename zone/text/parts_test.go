@@ -143,7 +143,7 @@ func entriesOf(rnd *rand.Rand, n int) []string {
 func TestPartsOfRandomEdits(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	good, fresh, all := 0, 0, 0
-	for range 40 {
+	for range rounds(40) {
 		size := int64(1) << rnd.IntN(10)
 		entries := entriesOf(rnd, rnd.IntN(200))
 		was := &reading{}
@@ -186,7 +186,7 @@ func TestPartsOfRandomEdits(t *testing.T) {
 			}
 		}
 	}
-	if good < 500 || fresh*2 > all {
+	if !raced && (good < 500 || fresh*2 > all) {
 		t.Errorf("%d readings were good, and %d of %d records read anew", good, fresh, all)
 	}
 }
@@ -248,6 +248,9 @@ func TestPartsOfOneEdit(t *testing.T) {
 
 // TestPartsWhole is of files that cannot be divided, and of those with errors.
 func TestPartsWhole(t *testing.T) {
+	if raced {
+		t.Skip("one goroutine reads megabytes")
+	}
 	repeat := strings.Repeat
 	for _, c := range []struct {
 		name, text string

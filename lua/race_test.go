@@ -1,0 +1,8 @@
+//go:build race
+
+package lua
+
+// raced is whether the race detector is at work. It finds nothing in a loop of one
+// goroutine, at many times the loop's cost, so that such a loop does a part of its
+// rounds under it; the tests without it do them all.
+const raced = true
