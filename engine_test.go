@@ -162,10 +162,10 @@ func TestEngineFollowsHealth(t *testing.T) {
 		wantAddresses(t, e, "www.example.com", "192.0.2.1")
 		st.set("192.0.2.2", false)
 		st.set("192.0.2.1", true)
-		after(11 * time.Second)
+		after(12 * time.Second)
 		wantAddresses(t, e, "www.example.com", "192.0.2.2")
 		st.set("192.0.2.2", true)
-		after(11 * time.Second)
+		after(12 * time.Second)
 		wantAddresses(t, e, "www.example.com", "192.0.2.1", "192.0.2.2")
 		wantAddresses(t, e, "api.example.com", "203.0.113.1")
 		if s := e.Spec(); s.DNS.TTL != 30 || s.Zones != nil {
@@ -195,7 +195,7 @@ func TestDebugTXT(t *testing.T) {
 		if got := said(); !strings.Contains(got, "Backend: 192.0.2.1 | Priority: 0 | Status: healthy | Enabled: true | LastHealthcheck: "+first.Format(time.RFC3339)) {
 			t.Error(got)
 		}
-		after(11 * time.Second)
+		after(12 * time.Second)
 		if got := said(); strings.Contains(got, first.Format(time.RFC3339)) || !strings.Contains(got, "LastHealthcheck: "+first.Format("2006-01-02T15:")) {
 			t.Error(got)
 		}
@@ -214,7 +214,7 @@ func TestCheckTarget(t *testing.T) {
 		<-e.Settled()
 		wantAddresses(t, e, "api.example.com", "203.0.113.1")
 		st.set("192.0.2.99", false)
-		after(11 * time.Second)
+		after(12 * time.Second)
 		wantAddresses(t, e, "api.example.com", "192.0.2.1", "192.0.2.2")
 	})
 }

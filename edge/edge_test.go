@@ -169,7 +169,7 @@ func TestSaidIsHarmless(t *testing.T) {
 		strings.Repeat("x", 195) + "my-shared-secret and more":   strings.Repeat("x", 195) + "... a",
 		"a\x1b[2Jb\u009b31mc\u2028d\u202ee\xffff\r\nsecond line": "a[2Jb31mcdeff",
 	} {
-		e := start(t, options(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, body, 401) }))
+		e := start(t, options(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, body, http.StatusUnauthorized) }))
 		_ = e.sync(t.Context())
 		if got := e.Health().Error; got != "controller http://controller.test: it does not take the secret: it answered 401 Unauthorized ("+want+")" {
 			t.Errorf("%q: %q", body, got)
