@@ -136,6 +136,37 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestNamesAbove asks for names that have records only below them, with a zone file
+// beside that knows nothing of those: NXDOMAIN would take them from resolvers
+// (RFC 8020), which ask for such names first (RFC 9156).
+func TestNamesAbove(t *testing.T) {
+	dir := t.TempDir()
+	i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n }\n file %s\n}\n",
+		put(t, dir, "db.yml", `
+records:
+  a.b.example.org.: {backends: [{address: 192.0.2.1}]}
+  "*.w.example.org.": {backends: [{address: 192.0.2.2}]}
+`),
+		put(t, dir, "db", "$ORIGIN example.org.\n@ 3600 SOA ns1.example.com. admin 7 7200 3600 1209600 3600\n@ 3600 NS ns1.example.com.\n")))
+	for _, q := range []struct {
+		name string
+		typ  uint16
+		want string
+	}{
+		{"a.b.example.org.", dns.TypeA, "NOERROR A/30/192.0.2.1"},
+		{"b.example.org.", dns.TypeA, "NOERROR +SOA"},
+		{"example.org.", dns.TypeA, "NOERROR +SOA"},
+		{"example.org.", dns.TypeHTTPS, "NOERROR +SOA"},
+		{"example.org.", dns.TypeNS, "NOERROR NS/3600/ns1.example.com."},
+		{"c.b.example.org.", dns.TypeA, "NXDOMAIN +SOA"},
+		{"x.w.example.org.", dns.TypeA, "NOERROR A/30/192.0.2.2"},
+	} {
+		if s := short(i.ask(t, q.name, q.typ)); s != q.want {
+			t.Errorf("%s %s: %s, want %s", q.name, dns.TypeToString[q.typ], s, q.want)
+		}
+	}
+}
+
 // until asks until an answer is as it should be.
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()

@@ -46,9 +46,11 @@ func (g *GSLB) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 	switch {
 	case g.Next == nil:
 		return d.Send(w)
-	case rec == nil, transfers(d.Type()):
+	case transfers(d.Type()), rec == nil && d.RCode() == dnswire.NXDomain:
 		return g.beyond(ctx, w, r) // a zone file has what is no record of ours
 	}
+	// Also of names that are there for the records below them, such as the zone's own,
+	// which the plugin file says do not exist when its file has only SOA and NS records.
 	if m := mouth.Beyond(ctx, g.Name(), g.Next, w, r); m != nil {
 		return dns.RcodeSuccess, w.WriteMsg(m)
 	}
