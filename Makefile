@@ -80,8 +80,8 @@ test-coredns:
 race:
 	GORACE=atexit_sleep_ms=100 go test -race ./...
 
-# Conversations with other programs: dig, kdig, dnsperf, unbound, dnsdist, receivers
-# of dnstap; checks of NSD, Postfix and grpc-go; and the same questions to NSD, Knot
+# Conversations with other programs: dig, kdig, dnsperf, unbound, dnsdist with CoreDNS
+# behind it, receivers of dnstap; checks of NSD, Postfix and grpc-go; and the same questions to NSD, Knot
 # DNS and BIND.
 interop:
 	@.ci/packages

@@ -2,7 +2,7 @@
 //
 // It holds conversations of the program, as a user starts it, with programs that
 // are not ours: dig, kdig, dnsperf, dnsdist, unbound, BIND, NSD, Knot DNS and
-// receivers of dnstap; and with servers whose health it judges: NSD, Postfix,
+// receivers of dnstap; of CoreDNS with our plugins behind dnsdist, in networks of their own; and with servers whose health it judges: NSD, Postfix,
 // nginx, grpc-go, MariaDB, PostgreSQL and Redis. `make interop` installs the programs
 // and runs them; without RHUMB_INTEROP=1 these tests skip.
 //

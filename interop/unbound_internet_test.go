@@ -29,14 +29,14 @@ import (
 //	gslb, near  at .13      not signed; child.gslb, far at .14
 //	bind-nsec, ...  at .13  signed in every way, see signedZone
 func TestUnboundInternet(t *testing.T) {
-	if namespace(t) {
+	if namespace(t, "unbound") {
 		internet(t)
 	}
 }
 
-// namespace runs the test in a process that has a network of its own, where any
-// port is free and nothing is beyond loopback. It returns true there.
-func namespace(t *testing.T) bool {
+// namespace runs a test of programs in a process that has a network of its own,
+// where any port is free and nothing is beyond loopback. It returns true there.
+func namespace(t *testing.T, programs ...string) bool {
 	t.Helper()
 	if os.Getenv(inNamespace) != "" {
 		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
@@ -44,7 +44,9 @@ func namespace(t *testing.T) bool {
 		}
 		return true
 	}
-	program(t, "unbound")
+	for _, p := range programs {
+		program(t, p)
+	}
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("SKIPPED: the program ip is not installed (iproute2)")
 	}
