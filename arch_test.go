@@ -85,9 +85,10 @@ var rooms = []room{
 	{"demo", "the demonstration: three endpoints of its own and a live view", []string{"app", "api", "health", "rhumb", "spec"}},
 	{"top", "the live view of what a node is asked, for a terminal", []string{"api"}},
 	{"cmd/rhumb", "flags and subcommands only", []string{"app", "api", "demo", "top", "rhumb", "simulate", "spec", "dnslb", "publish"}},
-	{"coredns/elchi", "the CoreDNS plugin elchi (module coredns)", []string{"coredns/mouth", "dnswire", "edge", "resolve", "rhumb", "spec", "zone"}},
-	{"coredns/gslb", "the CoreDNS plugin gslb (module coredns)", []string{"coredns/mouth", "dnswire", "health", "probe", "resolve", "rhumb", "source", "spec", "spec/corednsgslb", "store", "table"}},
+	{"coredns/elchi", "the CoreDNS plugin elchi (module coredns)", []string{"coredns/lane", "coredns/mouth", "dnswire", "edge", "resolve", "rhumb", "spec", "zone"}},
+	{"coredns/gslb", "the CoreDNS plugin gslb (module coredns)", []string{"coredns/lane", "coredns/mouth", "dnswire", "health", "probe", "resolve", "rhumb", "source", "spec", "spec/corednsgslb", "store", "table"}},
 	{"coredns/cmd/coredns", "a ready CoreDNS with both plugins (module coredns)", []string{"coredns/elchi", "coredns/gslb"}},
+	{"coredns/lane", "answers queries by UDP in CoreDNS's stead where the bytes are certain, hands it all others (module coredns)", []string{"coredns/mouth", "dnswire", "server/datagram"}},
 	{"coredns/mouth", "lets CoreDNS answer from snapshots; keeps what outlives its reloads (module coredns)", []string{"dnswire", "resolve"}},
 }
 

@@ -39,13 +39,9 @@ func (e *Elchi) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 	if zone < 0 {
 		return e.beyond(ctx, w, r)
 	}
-	found := d.Answers() > 0 || d.Truncated()
-	e.block.asked(zone, d.Type(), found)
-	if ours(d.Type()) && (found || !e.falls(w, r)) {
-		return d.Send(w)
-	}
+	e.block.asked(zone, d.Type(), has(d))
 	switch {
-	case e.Next == nil:
+	case e.settled(d), ours(d.Type()) && !e.falls(w, r):
 		return d.Send(w)
 	case transfers(d.Type()), d.RCode() == dnswire.NXDomain:
 		return e.beyond(ctx, w, r)
@@ -54,6 +50,33 @@ func (e *Elchi) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 		return dns.RcodeSuccess, w.WriteMsg(m)
 	}
 	return d.Send(w)
+}
+
+// Lane implements lane.Answerer.
+func (e *Elchi) Lane() bool { return !e.block.noLane }
+
+// Answer implements lane.Answerer.
+func (e *Elchi) Answer(d *mouth.Draft) bool {
+	s := e.block.snapshot()
+	if s == nil {
+		return false
+	}
+	d.Decide(s)
+	zone := d.Zone()
+	if zone < 0 || !e.settled(d) {
+		return false
+	}
+	e.block.asked(zone, d.Type(), has(d))
+	return true
+}
+
+// has is whether there are records, be they too many for the client.
+func has(d *mouth.Draft) bool { return d.Answers() > 0 || d.Truncated() }
+
+// settled is whether the answer for a name of ours is sent whatever the next plugin
+// has. Where it is not, it may yet be.
+func (e *Elchi) settled(d *mouth.Draft) bool {
+	return e.Next == nil || ours(d.Type()) && (has(d) || len(e.block.fall.Zones) == 0)
 }
 
 // beyond leaves the query to the next plugin. Nobody else knows other opcodes.
@@ -66,9 +89,6 @@ func (e *Elchi) beyond(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (i
 
 // falls is whether what we do not have is looked for beyond.
 func (e *Elchi) falls(w dns.ResponseWriter, r *dns.Msg) bool {
-	if e.Next == nil || len(e.block.fall.Zones) == 0 {
-		return false
-	}
 	state := request.Request{W: w, Req: r}
 	return e.block.fall.Through(state.Name())
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/coredns/coredns/plugin/pkg/fall"
 	pkgtls "github.com/coredns/coredns/plugin/pkg/tls"
 
+	"github.com/rhumb-dns/rhumb/coredns/lane"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/edge"
 )
@@ -41,6 +42,7 @@ type statement struct {
 	server    secured  // of the webhook
 	dataDir   string   // empty: no snapshot is kept
 	fall      fall.F
+	noLane    bool
 }
 
 // secured are the files of TLS, and what is to be done with them.
@@ -111,6 +113,7 @@ func (s *statement) directive(c *caddy.Controller, root string) error {
 		"sync_interval": s.setInterval, "timeout": s.setTimeout, "webhook": s.setWebhook,
 		"webhook_tls": s.setWebhookTLS, "regions": s.setRegions, "tls": s.setTLS,
 		"tls_skip_verify": s.setSkipVerify, "data_dir": s.setDataDir, "fallthrough": s.setFall,
+		"lane": s.setLane,
 	}
 	set, ok := known[name]
 	switch {
@@ -120,6 +123,11 @@ func (s *statement) directive(c *caddy.Controller, root string) error {
 		return c.ArgErr()
 	}
 	return set(c, args, root)
+}
+
+func (s *statement) setLane(c *caddy.Controller, args []string, _ string) (err error) {
+	s.noLane, err = lane.Off(c, args[0])
+	return err
 }
 
 func (s *statement) setEndpoint(_ *caddy.Controller, args []string, _ string) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 
+	"github.com/rhumb-dns/rhumb/coredns/lane"
 	"github.com/rhumb-dns/rhumb/coredns/mouth"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/edge"
@@ -38,6 +39,7 @@ func setup(c *caddy.Controller) error {
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
 		return &Elchi{Next: next, block: b}
 	})
+	lane.Offer(c)
 	return nil
 }
 

@@ -39,12 +39,8 @@ func (g *GSLB) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 		return g.beyond(ctx, w, r)
 	}
 	rec := now.records[string(d.Name())]
-	if rec != nil && g.ours(d.Type()) {
-		rec.answered(d, begun, now.table)
-		return d.Send(w)
-	}
 	switch {
-	case g.Next == nil:
+	case g.settled(rec, d, begun, now):
 		return d.Send(w)
 	case transfers(d.Type()), rec == nil && d.RCode() == dnswire.NXDomain:
 		return g.beyond(ctx, w, r) // a zone file has what is no record of ours
@@ -55,6 +51,30 @@ func (g *GSLB) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 		return dns.RcodeSuccess, w.WriteMsg(m)
 	}
 	return d.Send(w)
+}
+
+// Lane implements lane.Answerer.
+func (g *GSLB) Lane() bool { return !g.block.noLane }
+
+// Answer implements lane.Answerer.
+func (g *GSLB) Answer(d *mouth.Draft) bool {
+	s, now := g.block.now()
+	if s == nil {
+		return false
+	}
+	begun := time.Now()
+	d.Decide(s)
+	return d.Zone() >= 0 && g.settled(now.records[string(d.Name())], d, begun, now)
+}
+
+// settled is whether the answer for a name of our zones, which is that of a record or of
+// none, is sent whatever the next plugin has. Then it has been counted.
+func (g *GSLB) settled(rec *record, d *mouth.Draft, begun time.Time, now *served) bool {
+	if rec != nil && g.ours(d.Type()) {
+		rec.answered(d, begun, now.table)
+		return true
+	}
+	return g.Next == nil
 }
 
 // beyond leaves the query to the next plugin. Nobody else knows other opcodes.

@@ -12,6 +12,7 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 
+	"github.com/rhumb-dns/rhumb/coredns/lane"
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
@@ -42,6 +43,7 @@ type statement struct {
 
 	api     api
 	dataDir string // empty: memory only
+	noLane  bool
 }
 
 // zoneFile is a zone and the file with its records.
@@ -146,6 +148,7 @@ func (p *parser) directive() error {
 		"api_tls_key":                 func(a []string) error { return p.apiText(&p.api.key, p.path(a[0])) },
 		"api_basic_user":              func(a []string) error { return p.apiText(&p.api.user, a[0]) },
 		"api_basic_pass":              func(a []string) error { return p.apiText(&p.api.password, a[0]) },
+		"lane":                        func(a []string) (err error) { p.noLane, err = lane.Off(c, a[0]); return err },
 		"data_dir":                    func(a []string) error { p.dataDir = p.path(a[0]); return nil },
 	}
 	set, ok := known[name]

@@ -13,6 +13,7 @@ import (
 	"github.com/coredns/coredns/plugin"
 	pkgtls "github.com/coredns/coredns/plugin/pkg/tls"
 
+	"github.com/rhumb-dns/rhumb/coredns/lane"
 	"github.com/rhumb-dns/rhumb/coredns/mouth"
 	"github.com/rhumb-dns/rhumb/resolve"
 )
@@ -47,6 +48,7 @@ func setup(c *caddy.Controller) error {
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
 		return &GSLB{Next: next, block: b}
 	})
+	lane.Offer(c)
 	return nil
 }
 

@@ -11,6 +11,9 @@ import (
 // Instance is one start of CoreDNS: a reload makes another.
 type Instance struct{ number uint64 }
 
+// Number is greater than those of the instances before it.
+func (i *Instance) Number() uint64 { return i.number }
+
 var instances atomic.Uint64
 
 type instanceKey struct{}
