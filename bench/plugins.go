@@ -15,23 +15,37 @@ import (
 
 // pluginContests are the cases of CoreDNS's plugins.
 func pluginContests(s *settings, full, fixed order, file contestant) []contest {
-	of := func(name, title string, names int, start starter) contest {
+	of := func(name, title string, names int, start func(blockWith) starter) contest {
 		return contest{
 			name: name, title: title, shape: shape{Kind: "plain", Names: names}, full: full, fixed: fixed, keep: names > 10_000,
-			notes: []string{"One program: CoreDNS with all of its standard plugins and ours. The Corefiles have bind and the one plugin."},
-			who:   []contestant{{"CoreDNS, " + title, start, ""}, file},
+			notes: []string{"One program: CoreDNS with all of its standard plugins and ours. The Corefiles have bind, the one plugin, and what is said."},
+			who:   []contestant{{"CoreDNS, " + title, start(blockWith{}), ""}, file},
 		}
+	}
+	// with puts the same plugin beside it with others ahead of it, and without its lane.
+	with := func(c contest, start func(blockWith) starter) contest {
+		c.who = append(c.who,
+			contestant{"with errors, prometheus", start(blockWith{ahead: "  errors\n  prometheus 127.0.0.1:0\n"}), ""},
+			contestant{"with lane off", start(blockWith{within: "    lane off\n"}), ""})
+		return c
 	}
 	const small = 1000
 	return []contest{
-		of("elchi", "the plugin elchi", small, startElchi),
-		of("gslb", "the plugin gslb", small, startGSLB),
+		with(of("elchi", "the plugin elchi", small, startElchi), startElchi),
+		with(of("gslb", "the plugin gslb", small, startGSLB), startGSLB),
 		of("elchi-many", fmt.Sprintf("the plugin elchi, %d names", s.many), s.many, startElchi),
 	}
 }
 
+// blockWith is what else a server block has, and the block of the plugin in it.
+type blockWith struct{ ahead, within string }
+
 // startElchi starts CoreDNS with elchi, and a controller that has the names.
-func startElchi(ctx context.Context, s *settings, w wants) (*peer, error) {
+func startElchi(with blockWith) starter {
+	return func(ctx context.Context, s *settings, w wants) (*peer, error) { return runElchi(ctx, s, w, with) }
+}
+
+func runElchi(ctx context.Context, s *settings, w wants, with blockWith) (*peer, error) {
 	const secret = "the secret of the benchmark"
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -57,12 +71,16 @@ func startElchi(ctx context.Context, s *settings, w wants) (*peer, error) {
 	go func() { _ = controller.Serve(l) }()
 	defer func() { _ = controller.Close() }() // once the names have been fetched
 	return startPlugin(ctx, s, w, "elchi", func(*peer) (string, error) {
-		return fmt.Sprintf("  elchi {\n    endpoint http://%s\n    secret %q\n  }\n", l.Addr(), secret), nil
+		return fmt.Sprintf("%s  elchi {\n    endpoint http://%s\n    secret %q\n%s  }\n", with.ahead, l.Addr(), secret, with.within), nil
 	})
 }
 
 // startGSLB starts CoreDNS with gslb, and a record with one backend for each name.
-func startGSLB(ctx context.Context, s *settings, w wants) (*peer, error) {
+func startGSLB(with blockWith) starter {
+	return func(ctx context.Context, s *settings, w wants) (*peer, error) { return runGSLB(ctx, s, w, with) }
+}
+
+func runGSLB(ctx context.Context, s *settings, w wants, with blockWith) (*peer, error) {
 	return startPlugin(ctx, s, w, "gslb", func(p *peer) (string, error) {
 		var b strings.Builder
 		b.WriteString("records:\n")
@@ -70,7 +88,7 @@ func startGSLB(ctx context.Context, s *settings, w wants) (*peer, error) {
 			fmt.Fprintf(&b, "  %s:\n    mode: failover\n    backends: [{address: 10.1.0.1}]\n", serviceName(i))
 		}
 		path, err := p.write("gslb.yml", b.String())
-		return fmt.Sprintf("  gslb {\n    zone %s. %s\n  }\n", zoneName, path), err
+		return fmt.Sprintf("%s  gslb {\n    zone %s. %s\n%s  }\n", with.ahead, zoneName, path, with.within), err
 	})
 }
 
