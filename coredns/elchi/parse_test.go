@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 		regions asya avrupa
 		tls_skip_verify
 		data_dir /var/lib/elchi
+		lane off
 		fallthrough sub.gslb.elchi
 	}`)
 	if err != nil {
@@ -35,14 +36,14 @@ func TestParse(t *testing.T) {
 	switch {
 	case len(s.zones) != 2, len(s.endpoints) != 2, s.secret != "my-shared-secret", s.nodeIP != "192.0.2.1", s.ttl != 60,
 		s.interval.String() != "1m0s", s.timeout.String() != "2s", s.webhook != ":8053", strings.Join(s.regions, " ") != "asya avrupa",
-		!s.client.config.InsecureSkipVerify, s.dataDir != "/var/lib/elchi", !s.fall.Through("x.sub.gslb.elchi."), s.fall.Through("gslb.elchi."):
+		!s.client.config.InsecureSkipVerify, s.dataDir != "/var/lib/elchi", !s.noLane, !s.fall.Through("x.sub.gslb.elchi."), s.fall.Through("gslb.elchi."):
 		t.Errorf("%+v", s)
 	}
 	s, err = setUp("elchi {\n endpoint http://one\n secret my-shared-secret\n regions all\n}")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.ttl != 300 || s.interval.String() != "5m0s" || s.timeout.String() != "4s" || s.webhook != "" || s.regions != nil || len(s.fall.Zones) > 0 {
+	if s.ttl != 300 || s.interval.String() != "5m0s" || s.timeout.String() != "4s" || s.webhook != "" || s.regions != nil || s.noLane || len(s.fall.Zones) > 0 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -56,6 +57,8 @@ func TestParseErrors(t *testing.T) {
 		{"endpoint http://one\n secret short", ":3 - Error during parsing: secret must be at least 8 characters long"},
 		{"endpoint", ":2 - Error during parsing: Wrong argument count or unexpected line ending after 'endpoint'"},
 		{"secret a b", ":2 - Error during parsing: Wrong argument count"},
+		{ok + "lane", "Wrong argument count"},
+		{ok + "lane fast", "lane is on or off, and not 'fast'"},
 		{ok + "ttl 0", "ttl must be greater than 0"},
 		{ok + "ttl many", "invalid ttl value:"},
 		{ok + "ttl 2147483648", "ttl must be at most 2147483647"},

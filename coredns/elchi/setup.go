@@ -33,13 +33,13 @@ func setup(c *caddy.Controller) error {
 	if err := b.check(); err != nil {
 		return plugin.Error("elchi", c.Err(err.Error()))
 	}
+	lane.Offer(c) // first, so that lanes end before what they answer from
 	c.OnStartup(b.start)
 	c.OnShutdown(b.end)
 	c.OnRestartFailed(b.reclaim)
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
 		return &Elchi{Next: next, block: b}
 	})
-	lane.Offer(c)
 	return nil
 }
 

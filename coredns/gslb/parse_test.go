@@ -44,6 +44,7 @@ func TestParse(t *testing.T) {
 		api_basic_user admin
 		api_basic_pass secret
 		data_dir /var/lib/gslb
+		lane off
 	}`)
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +58,7 @@ func TestParse(t *testing.T) {
 	case !slices.Equal(zones, []string{"example.org. db.example.org.yml", "test.org. db.test.org.yml", "lb.test.org. db.lb.yml"}),
 		s.idleAfter.String() != "10m0s", s.idleMultiplier != 5, !s.spread,
 		!slices.Equal(s.databases, []string{"/db/country.mmdb", "/db/city.mmdb", "/db/asn.mmdb"}), s.subnets != "/db/map.yml", s.profiles != "profiles.yml",
-		!s.ecs, !s.noTXT, s.dataDir != "/var/lib/gslb",
+		!s.ecs, !s.noTXT, s.dataDir != "/var/lib/gslb", !s.noLane,
 		!a.enabled, a.listen() != "0.0.0.0:9090", a.cert != "c.pem", a.key != "k.pem", a.user != "admin", a.password != "secret":
 		t.Errorf("%v %+v", zones, s)
 	}

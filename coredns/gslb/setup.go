@@ -42,13 +42,13 @@ func setup(c *caddy.Controller) error {
 	if b.spread {
 		log.Info("max_stagger_start and batch_size_start do nothing here: the first checks are made at once, 1,024 together and beyond those 20,000 a second", "at", fmt.Sprintf("%s:%d", c.File(), c.Line()))
 	}
+	lane.Offer(c) // first, so that lanes end before what they answer from
 	c.OnStartup(b.start)
 	c.OnShutdown(b.end)
 	c.OnRestartFailed(b.reclaim)
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
 		return &GSLB{Next: next, block: b}
 	})
-	lane.Offer(c)
 	return nil
 }
 

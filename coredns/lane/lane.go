@@ -33,6 +33,7 @@ type lane struct {
 	sock       *datagram.Socket
 	hatch      *hatch
 	worker     sync.WaitGroup
+	release    func()
 	entered    atomic.Pointer[group] // nil before
 	place      int                   // where the kernel has the socket; -1: not known. The group's
 	totals     *totals
@@ -54,6 +55,7 @@ func begin(v *survey, generation uint64, sock *datagram.Socket) *lane {
 		survey: v, generation: generation, sock: sock, hatch: newHatch(sock, v.server), place: -1, totals: totalsOf(v.server.Addr),
 		began: time.Now(), draft: mouth.OwnDraft(), packet: make([]byte, 0, maxQuery),
 	}
+	l.release = occupy()
 	l.worker.Go(l.work)
 	return l
 }
@@ -63,6 +65,7 @@ func begin(v *survey, generation uint64, sock *datagram.Socket) *lane {
 func (l *lane) end() {
 	l.sock.Stop()
 	l.worker.Wait()
+	l.release()
 	l.hatch.finish()
 	_ = l.sock.Close()
 }
