@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb/api"
 	"github.com/rhumb-dns/rhumb/coredns/mouth"
@@ -297,4 +299,67 @@ func TestSigned(t *testing.T) {
 	if s := short(denied); !strings.Contains(s, "+NSEC") || !strings.Contains(s, "+RRSIG") {
 		t.Errorf("nobody can prove it: %s", s)
 	}
+}
+
+// TestLane has queries come by a lane, be handed over where the next plugin may have
+// what is asked for, and counted once either way.
+func TestLane(t *testing.T) {
+	c := newController(t, records)
+	i := start(t, fmt.Sprintf("lane.test:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  fallthrough\n }\n forward . 127.0.0.1:1\n}\n", c.URL, secret))
+	late := time.Now().Add(20 * time.Second)
+	for metric(t, "coredns_lane_sockets", "server", "dns://127.0.0.1:0") != 1 {
+		if time.Now().After(late) {
+			t.Fatal("there is no lane")
+		}
+		<-time.After(time.Millisecond)
+	}
+	to := func(who string) float64 { return metric(t, "coredns_lane_datagrams_total", "to", who) }
+	for _, q := range []struct {
+		name string
+		typ  uint16
+		to   string
+		code int
+	}{
+		{"default.lane.test.", dns.TypeA, "lane", dns.RcodeSuccess},
+		{"asia.lane.test.", dns.TypeAAAA, "lane", dns.RcodeSuccess}, // a CNAME
+		{"default.lane.test.", dns.TypeMX, "coredns", dns.RcodeSuccess},
+		{"none.lane.test.", dns.TypeA, "coredns", dns.RcodeServerFailure}, // of the next plugin
+	} {
+		before := to(q.to)
+		asked := metric(t, "coredns_elchi_requests_total", "zone", "lane.test.")
+		if got := i.ask(t, q.name, q.typ); got.Rcode != q.code {
+			t.Errorf("%s: %v", q.name, got)
+		}
+		for to(q.to) != before+1 {
+			if time.Now().After(late) {
+				t.Fatalf("%s has not come to %s", q.name, q.to)
+			}
+			<-time.After(time.Millisecond)
+		}
+		if n := metric(t, "coredns_elchi_requests_total", "zone", "lane.test."); n != asked+1 {
+			t.Errorf("%s is counted %v times", q.name, n-asked)
+		}
+	}
+}
+
+// metric is the sum of the metrics of a name that have a label.
+func metric(t *testing.T, name, label, value string) (sum float64) {
+	t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == label && l.GetValue() == value {
+					sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				}
+			}
+		}
+	}
+	return sum
 }

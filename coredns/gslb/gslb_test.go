@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // short is an answer as a line: the code, the records of the answer, and what stands
@@ -368,4 +369,47 @@ records:
 			return slices.ContainsFunc(gathered(t), func(s string) bool { return strings.HasPrefix(s, want) && !strings.HasSuffix(s, " 0") })
 		})
 	}
+}
+
+// TestLane has the same answers on a lane and without one, and counts them once.
+func TestLane(t *testing.T) {
+	path := put(t, t.TempDir(), "db.yml", records)
+	for _, with := range []string{"on", "off"} {
+		i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n  lane %s\n }\n}\n", path, with))
+		if with == "on" {
+			until(t, "there is no lane", func() bool { return summed(t, "coredns_lane_sockets") == 1 })
+		}
+		taken, counted := summed(t, "coredns_lane_datagrams_total"), summed(t, "gslb_record_resolution_total")
+		if s := short(i.ask(t, "web.example.org.", dns.TypeA)); s != "NOERROR A/20/192.0.2.1" {
+			t.Errorf("lane %s: %s", with, s)
+		}
+		if s := short(i.ask(t, "web.example.org.", dns.TypeAAAA)); s != "NOERROR +SOA" {
+			t.Errorf("lane %s: %s", with, s)
+		}
+		if n := summed(t, "gslb_record_resolution_total"); n != counted+2 {
+			t.Errorf("lane %s: %v answers are counted", with, n-counted)
+		}
+		if with == "on" {
+			taken += 2
+		}
+		until(t, "they have come by another way", func() bool { return summed(t, "coredns_lane_datagrams_total") == taken })
+		i.stop()
+	}
+}
+
+// summed is the sum of the metrics of a name.
+func summed(t *testing.T, name string) (sum float64) {
+	t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
 }
