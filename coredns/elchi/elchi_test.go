@@ -243,6 +243,27 @@ func TestWebhookOfSeveral(t *testing.T) {
 	}
 }
 
+// TestViews has one zone in two views, over a reload too.
+func TestViews(t *testing.T) {
+	text := ""
+	for address, expr := range map[string]string{"192.0.2.1": "do()", "192.0.2.2": "!do()"} {
+		c := newController(t, fmt.Sprintf(`[{"name": "www.ZONE", "type": "A", "ttl": 60, "ips": [%q]}]`, address))
+		text += fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n view v%s {\n  expr %s\n }\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", address, expr, c.URL, secret)
+	}
+	i := start(t, text)
+	for range 2 {
+		for address, do := range map[string]bool{"192.0.2.1": true, "192.0.2.2": false} {
+			got := i.ask(t, "www.gslb.elchi.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(1232, do) })
+			if s := short(got); s != "NOERROR A/60/"+address {
+				t.Errorf("the view of %s: %s", address, s)
+			}
+		}
+		if err := i.restart(t, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestReady has a block before its start, with records, and after its end.
 func TestReady(t *testing.T) {
 	c := newController(t, records)
@@ -250,7 +271,7 @@ func TestReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Elchi{block: &block{statement: s, key: t.Name(), by: &mouth.Instance{}}}
+	e := &Elchi{block: &block{statement: s, key: t.Name, by: &mouth.Instance{}}}
 	if e.Ready() {
 		t.Error("ready before the start")
 	}

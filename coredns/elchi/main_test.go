@@ -23,6 +23,7 @@ import (
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
 	_ "github.com/coredns/coredns/plugin/root"
+	_ "github.com/coredns/coredns/plugin/view"
 	"github.com/miekg/dns"
 
 	"github.com/rhumb-dns/rhumb/api"
@@ -31,7 +32,7 @@ import (
 func TestMain(m *testing.M) {
 	dnsserver.Quiet, caddy.Quiet = true, true
 	if err := dnsserver.SetDirectives([]string{
-		"root", "reload", "bind", "ready", "prometheus", "errors", "log", "cache", "dnssec", "elchi", "file", "forward",
+		"root", "reload", "bind", "ready", "prometheus", "errors", "log", "cache", "dnssec", "elchi", "file", "forward", "view",
 	}); err != nil {
 		panic(err)
 	}

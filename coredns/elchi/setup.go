@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +28,7 @@ func setup(c *caddy.Controller) error {
 	if err != nil {
 		return plugin.Error("elchi", err)
 	}
-	b := &block{statement: s, key: strings.Join(c.ServerBlockKeys, " "), by: mouth.InstanceOf(c)}
+	b := &block{statement: s, key: mouth.BlockOf(c).Key, by: mouth.InstanceOf(c)}
 	if err := b.check(); err != nil {
 		return plugin.Error("elchi", c.Err(err.Error()))
 	}
@@ -46,7 +45,7 @@ func setup(c *caddy.Controller) error {
 // block is a statement at work in one instance of CoreDNS.
 type block struct {
 	*statement
-	key   string // of the server block
+	key   func() string // of the server block
 	by    *mouth.Instance
 	mouth mouth.Mouth
 	site  atomic.Pointer[site]
@@ -74,7 +73,7 @@ func (b *block) check() error {
 
 // start is called when all of the Corefile has been read.
 func (b *block) start() error {
-	hold, err := sites.Take(b.key, b.by, b.statement, found)
+	hold, err := sites.Take(b.key(), b.by, b.statement, found)
 	if err != nil {
 		return plugin.Error("elchi", err)
 	}

@@ -54,7 +54,7 @@ func (s *statement) wanted() wanted {
 	}
 }
 
-// sites are those of all server blocks, by their keys.
+// sites are those of all server blocks, by what tells these apart.
 var sites = mouth.Shared[*site, *statement]{Apply: func(s *site, wants []*statement) error { return s.follow(wants[0]) }}
 
 // metrics are registered where CoreDNS's plugin prometheus looks.

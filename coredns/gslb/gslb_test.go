@@ -168,6 +168,25 @@ records:
 	}
 }
 
+// TestViews has one zone in two views, with records of their own.
+func TestViews(t *testing.T) {
+	dir, text := t.TempDir(), ""
+	for address, expr := range map[string]string{"192.0.2.8": "do()", "192.0.2.9": "!do()"} {
+		path := put(t, dir, address+".yml", strings.ReplaceAll(records, "192.0.2.1", address))
+		text += fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n prometheus 127.0.0.1:0\n view v%s {\n  expr %s\n }\n gslb {\n  zone example.org. %s\n }\n}\n", address, expr, path)
+	}
+	i := start(t, text)
+	for address, do := range map[string]bool{"192.0.2.8": true, "192.0.2.9": false} {
+		got := i.ask(t, "web.example.org.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(1232, do) })
+		if s := short(got); s != "NOERROR A/20/"+address {
+			t.Errorf("the view of %s: %s", address, s)
+		}
+	}
+	if len(gathered(t)) == 0 { // a series that is told twice is an error
+		t.Error("there are no metrics")
+	}
+}
+
 // until asks until an answer is as it should be.
 func until(t *testing.T, what string, f func() bool) {
 	t.Helper()

@@ -15,12 +15,13 @@ import (
 	_ "github.com/coredns/coredns/plugin/metrics"
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/root"
+	_ "github.com/coredns/coredns/plugin/view"
 	"github.com/miekg/dns"
 )
 
 func TestMain(m *testing.M) {
 	dnsserver.Quiet, caddy.Quiet = true, true
-	if err := dnsserver.SetDirectives([]string{"root", "bind", "ready", "prometheus", "errors", "log", "cache", "gslb", "file"}); err != nil {
+	if err := dnsserver.SetDirectives([]string{"root", "bind", "ready", "prometheus", "errors", "log", "cache", "gslb", "file", "view"}); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())

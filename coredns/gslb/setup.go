@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync/atomic"
 
 	"github.com/coredns/caddy"
@@ -27,7 +26,7 @@ func setup(c *caddy.Controller) error {
 	if err != nil {
 		return plugin.Error("gslb", err)
 	}
-	b := &block{statement: s, key: strings.Join(c.ServerBlockKeys, " ") + " " + s.dataDir, by: mouth.InstanceOf(c)}
+	b := &block{statement: s, key: mouth.BlockOf(c).Key, by: mouth.InstanceOf(c)}
 	if err := b.check(); err != nil {
 		return plugin.Error("gslb", c.Err(err.Error()))
 	}
@@ -55,7 +54,7 @@ func setup(c *caddy.Controller) error {
 // block is a statement at work in one instance of CoreDNS.
 type block struct {
 	*statement
-	key   string // of the server block and the directory
+	key   func() string // of the server block
 	by    *mouth.Instance
 	tls   *tls.Config // of the API; nil: plain HTTP
 	mouth mouth.Mouth
@@ -66,7 +65,7 @@ type block struct {
 
 // start is called when all of the Corefile has been read.
 func (b *block) start() error {
-	hold, err := sites.Take(b.key, b.by, b.statement, func() (*site, func(), error) { return found(b.dataDir) })
+	hold, err := sites.Take(b.key()+" "+b.dataDir, b.by, b.statement, func() (*site, func(), error) { return found(b.dataDir) })
 	if err != nil {
 		return plugin.Error("gslb", err)
 	}

@@ -34,7 +34,7 @@ type site struct {
 	served  atomic.Pointer[served]
 }
 
-// sites are those of all server blocks, by their keys.
+// sites are those of all server blocks, by what tells these apart.
 var sites = mouth.Shared[*site, *statement]{Apply: func(s *site, wants []*statement) error { return s.follow(wants[0]) }}
 
 // found makes a site whose words are kept in a directory; empty: in memory.

@@ -1,15 +1,21 @@
 package mouth
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
 )
 
 // Instance is one start of CoreDNS: a reload makes another.
-type Instance struct{ number uint64 }
+type Instance struct {
+	number uint64
+	blocks []*Block
+}
 
 // Number is greater than those of the instances before it.
 func (i *Instance) Number() uint64 { return i.number }
@@ -23,9 +29,46 @@ func InstanceOf(c *caddy.Controller) *Instance {
 	if i, ok := c.Get(instanceKey{}).(*Instance); ok {
 		return i
 	}
-	i := &Instance{instances.Add(1)}
+	i := &Instance{number: instances.Add(1)}
 	c.Set(instanceKey{}, i)
 	return i
+}
+
+// Block is the server block that a plugin is set up in.
+type Block struct {
+	by     *Instance
+	index  int    // in the Corefile
+	keys   string // its zones and ports
+	config *dnsserver.Config
+}
+
+// BlockOf is the server block that a plugin is being set up in.
+func BlockOf(c *caddy.Controller) *Block {
+	b := &Block{InstanceOf(c), c.ServerBlockIndex, strings.Join(c.ServerBlockKeys, " "), dnsserver.GetConfig(c)}
+	b.by.blocks = append(b.by.blocks, b)
+	return b
+}
+
+// Key tells the block from the others of its instance, and is the same for the one that
+// has its place after a reload. It is known once all of the Corefile has been read. Zones
+// and ports alone may be those of several: of one for each view, or for each address that
+// the plugin bind states.
+func (b *Block) Key() string {
+	same, before := false, map[int]bool{}
+	for _, o := range b.by.blocks {
+		if o.index == b.index || o.keys != b.keys || o.config.ViewName != b.config.ViewName {
+			continue
+		}
+		same = true
+		if o.index < b.index && slices.Equal(o.config.ListenHosts, b.config.ListenHosts) {
+			before[o.index] = true
+		}
+	}
+	key := b.keys + " " + b.config.ViewName
+	if same {
+		key += fmt.Sprint(" ", b.config.ListenHosts, len(before))
+	}
+	return key
 }
 
 // Shared are things that outlive a reload of CoreDNS, by what tells them apart.

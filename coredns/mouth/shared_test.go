@@ -2,10 +2,12 @@ package mouth
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
 	"github.com/coredns/caddy"
+	"github.com/coredns/coredns/core/dnsserver"
 )
 
 // TestShared takes a thing over a reload, one that fails, and to its end.
@@ -36,7 +38,7 @@ func TestShared(t *testing.T) {
 			t.Errorf("%v is in force, want %v", inForce, want)
 		}
 	}
-	first, second, third := &Instance{1}, &Instance{2}, &Instance{3}
+	first, second, third := &Instance{number: 1}, &Instance{number: 2}, &Instance{number: 3}
 	a, b := take(first, "a"), take(first, "b")
 	now("a", "b")
 	c := take(second, "c")
@@ -87,5 +89,35 @@ func TestInstance(t *testing.T) {
 	a, b := InstanceOf(one), InstanceOf(other)
 	if a != InstanceOf(one) || a == b || b.number <= a.number {
 		t.Errorf("%v %v", a, b)
+	}
+}
+
+// TestBlocks has several server blocks with the same zone and port, as views have them.
+func TestBlocks(t *testing.T) {
+	instance := &Instance{}
+	made := func(index int, keys, view string, hosts ...string) *Block {
+		b := &Block{instance, index, keys, &dnsserver.Config{ViewName: view, ListenHosts: hosts}}
+		instance.blocks = append(instance.blocks, b)
+		return b
+	}
+	blocks := []*Block{
+		made(0, "a.:53", "in", ""), made(1, "a.:53", "out", ""), made(2, "a.:53", "", "192.0.2.1"), made(3, "a.:53", "", "192.0.2.2"),
+		made(4, "a.:53", "", "192.0.2.2"), made(5, "b.:53", "", "192.0.2.1"),
+	}
+	keys := map[string]bool{}
+	for _, b := range blocks {
+		keys[b.Key()] = true
+	}
+	if len(keys) != len(blocks) {
+		t.Errorf("%d blocks have these keys: %q", len(blocks), slices.Collect(maps.Keys(keys)))
+	}
+	// Another plugin of the block is at the same place, and what bind says of a block
+	// that is the only one with its zones tells it from no other.
+	if other := made(3, "a.:53", "", "192.0.2.2"); other.Key() != blocks[3].Key() {
+		t.Errorf("%q and %q", other.Key(), blocks[3].Key())
+	}
+	was := blocks[5].Key()
+	if blocks[5].config.ListenHosts = []string{"192.0.2.9"}; blocks[5].Key() != was {
+		t.Errorf("%q after %q", blocks[5].Key(), was)
 	}
 }
