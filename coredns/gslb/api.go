@@ -68,16 +68,16 @@ func (b *block) handler() http.Handler {
 	return http.NewCrossOriginProtection().Handler(b.guarded(mux))
 }
 
-// guarded lets those in that know the user and the password, if there are any.
+// guarded lets those in that know the user and the password, if any are stated.
 func (b *block) guarded(next http.Handler) http.Handler {
 	want := credentials(b.api.user, b.api.password)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if b.api.user != "" {
+		if b.api.user != "" || b.api.password != "" {
 			user, password, ok := r.BasicAuth()
 			got := credentials(user, password)
-			if same := subtle.ConstantTimeCompare(got[:], want[:]) == 1; !ok || !same {
+			if same := subtle.ConstantTimeCompare(got[:], want[:]) == 1; !ok || !same || b.api.closed() {
 				w.Header().Set("WWW-Authenticate", `Basic realm="GSLB API"`)
 				fail(w, http.StatusUnauthorized, "Unauthorized")
 				return

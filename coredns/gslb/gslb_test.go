@@ -335,6 +335,24 @@ func TestAPI(t *testing.T) {
 	}
 }
 
+// TestHalfAPassword has the document's own block, with a user and no password: it
+// starts, and nobody is let in.
+func TestHalfAPassword(t *testing.T) {
+	dir := t.TempDir()
+	for _, half := range []string{"api_basic_user admin", "api_basic_pass s3cret", "api_basic_user admin\n api_basic_pass \"\""} {
+		i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n root %s\n gslb {\n  zone example.org. %s\n  api_enable\n  api_tls_cert \"\"\n  api_tls_key \"\"\n  api_listen_port 0\n  %s\n }\n}\n", dir, put(t, dir, "db.yml", records), half))
+		var addr string
+		doors.Each(func(a string) { addr = a })
+		for _, c := range []client{{user: "", password: ""}, {user: "admin", password: ""}, {user: "admin", password: "s3cret"}} {
+			c.t, c.base = t, "http://"+addr
+			if code, body := c.do(http.MethodGet, "/api/overview", ""); code != http.StatusUnauthorized {
+				t.Errorf("%q, as %s: %d %s", half, c.user, code, body)
+			}
+		}
+		i.stop()
+	}
+}
+
 // TestOffUnlessEnabled has an API that is described and not enabled.
 func TestOffUnlessEnabled(t *testing.T) {
 	dir := t.TempDir()

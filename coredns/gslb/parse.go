@@ -61,6 +61,10 @@ type api struct {
 	user, password string
 }
 
+// closed is whether nobody is let in: of a user and a password one is stated, and who
+// knows only that has proved nothing.
+func (a *api) closed() bool { return (a.user == "") != (a.password == "") }
+
 // listen is where the API listens.
 func (a *api) listen() string { return net.JoinHostPort(a.addr, a.port) }
 
@@ -102,8 +106,6 @@ func parse(c *caddy.Controller) (*statement, error) {
 		return nil, c.Err("no zone is stated: zone ZONE FILE")
 	case (a.cert == "") != (a.key == ""):
 		return nil, c.Err("api_tls_cert and api_tls_key go together, and one of them is missing")
-	case (a.user == "") != (a.password == ""):
-		return nil, c.Err("api_basic_user and api_basic_pass go together, and one of them is missing")
 	}
 	return s, nil
 }
@@ -197,9 +199,9 @@ func (p *parser) zone(zone, file string) error {
 	return nil
 }
 
-// path is a path below the directory that the plugin root states.
+// path is a path below the directory that the plugin root states; empty: no file.
 func (p *parser) path(file string) string {
-	if p.root != "" && !filepath.IsAbs(file) {
+	if p.root != "" && file != "" && !filepath.IsAbs(file) {
 		return filepath.Join(p.root, file)
 	}
 	return file

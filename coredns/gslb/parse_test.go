@@ -96,7 +96,6 @@ func TestParseErrors(t *testing.T) {
 		{ok + "api_listen_addr everywhere", "invalid value for api_listen_addr"},
 		{ok + "api_listen_port 65536", "invalid value for api_listen_port: 65536"},
 		{ok + "api_tls_cert c.pem", "api_tls_cert and api_tls_key go together"},
-		{ok + "api_basic_user admin", "api_basic_user and api_basic_pass go together"},
 		{ok + "api_enabled true", "unknown option for gslb: api_enabled"},
 	} {
 		_, err := setUp("gslb {\n " + c.block + "\n}")
