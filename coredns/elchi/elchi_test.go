@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coredns/caddy"
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -261,6 +262,21 @@ func TestViews(t *testing.T) {
 		if err := i.restart(t, text); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestDataDirOfSeveral has two blocks keep one zone in one directory: the same records, as
+// with a block for each transport, and others, as with views.
+func TestDataDirOfSeveral(t *testing.T) {
+	one, other := newController(t, records), newController(t, records)
+	dir := t.TempDir()
+	block := func(view string, c *controller) string {
+		return fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n view %s {\n  expr true\n }\n elchi {\n  endpoint %s\n  secret %s\n  data_dir %s\n }\n}\n", view, c.URL, secret, dir)
+	}
+	start(t, block("a", one)+block("b", one)).stop()
+	_, err := caddy.Start(corefile(block("a", one) + block("b", other)))
+	if err == nil || !strings.Contains(err.Error(), "Corefile:21 - Error during parsing: several blocks keep the zone gslb.elchi. in "+dir) {
+		t.Error(err)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -29,7 +31,7 @@ func setup(c *caddy.Controller) error {
 		return plugin.Error("elchi", err)
 	}
 	b := &block{statement: s, key: mouth.BlockOf(c).Key, by: mouth.InstanceOf(c)}
-	if err := b.check(); err != nil {
+	if err := errors.Join(b.check(), s.alone(c)); err != nil {
 		return plugin.Error("elchi", c.Err(err.Error()))
 	}
 	lane.Offer(c) // first, so that lanes end before what they answer from
@@ -39,6 +41,36 @@ func setup(c *caddy.Controller) error {
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
 		return &Elchi{Next: next, block: b}
 	})
+	return nil
+}
+
+// kept is a zone on disk.
+type kept struct {
+	dir  string
+	zone dnswire.Name
+}
+
+type keptKey struct{}
+
+// alone says so when another block of the Corefile keeps records of the same zone in the
+// same directory, and not the same records, as with views: each would start with those of
+// the other.
+func (s *statement) alone(c *caddy.Controller) error {
+	if s.dataDir == "" {
+		return nil
+	}
+	all, ok := c.Get(keptKey{}).(map[kept]wanted)
+	if !ok {
+		all = map[kept]wanted{}
+		c.Set(keptKey{}, all)
+	}
+	for _, z := range s.zones {
+		at := kept{filepath.Clean(s.dataDir), z}
+		if other, ok := all[at]; ok && !reflect.DeepEqual(other, s.wanted()) {
+			return fmt.Errorf("several blocks keep the zone %s in %s: each needs a data_dir of its own", z, s.dataDir)
+		}
+		all[at] = s.wanted()
+	}
 	return nil
 }
 
