@@ -168,6 +168,43 @@ records:
 	}
 }
 
+// TestAround has CoreDNS's plugins around ours, and what they sign hold.
+func TestAround(t *testing.T) {
+	dir := t.TempDir()
+	key := &dns.DNSKEY{Hdr: dns.RR_Header{Name: "example.org.", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 60}, Flags: 257, Protocol: 3, Algorithm: dns.ECDSAP256SHA256}
+	private, err := key.Generate(256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir, "Kexample.org.+013+00001.key", key.String()+"\n")
+	base := strings.TrimSuffix(put(t, dir, "Kexample.org.+013+00001.private", key.PrivateKeyString(private)), ".private")
+	i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n errors\n log\n cache 30\n dnssec {\n  key file %s\n }\n gslb {\n  zone example.org. %s\n }\n}\n", base, put(t, dir, "db.yml", records)))
+	for range 2 { // from the cache as well
+		for name, typ := range map[string]uint16{"web.example.org.": dns.TypeA, "all.example.org.": dns.TypeAAAA, "wEb.example.org.": dns.TypeTXT} {
+			got := i.ask(t, name, typ, func(m *dns.Msg) { m.SetEdns0(1232, true) })
+			var set []dns.RR
+			var sig *dns.RRSIG
+			for _, rr := range got.Answer {
+				if s, ok := rr.(*dns.RRSIG); ok {
+					sig = s
+				} else {
+					set = append(set, rr)
+				}
+			}
+			if len(set) == 0 || sig == nil || sig.Verify(key, set) != nil {
+				t.Errorf("%s: %v", name, got.Answer)
+			}
+		}
+		denied := i.ask(t, "web.example.org.", dns.TypeAAAA, func(m *dns.Msg) { m.SetEdns0(1232, true) })
+		if s := short(denied); !strings.HasPrefix(s, "NOERROR +") || !strings.Contains(s, "+NSEC") || !strings.Contains(s, "+RRSIG") {
+			t.Errorf("nobody can prove it: %s", s)
+		}
+		if s := short(i.ask(t, "none.example.org.", dns.TypeA)); s != "NXDOMAIN +SOA" {
+			t.Error(s)
+		}
+	}
+}
+
 // TestViews has one zone in two views, with records of their own.
 func TestViews(t *testing.T) {
 	dir, text := t.TempDir(), ""

@@ -9,6 +9,7 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/dnssec"
 	_ "github.com/coredns/coredns/plugin/errors"
 	_ "github.com/coredns/coredns/plugin/file"
 	_ "github.com/coredns/coredns/plugin/log"
@@ -21,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	dnsserver.Quiet, caddy.Quiet = true, true
-	if err := dnsserver.SetDirectives([]string{"root", "bind", "ready", "prometheus", "errors", "log", "cache", "gslb", "file", "view"}); err != nil {
+	if err := dnsserver.SetDirectives([]string{"root", "bind", "ready", "prometheus", "errors", "log", "cache", "dnssec", "gslb", "file", "view"}); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
