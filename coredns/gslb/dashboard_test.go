@@ -49,7 +49,7 @@ var dashboard = []string{
 }
 
 // legends are the labels that the dashboard's legends take from a query's series; what
-// a query has summed away is not among them.
+// a query has aggregated away is not among them.
 var legends = map[string][]string{
 	`rate(gslb_config_reload_total[$__rate_interval])`:                    {"result"},
 	`rate(gslb_record_resolution_total{name=~"$name"}[$__rate_interval])`: {"name", "result"},
@@ -60,11 +60,11 @@ var legends = map[string][]string{
 }
 
 var (
-	selectors = regexp.MustCompile(`\b((?:gslb|go|process)_\w+)(?:\{([^}]*)\})?(?: == (\d))?`)
-	matchers  = regexp.MustCompile(`(\w+)(=~?)"([^"]*)"`)
-	summed    = regexp.MustCompile(`by \(([^)]*)\)`)
-	valued    = regexp.MustCompile(`label_values\(\w+, (\w+)\)`)
-	exposed   = regexp.MustCompile(`(?m)^(\w+)(?:\{(.*)\})? (\S+)$`)
+	selectors  = regexp.MustCompile(`\b((?:gslb|go|process)_\w+)(?:\{([^}]*)\})?(?: == (\d))?`)
+	matchers   = regexp.MustCompile(`(\w+)(=~?)"([^"]*)"`)
+	aggregated = regexp.MustCompile(`by \(([^)]*)\)`)
+	valued     = regexp.MustCompile(`label_values\(\w+, (\w+)\)`)
+	exposed    = regexp.MustCompile(`(?m)^(\w+)(?:\{(.*)\})? (\S+)$`)
 )
 
 // series is a line of what is exposed.
@@ -97,7 +97,7 @@ func scraped(t *testing.T) map[string][]series {
 // the value that it asks for, and those that the query sums by; "" for none.
 func missing(all map[string][]series, query string, more []string) string {
 	wants := more
-	for _, m := range summed.FindAllStringSubmatch(query, -1) {
+	for _, m := range aggregated.FindAllStringSubmatch(query, -1) {
 		wants = append(wants, strings.Split(m[1], ", ")...)
 	}
 	for _, m := range valued.FindAllStringSubmatch(query, -1) {
