@@ -41,9 +41,8 @@ type hatch struct {
 
 // parcel is a datagram on its way to CoreDNS.
 type parcel struct {
-	client netip.AddrPort
-	scope  int
-	addr   net.UDPAddr
+	scope int
+	addr  net.UDPAddr
 	// mem is what addr.IP lies in, and behind it the way back: who answers has
 	// nothing but the address.
 	mem [net.IPv6len + len(datagram.Way{})]byte
@@ -51,7 +50,16 @@ type parcel struct {
 	buf [maxQuery]byte
 }
 
-func newHatch(sock *datagram.Socket, s *dnsserver.Server) *hatch {
+// coredns is the hatch of a server, as dnsserver.Server has its own socket.
+func coredns(sock *datagram.Socket, s *dnsserver.Server) *hatch {
+	return newHatch(sock, s.TsigSecret, func(w dns.ResponseWriter, r *dns.Msg) {
+		ctx := context.WithValue(context.Background(), dnsserver.Key{}, s)
+		ctx = context.WithValue(ctx, dnsserver.LoopKey{}, 0)
+		s.ServeDNS(ctx, w, r)
+	})
+}
+
+func newHatch(sock *datagram.Socket, secrets map[string]string, serve dns.HandlerFunc) *hatch {
 	h := &hatch{
 		sock: sock, local: net.UDPAddrFromAddrPort(sock.Addr()),
 		waiting: make(chan *parcel, maxWaiting), drained: make(chan struct{}), over: make(chan struct{}),
@@ -59,14 +67,9 @@ func newHatch(sock *datagram.Socket, s *dnsserver.Server) *hatch {
 	h.empty = sync.OnceFunc(func() { close(h.drained) })
 	h.end = sync.OnceFunc(func() { close(h.over) })
 	started := make(chan struct{})
-	// As dnsserver.Server has its own.
 	h.server = &dns.Server{
-		PacketConn: h, Net: "udp", TsigSecret: s.TsigSecret, NotifyStartedFunc: func() { close(started) },
-		Handler: dns.HandlerFunc(func(w dns.ResponseWriter, r *dns.Msg) {
-			ctx := context.WithValue(context.Background(), dnsserver.Key{}, s)
-			ctx = context.WithValue(ctx, dnsserver.LoopKey{}, 0)
-			s.ServeDNS(ctx, w, r)
-		}),
+		PacketConn: h, Net: "udp", TsigSecret: secrets, Handler: serve,
+		NotifyStartedFunc: func() { close(started) },
 	}
 	h.serving.Go(func() { _ = h.server.ActivateAndServe() }) // ends without an error, when it is told to
 	<-started
@@ -78,7 +81,7 @@ func (h *hatch) hand(i int, msg []byte, client netip.AddrPort) bool {
 	if len(h.waiting) == cap(h.waiting) {
 		return false // who hands over is the only one
 	}
-	p := &parcel{client: client}
+	p := &parcel{}
 	p.n = copy(p.buf[:], msg)
 	way := h.sock.Way(i)
 	p.scope = way.Scope()

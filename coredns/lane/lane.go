@@ -40,10 +40,9 @@ type lane struct {
 
 	// What follows is the worker's.
 
-	began  time.Time
-	draft  *mouth.Draft
-	packet []byte // a query without some of its options
-	now    batch  // what has become of the one that is being answered
+	began time.Time
+	draft *mouth.Draft
+	now   batch // what has become of the one that is being answered
 }
 
 // batch is how many datagrams were answered, handed over to CoreDNS, and neither.
@@ -52,8 +51,8 @@ type batch struct{ answered, handed, dropped uint64 }
 // begin has a lane work whose socket has joined CoreDNS's.
 func begin(v *survey, generation uint64, sock *datagram.Socket) *lane {
 	l := &lane{
-		survey: v, generation: generation, sock: sock, hatch: newHatch(sock, v.server), place: -1, totals: totalsOf(v.server.Addr),
-		began: time.Now(), draft: mouth.OwnDraft(), packet: make([]byte, 0, maxQuery),
+		survey: v, generation: generation, sock: sock, hatch: coredns(sock, v.server), place: -1, totals: totalsOf(v.server.Addr),
+		began: time.Now(), draft: mouth.OwnDraft(),
 	}
 	l.release = occupy()
 	l.worker.Go(l.work)
@@ -154,23 +153,18 @@ func (l *lane) replies(i, n int) (next int) {
 // answer is the answer to a datagram, made in the room that there is; nothing when it
 // is CoreDNS's. It counts what it answers.
 func (l *lane) answer(room, msg []byte, from netip.AddrPort) []byte {
-	p, ok := look(msg)
+	typ, ok := plain(msg)
 	if !ok {
 		return nil
 	}
-	query := msg
-	if p.extras {
-		l.packet = p.without(l.packet[:0], msg)
-		query = l.packet
-	}
 	d := l.draft
-	d.Read(query, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), room)
+	d.Read(msg, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), room)
 	q := d.Query()
 	if q.Status != dnswire.StatusOK {
 		return nil
 	}
 	b, _ := l.blocks.find(q)
-	if b == nil || b.tally != nil && place(p.typ) < 0 {
+	if b == nil || b.tally != nil && place(typ) < 0 {
 		return nil
 	}
 	var since time.Time

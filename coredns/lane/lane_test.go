@@ -175,13 +175,32 @@ func TestWithout(t *testing.T) {
 				// Where it serves, it has been decided to open a lane.
 				k := keeping.Load()
 				k.mu.Lock()
-				k.mu.Unlock() //nolint:staticcheck // it comes after what was decided under it
+				ended := k.ended
+				k.mu.Unlock()
+				if ended {
+					t.Fatal("it has ended")
+				}
 				k.opening.Wait()
 			}
 			if n := open(); n != 0 {
 				t.Errorf("%d lanes are open", n)
 			}
 		})
+	}
+}
+
+// TestDecorators has somebody else decorate the writers of an address, in a block before
+// ours, in one behind it, and in ours: it is asked as if we were not there.
+func TestDecorators(t *testing.T) {
+	const spot, other = "x.test:0 {\n bind 127.0.0.1\n spot\n}\n", "y.test:0 {\n bind 127.0.0.1\n frame\n whoami\n}\n"
+	for _, text := range []string{spot + other, other + spot, strings.Replace(spot, " spot", " frame\n spot", 1)} {
+		before := framed.Load()
+		i := start(t, 0, text)
+		counting(t, 0, 0, func() { ask(t, i.addr(0), "www.x.test.", dns.TypeA) })
+		if framed.Load() == before {
+			t.Errorf("nothing has been written by the frame:\n%s", text)
+		}
+		i.stop()
 	}
 }
 

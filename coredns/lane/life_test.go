@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -134,34 +136,44 @@ func TestMultisocket(t *testing.T) {
 // answered.
 func TestEnd(t *testing.T) {
 	i := start(t, 1, "x.test:0 {\n bind 127.0.0.1\n spot\n}\nwho.test:0 {\n bind 127.0.0.1\n whoami\n}\n")
-	c := dial(t, i.addr(0))
-	const queries = 200
-	for id := range uint16(queries) {
-		name := "www.x.test."
-		if id%2 == 1 {
-			name = "who.test."
+	const clients, each = 10, 100
+	var queries [each][]byte
+	for id := range queries {
+		name := "who.test."
+		if id%4 == 0 {
+			name = "www.x.test."
 		}
 		m := new(dns.Msg).SetQuestion(name, dns.TypeA)
-		m.Id = id
-		b, err := m.Pack()
-		if err != nil {
+		m.Id = uint16(id)
+		var err error
+		if queries[id], err = m.Pack(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Write(b); err != nil {
-			t.Fatal(err)
+	}
+	var all []*net.UDPConn
+	for range clients {
+		all = append(all, dial(t, i.addr(0)))
+	}
+	for _, c := range all {
+		for _, q := range queries {
+			if _, err := c.Write(q); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	i.stop()
-	seen := map[uint16]bool{}
-	b := make([]byte, 1024)
-	for range queries {
-		if _, err := c.Read(b); err != nil {
-			t.Fatalf("%d of %d: %v", len(seen), queries, err)
+	for k, c := range all {
+		seen := map[uint16]bool{}
+		b := make([]byte, 1024)
+		for range each {
+			if _, err := c.Read(b); err != nil {
+				t.Fatalf("client %d has %d of %d: %v", k, len(seen), each, err)
+			}
+			seen[binary.BigEndian.Uint16(b)] = true
 		}
-		seen[binary.BigEndian.Uint16(b)] = true
-	}
-	if len(seen) != queries {
-		t.Errorf("%d answers", len(seen))
+		if len(seen) != each {
+			t.Errorf("client %d has %d answers", k, len(seen))
+		}
 	}
 }
 
@@ -213,6 +225,48 @@ func TestPlaces(t *testing.T) {
 			ask(t, i.addr(0), "www.x.test.", dns.TypeA)
 		}
 	})
+}
+
+// TestFinish ends a hatch while many datagrams wait, and their answers take time: it ends
+// when the last one has been given.
+func TestFinish(t *testing.T) {
+	sock, err := datagram.Join(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sock.Close() //nolint:errcheck // a test's
+	msg, err := new(dns.Msg).SetQuestion("x.test.", dns.TypeA).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dial(t, sock.Addr()).Write(msg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sock.Receive(0); err != nil {
+		t.Fatal(err)
+	}
+	var served atomic.Int64
+	h := newHatch(sock, nil, func(dns.ResponseWriter, *dns.Msg) {
+		for range 10 {
+			runtime.Gosched()
+		}
+		served.Add(1)
+	})
+	const many = 2000
+	_, from := sock.Message(0)
+	for range many {
+		if !h.hand(0, msg, from) {
+			t.Fatal("too many are waiting")
+		}
+	}
+	h.finish()
+	if n := served.Load(); n != many {
+		t.Errorf("%d of %d have been served", n, many)
+	}
+	full := &hatch{waiting: make(chan *parcel)}
+	if full.hand(0, msg, from) {
+		t.Error("one waits where nobody may")
+	}
 }
 
 // TestHatch has nothing but addresses that it has returned take an answer.

@@ -41,8 +41,9 @@ const patience = 20 * time.Second
 func TestMain(m *testing.M) {
 	dnsserver.Quiet, caddy.Quiet = true, true
 	plugin.Register("spot", setupSpot)
+	plugin.Register("frame", setupFrame)
 	if err := dnsserver.SetDirectives([]string{
-		"multisocket", "bind", "debug", "shed", "prometheus", "errors", "log", "any", "tsig", "cache", "spot", "whoami", "view",
+		"multisocket", "bind", "debug", "frame", "shed", "prometheus", "errors", "log", "any", "tsig", "cache", "spot", "whoami", "view",
 	}); err != nil {
 		panic(err)
 	}
@@ -124,6 +125,24 @@ func setupSpot(c *caddy.Controller) error {
 	Offer(c)
 	keeping.Store(c.Get(keeperKey{}).(*keeper))
 	return nil
+}
+
+// framed is how many answers have been written by frames.
+var framed atomic.Int64
+
+// setupFrame sets up a plugin that decorates writers, as shed does.
+func setupFrame(c *caddy.Controller) error {
+	dnsserver.GetConfig(c).UDPDecorateWriterFunc = func(*dnsserver.Server) dns.DecorateWriter {
+		return func(w dns.Writer) dns.Writer { return frame{w} }
+	}
+	return nil
+}
+
+type frame struct{ dns.Writer }
+
+func (f frame) Write(b []byte) (int, error) {
+	framed.Add(1)
+	return f.Writer.Write(b)
 }
 
 func (s *spot) Name() string { return "spot" }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,7 +42,11 @@ func query(r *rand.Rand) []byte {
 			o.Option = append(o.Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "0102030405060708"})
 		}
 		if pick(8) {
-			o.Option = append(o.Option, &dns.EDNS0_NSID{Code: dns.EDNS0NSID})
+			nsid := &dns.EDNS0_NSID{Code: dns.EDNS0NSID}
+			if pick(4) { // which makes it longer than what CoreDNS reads
+				nsid.Nsid = strings.Repeat("00", 600)
+			}
+			o.Option = append(o.Option, nsid)
 		}
 		for range 2 {
 			switch {
@@ -213,7 +218,7 @@ func alone() *lane {
 	v := &survey{}
 	v.blocks.put("\x01x\x04test\x00", &block{answerer: &spot{}})
 	v.blocks.put("\x04deep\x01x\x04test\x00", nil)
-	return &lane{survey: v, draft: mouth.OwnDraft(), packet: make([]byte, 0, maxQuery)}
+	return &lane{survey: v, draft: mouth.OwnDraft()}
 }
 
 // deaf is a writer of nobody's.
