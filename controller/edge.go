@@ -19,6 +19,10 @@ import (
 const (
 	// maxAnswer is what is read of the answer to a notification, in octets.
 	maxAnswer = 1 << 20
+	// pingAfter is how long a connection of HTTP/2 may be silent, and its answer to a
+	// ping may take. One that has gone dead would take in notifications for as long as
+	// TCP believes in it, a quarter of an hour.
+	pingAfter = 15 * time.Second
 )
 
 // edge is a webhook that is told of changes.
@@ -32,6 +36,7 @@ func newEdge(e *spec.Edge) (*edge, error) {
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: maxAnswer, IdleConnTimeout: time.Minute,
 		MaxIdleConns: 1, ForceAttemptHTTP2: true,
+		HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter},
 	}
 	if e.TLS != nil {
 		var err error
