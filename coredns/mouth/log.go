@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	clog "github.com/coredns/coredns/plugin/pkg/log"
 )
@@ -75,8 +78,14 @@ func field(b *strings.Builder, group string, a slog.Attr) {
 		return
 	}
 	text := v.String()
-	if strings.ContainsAny(text, " \"\n\r\t=") || text == "" {
-		text = fmt.Sprintf("%q", text)
+	if text == "" || strings.ContainsFunc(text, odd) {
+		text = strconv.Quote(text)
 	}
 	fmt.Fprintf(b, " %s%s=%s", group, a.Key, text)
+}
+
+// odd is whether a character would make a value look like more than one, or is one
+// that a terminal acts upon: a value may be a stranger's.
+func odd(r rune) bool {
+	return r == '"' || r == '=' || r == utf8.RuneError || !unicode.IsGraphic(r) || unicode.IsSpace(r)
 }
