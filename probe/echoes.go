@@ -184,7 +184,15 @@ func (l *echoLine) series(ctx context.Context, to netip.Addr, count int, gap tim
 	p := l.begin(to, count)
 	defer l.end(p)
 	trips = make([]trip, 0, count)
-	next := time.NewTimer(0)
+	send := func() error {
+		err := l.send(p)
+		trips = append(trips, trip{sent: p.sent[len(p.sent)-1]})
+		return err
+	}
+	if err := send(); err != nil {
+		return nil, err
+	}
+	next := time.NewTimer(gap)
 	defer next.Stop()
 	told := 0
 	take := func(r pong) {
@@ -198,9 +206,7 @@ func (l *echoLine) series(ctx context.Context, to netip.Addr, count int, gap tim
 		}
 		select {
 		case <-due:
-			err := l.send(p)
-			trips = append(trips, trip{sent: p.sent[len(p.sent)-1]})
-			if err != nil {
+			if err := send(); err != nil {
 				return nil, err
 			}
 			next.Reset(gap)
