@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,12 +58,16 @@ func TestRestart(t *testing.T) {
 		stop()
 
 		// Whatever version a controller has: what it has is asked for, once.
+		var mu sync.Mutex
 		asked, answer := "", snapshot("1", two) // but for streams
 		e = start(t, o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
 			if r.URL.Path != api.EventsPath {
 				asked += r.URL.Path + r.URL.Query().Get("since") + " "
 			}
-			says(answer)(w, r)
+			says := says(answer)
+			mu.Unlock()
+			says(w, r)
 		}))
 		stop = run(t, e)
 		<-e.Tried()
@@ -71,8 +76,11 @@ func TestRestart(t *testing.T) {
 			t.Errorf("asked %s: %+v", asked, h)
 		}
 		same(t, "of the same version", holds(e.st.data), []string{"b.gslb.elchi. 20 A 192.0.2.2"})
+		mu.Lock()
 		answer = `{"unchanged":true}`
+		mu.Unlock()
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if !strings.HasPrefix(asked, "/dns/snapshot /dns/changes1 ") {
 			t.Errorf("asked %s", asked)
 		}
