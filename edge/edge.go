@@ -229,9 +229,11 @@ func (e *Edge) askFor(ctx context.Context, endpoint, since string) (err error) {
 		e.log.Debug("No changes detected")
 		return nil
 	}
+	had := e.size()
 	if err := e.take(ctx, r.taken, api.FromController); err != nil {
 		return err
 	}
+	spare(max(had, e.size()))
 	e.client.tags[endpoint] = r.tag
 	return nil
 }
