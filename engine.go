@@ -58,7 +58,7 @@ type Engine struct {
 	locating sync.Mutex    // of whoever loads places because an address is looked up
 	charted  chan struct{} // closed when there are files of places to watch
 
-	whereabouts *whereabouts // of poolsOf; nil before the first event
+	whereabouts atomic.Pointer[whereabouts] // of poolsOf; nil before a statement's first event
 
 	feeding sync.Mutex // of whoever replaces the table; held before mu, and for as long as that takes
 
@@ -172,6 +172,7 @@ func (e *Engine) Commit(c *Change) error {
 	kept := *c.spec
 	kept.Zones = nil
 	e.table, e.spec = c.table, &kept
+	e.whereabouts.Store(nil) // they hold on to the statement before
 	e.commits++
 	e.fed = c.fed // without those of zones that are gone
 	e.board.Apply(c.plan)

@@ -25,8 +25,10 @@ func (e *Engine) poolsOf(events []*history.Event) {
 	if s == nil {
 		return
 	}
-	if e.whereabouts == nil || e.whereabouts.of != s {
-		e.whereabouts = newWhereabouts(s)
+	places := e.whereabouts.Load()
+	if places == nil || places.of != s {
+		places = newWhereabouts(s)
+		e.whereabouts.Store(places)
 	}
 	services := map[string]*concern{}
 	for _, ev := range events {
@@ -42,7 +44,7 @@ func (e *Engine) poolsOf(events []*history.Event) {
 				continue
 			}
 		}
-		e.whereabouts.each(address, string(host), func(p *spec.Pool, at *spec.Endpoint) {
+		places.each(address, string(host), func(p *spec.Pool, at *spec.Endpoint) {
 			switch {
 			case ev.Judged != "" && ev.Judged != health.JudgedBy(at.Checks), c != nil && !c.pools[p.Name], slices.Contains(ev.Pools, p.Name):
 			default:

@@ -2,11 +2,13 @@ package rhumb_test
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/dnswire"
@@ -78,6 +80,13 @@ zones:
 		// The pool that it was in is gone: the address says what it is about.
 		if !mx(&history.Event{Type: history.Down, Endpoint: "192.0.2.1", Pools: []string{"gone"}}) {
 			t.Error("an event of a pool that is gone concerns nobody")
+		}
+		before := weak.Make(e.Spec())
+		commit(t, e, parse(t, "pools:\n  web: {endpoints: [192.0.2.1]}\n"))
+		synctest.Wait()
+		runtime.GC()
+		if before.Value() != nil {
+			t.Error("the statement before is held on to")
 		}
 	})
 }
