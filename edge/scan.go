@@ -116,24 +116,13 @@ func (s *scanner) finish() error {
 // object calls f with each key of an object, to read its value. The key is good until
 // f reads.
 func (s *scanner) object(f func(key []byte) error) error {
-	if err := s.expect('{'); err != nil {
-		return err
-	}
-	for first := true; ; first = false {
-		c, err := s.peek()
-		if err != nil {
+	more, err := s.enter('{', '}')
+	for more && err == nil {
+		var key []byte
+		if key, err = s.text(); err != nil {
 			return err
 		}
-		if c == '}' && first {
-			s.pos++
-			return nil
-		}
-		key, err := s.text()
-		if err != nil {
-			return err
-		}
-		colon := s.pos < s.end && s.buf[s.pos] == ':'
-		if colon {
+		if s.pos < s.end && s.buf[s.pos] == ':' {
 			s.pos++
 		} else {
 			s.scratch = append(s.scratch[:0], key...) // to look for the colon may move buf
@@ -142,54 +131,48 @@ func (s *scanner) object(f func(key []byte) error) error {
 				return err
 			}
 		}
-		if err := f(key); err != nil {
-			return err
-		}
-		if c, err = s.peek(); err != nil {
-			return err
-		}
-		s.pos++
-		switch c {
-		case ',':
-		case '}':
-			return nil
-		default:
-			s.pos--
-			return s.fault("%q where ',' or '}' belongs", c)
+		if err = f(key); err == nil {
+			more, err = s.next('}')
 		}
 	}
+	return err
 }
 
 // array calls f before each value of an array, to read it.
 func (s *scanner) array(f func() error) error {
-	if err := s.expect('['); err != nil {
-		return err
+	more, err := s.enter('[', ']')
+	for more && err == nil {
+		if err = f(); err == nil {
+			more, err = s.next(']')
+		}
 	}
-	for first := true; ; first = false {
-		c, err := s.peek()
-		if err != nil {
-			return err
-		}
-		if c == ']' && first {
-			s.pos++
-			return nil
-		}
-		if err := f(); err != nil {
-			return err
-		}
-		if c, err = s.peek(); err != nil {
-			return err
-		}
+	return err
+}
+
+// enter takes the beginning of an object or an array, and its end when nothing is in it.
+func (s *scanner) enter(begin, end byte) (more bool, err error) {
+	if err := s.expect(begin); err != nil {
+		return false, err
+	}
+	c, err := s.peek()
+	if err == nil && c == end {
 		s.pos++
-		switch c {
-		case ',':
-		case ']':
-			return nil
-		default:
-			s.pos--
-			return s.fault("%q where ',' or ']' belongs", c)
-		}
+		return false, nil
 	}
+	return err == nil, err
+}
+
+// next takes what follows a value of an object or an array: a comma, or the end.
+func (s *scanner) next(end byte) (more bool, err error) {
+	c, err := s.peek()
+	if err != nil {
+		return false, err
+	}
+	if c != ',' && c != end {
+		return false, s.fault("%q where ',' or %q belongs", c, end)
+	}
+	s.pos++
+	return c == ',', nil
 }
 
 // plain is whether an octet stands for itself in a string.
