@@ -14,7 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb/api"
-	"github.com/rhumb-dns/rhumb/coredns/mouth"
 )
 
 // short is an answer as a line: the code, the records of the answer, and what stands
@@ -287,17 +286,18 @@ func TestReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Elchi{block: &block{statement: s, key: t.Name, by: &mouth.Instance{}}}
+	e := &Elchi{block: &block{statement: s}}
+	e.block.Attach(caddy.NewTestController("dns", ""), e.Name(), e.block.begin)
 	if e.Ready() {
 		t.Error("ready before the start")
 	}
-	if err := e.block.start(); err != nil {
+	if err := e.block.begin(); err != nil {
 		t.Fatal(err)
 	}
 	if !e.Ready() {
 		t.Error("not ready with records")
 	}
-	if err := e.block.end(); err != nil {
+	if err := e.block.End(); err != nil {
 		t.Error(err)
 	}
 }

@@ -28,23 +28,23 @@ func (e *Elchi) Ready() bool { return e.block.ready() }
 func (e *Elchi) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
 	s := e.block.snapshot()
 	if s == nil || r.Opcode != dns.OpcodeQuery {
-		return e.beyond(ctx, w, r)
+		return mouth.Leave(ctx, e.Name(), e.Next, w, r)
 	}
 	d := e.block.mouth.Draft(s, w, r)
 	if d == nil {
-		return e.beyond(ctx, w, r)
+		return mouth.Leave(ctx, e.Name(), e.Next, w, r)
 	}
 	defer d.Done()
 	zone := d.Zone()
 	if zone < 0 {
-		return e.beyond(ctx, w, r)
+		return mouth.Leave(ctx, e.Name(), e.Next, w, r)
 	}
-	e.block.asked(zone, d.Type(), has(d))
+	e.block.asked(zone, d.Type(), d.Has())
 	switch {
 	case e.settled(d), ours(d.Type()) && !e.falls(w, r):
 		return d.Send(w)
-	case transfers(d.Type()), d.RCode() == dnswire.NXDomain:
-		return e.beyond(ctx, w, r)
+	case d.Transfers(), d.RCode() == dnswire.NXDomain:
+		return mouth.Leave(ctx, e.Name(), e.Next, w, r)
 	}
 	if m := mouth.Beyond(ctx, e.Name(), e.Next, w, r); m != nil {
 		return dns.RcodeSuccess, w.WriteMsg(m)
@@ -66,25 +66,14 @@ func (e *Elchi) Answer(d *mouth.Draft) bool {
 	if zone < 0 || !e.settled(d) {
 		return false
 	}
-	e.block.asked(zone, d.Type(), has(d))
+	e.block.asked(zone, d.Type(), d.Has())
 	return true
 }
-
-// has is whether there are records, be they too many for the client.
-func has(d *mouth.Draft) bool { return d.Answers() > 0 || d.Truncated() }
 
 // settled is whether the answer for a name of ours is sent whatever the next plugin
 // has. Where it is not, it may yet be.
 func (e *Elchi) settled(d *mouth.Draft) bool {
-	return e.Next == nil || ours(d.Type()) && (has(d) || len(e.block.fall.Zones) == 0)
-}
-
-// beyond leaves the query to the next plugin. Nobody else knows other opcodes.
-func (e *Elchi) beyond(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	if e.Next == nil && r.Opcode != dns.OpcodeQuery {
-		return dns.RcodeNotImplemented, nil
-	}
-	return plugin.NextOrFailure(e.Name(), e.Next, ctx, w, r)
+	return e.Next == nil || ours(d.Type()) && (d.Has() || len(e.block.fall.Zones) == 0)
 }
 
 // falls is whether what we do not have is looked for beyond.
@@ -98,6 +87,3 @@ func (e *Elchi) falls(w dns.ResponseWriter, r *dns.Msg) bool {
 func ours(t dnswire.Type) bool {
 	return t == dnswire.TypeA || t == dnswire.TypeAAAA || t == dnswire.TypeCNAME
 }
-
-// transfers is whether a type asks for a whole zone, in many messages.
-func transfers(t dnswire.Type) bool { return t == dnswire.TypeAXFR || t == dnswire.TypeIXFR }

@@ -30,14 +30,12 @@ func setup(c *caddy.Controller) error {
 	if err != nil {
 		return plugin.Error("elchi", err)
 	}
-	b := &block{statement: s, key: mouth.BlockOf(c).Key, by: mouth.InstanceOf(c)}
+	b := &block{statement: s}
 	if err := errors.Join(b.check(), s.alone(c)); err != nil {
 		return plugin.Error("elchi", c.Err(err.Error()))
 	}
 	lane.Offer(c) // first, so that lanes end before what they answer from
-	c.OnStartup(b.start)
-	c.OnShutdown(b.end)
-	c.OnRestartFailed(b.reclaim)
+	b.Attach(c, "elchi", b.begin)
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
 		return &Elchi{Next: next, block: b}
 	})
@@ -77,12 +75,9 @@ func (s *statement) alone(c *caddy.Controller) error {
 // block is a statement at work in one instance of CoreDNS.
 type block struct {
 	*statement
-	key   func() string // of the server block
-	by    *mouth.Instance
+	mouth.Life
 	mouth mouth.Mouth
 	site  atomic.Pointer[site]
-	hold  *mouth.Hold[*site, *statement]
-	door  *mouth.Hold[*mouth.Door, *mouth.Inside[*block]]
 }
 
 // check says what is wrong with a statement without anything being begun.
@@ -103,18 +98,16 @@ func (b *block) check() error {
 	return nil
 }
 
-// start is called when all of the Corefile has been read.
-func (b *block) start() error {
-	hold, err := sites.Take(b.key(), b.by, b.statement, found)
+// begin is called when all of the Corefile has been read.
+func (b *block) begin() error {
+	s, err := sites.Live(&b.Life, "", b.statement, found)
 	if err != nil {
-		return plugin.Error("elchi", err)
+		return err
 	}
-	b.hold = hold
-	b.site.Store(hold.Thing)
+	b.site.Store(s)
 	if b.webhook != "" {
-		in := &mouth.Inside[*block]{What: b, TLS: b.server.config}
-		if b.door, err = doors.Open(b.webhook, b.by, in); err != nil {
-			return plugin.Error("elchi", errors.Join(fmt.Errorf("webhook: %w", err), b.hold.LetGo()))
+		if err := doors.Open(&b.Life, b.webhook, b, b.server.config); err != nil {
+			return fmt.Errorf("webhook: %w", err)
 		}
 	}
 	b.await()
@@ -136,30 +129,6 @@ func (b *block) await() {
 			return
 		}
 	}
-}
-
-// end is called when the instance stops, which may be long after the next began.
-func (b *block) end() error {
-	var errs []error
-	if b.door != nil {
-		errs = append(errs, b.door.LetGo())
-	}
-	if b.hold != nil {
-		errs = append(errs, b.hold.LetGo())
-	}
-	return errors.Join(errs...)
-}
-
-// reclaim is called when the next instance could not be started.
-func (b *block) reclaim() error {
-	var errs []error
-	if b.hold != nil {
-		errs = append(errs, b.hold.Reclaim())
-	}
-	if b.door != nil {
-		errs = append(errs, b.door.Reclaim())
-	}
-	return errors.Join(errs...)
 }
 
 // snapshot is what queries are answered from; nil before the start.

@@ -27,23 +27,23 @@ func (g *GSLB) Ready() bool { return g.block.ready() }
 func (g *GSLB) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
 	s, now := g.block.now()
 	if s == nil || r.Opcode != dns.OpcodeQuery {
-		return g.beyond(ctx, w, r)
+		return mouth.Leave(ctx, g.Name(), g.Next, w, r)
 	}
 	begun := time.Now()
 	d := g.block.mouth.Draft(s, w, r)
 	if d == nil {
-		return g.beyond(ctx, w, r)
+		return mouth.Leave(ctx, g.Name(), g.Next, w, r)
 	}
 	defer d.Done()
 	if d.Zone() < 0 {
-		return g.beyond(ctx, w, r)
+		return mouth.Leave(ctx, g.Name(), g.Next, w, r)
 	}
 	rec := now.records[string(d.Name())]
 	switch {
 	case g.settled(rec, d, begun, now):
 		return d.Send(w)
-	case transfers(d.Type()), rec == nil && d.RCode() == dnswire.NXDomain:
-		return g.beyond(ctx, w, r) // a zone file has what is no record of ours
+	case d.Transfers(), rec == nil && d.RCode() == dnswire.NXDomain:
+		return mouth.Leave(ctx, g.Name(), g.Next, w, r) // a zone file has what is no record of ours
 	}
 	// Also of names that are there for the records below them, such as the zone's own,
 	// which the plugin file says do not exist when its file has only SOA and NS records.
@@ -77,19 +77,8 @@ func (g *GSLB) settled(rec *record, d *mouth.Draft, begun time.Time, now *served
 	return g.Next == nil
 }
 
-// beyond leaves the query to the next plugin. Nobody else knows other opcodes.
-func (g *GSLB) beyond(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	if g.Next == nil && r.Opcode != dns.OpcodeQuery {
-		return dns.RcodeNotImplemented, nil
-	}
-	return plugin.NextOrFailure(g.Name(), g.Next, ctx, w, r)
-}
-
 // ours is whether a type is one that records have here. The others are looked for
 // beyond: a zone file beside us may have them.
 func (g *GSLB) ours(t dnswire.Type) bool {
 	return t == dnswire.TypeA || t == dnswire.TypeAAAA || t == dnswire.TypeTXT && !g.block.noTXT
 }
-
-// transfers is whether a type asks for a whole zone, in many messages.
-func transfers(t dnswire.Type) bool { return t == dnswire.TypeAXFR || t == dnswire.TypeIXFR }

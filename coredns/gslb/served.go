@@ -96,7 +96,7 @@ var resolutions = [2]string{"success", "fail"}
 // answered counts an answer: a failure is one without records.
 func (r *record) answered(d *mouth.Draft, since time.Time, t *table.Table) {
 	kind := 0
-	if d.Answers() == 0 && !d.Truncated() {
+	if !d.Has() {
 		kind = 1
 	}
 	m := r.meters.of[kind].Load()

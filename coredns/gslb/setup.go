@@ -2,7 +2,6 @@ package gslb
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -26,7 +25,7 @@ func setup(c *caddy.Controller) error {
 	if err != nil {
 		return plugin.Error("gslb", err)
 	}
-	b := &block{statement: s, key: mouth.BlockOf(c).Key, by: mouth.InstanceOf(c)}
+	b := &block{statement: s}
 	if err := b.check(); err != nil {
 		return plugin.Error("gslb", c.Err(err.Error()))
 	}
@@ -45,9 +44,7 @@ func setup(c *caddy.Controller) error {
 		log.Info("max_stagger_start and batch_size_start do nothing here: the first checks are made at once, 1,024 together and beyond those 20,000 a second", "at", fmt.Sprintf("%s:%d", c.File(), c.Line()))
 	}
 	lane.Offer(c) // first, so that lanes end before what they answer from
-	c.OnStartup(b.start)
-	c.OnShutdown(b.end)
-	c.OnRestartFailed(b.reclaim)
+	b.Attach(c, "gslb", b.begin)
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
 		return &GSLB{Next: next, block: b}
 	})
@@ -57,27 +54,22 @@ func setup(c *caddy.Controller) error {
 // block is a statement at work in one instance of CoreDNS.
 type block struct {
 	*statement
-	key   func() string // of the server block
-	by    *mouth.Instance
+	mouth.Life
 	tls   *tls.Config // of the API; nil: plain HTTP
 	mouth mouth.Mouth
 	site  atomic.Pointer[site]
-	hold  *mouth.Hold[*site, *statement]
-	door  *mouth.Hold[*mouth.Door, *mouth.Inside[*block]]
 }
 
-// start is called when all of the Corefile has been read.
-func (b *block) start() error {
-	hold, err := sites.Take(b.key()+" "+b.dataDir, b.by, b.statement, func() (*site, func(), error) { return found(b.dataDir) })
+// begin is called when all of the Corefile has been read.
+func (b *block) begin() error {
+	s, err := sites.Live(&b.Life, " "+b.dataDir, b.statement, func() (*site, func(), error) { return found(b.dataDir) })
 	if err != nil {
-		return plugin.Error("gslb", err)
+		return err
 	}
-	b.hold = hold
-	b.site.Store(hold.Thing)
+	b.site.Store(s)
 	if b.api.enabled {
-		in := &mouth.Inside[*block]{What: b, TLS: b.tls}
-		if b.door, err = doors.Open(b.api.listen(), b.by, in); err != nil {
-			return plugin.Error("gslb", errors.Join(fmt.Errorf("API: %w", err), b.hold.LetGo()))
+		if err := doors.Open(&b.Life, b.api.listen(), b, b.tls); err != nil {
+			return fmt.Errorf("API: %w", err)
 		}
 	}
 	return nil
@@ -91,30 +83,6 @@ var doors = mouth.NewDoors(log, func(blocks []*block) (http.Handler, error) {
 	}
 	return blocks[0].handler(), nil
 })
-
-// end is called when the instance stops, which may be long after the next began.
-func (b *block) end() error {
-	var errs []error
-	if b.door != nil {
-		errs = append(errs, b.door.LetGo())
-	}
-	if b.hold != nil {
-		errs = append(errs, b.hold.LetGo())
-	}
-	return errors.Join(errs...)
-}
-
-// reclaim is called when the next instance could not be started.
-func (b *block) reclaim() error {
-	var errs []error
-	if b.hold != nil {
-		errs = append(errs, b.hold.Reclaim())
-	}
-	if b.door != nil {
-		errs = append(errs, b.door.Reclaim())
-	}
-	return errors.Join(errs...)
-}
 
 // now is what queries are answered from, and whose records; nil before the start.
 func (b *block) now() (*resolve.Snapshot, *served) {

@@ -7,6 +7,15 @@ import (
 	"github.com/miekg/dns"
 )
 
+// Leave leaves a query to the plugin behind one of ours. Where there is none, nobody
+// knows other opcodes.
+func Leave(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if next == nil && r.Opcode != dns.OpcodeQuery {
+		return dns.RcodeNotImplemented, nil
+	}
+	return plugin.NextOrFailure(name, next, ctx, w, r)
+}
+
 // Beyond asks the next plugin for records of a name that we have and a type that
 // we do not: a zone file beside us may state its SOA, NS or TXT records. It is nil
 // when nobody has any. That the next plugin does not know the name says nothing:

@@ -19,10 +19,10 @@ type Door struct {
 	behind   atomic.Pointer[behind]
 }
 
-// Inside is what answers behind a door.
-type Inside[T any] struct {
-	What T
-	TLS  *tls.Config // nil: plain HTTP
+// inside is what answers behind a door.
+type inside[T any] struct {
+	what T
+	tls  *tls.Config // nil: plain HTTP
 }
 
 // behind is what answers now.
@@ -45,7 +45,7 @@ const (
 
 // Doors are the listeners of a kind of plugin, by address.
 type Doors[T any] struct {
-	shared Shared[*Door, *Inside[T]]
+	shared Shared[*Door, inside[T]]
 	log    *slog.Logger
 }
 
@@ -53,27 +53,21 @@ type Doors[T any] struct {
 // the same door.
 func NewDoors[T any](log *slog.Logger, handler func([]T) (http.Handler, error)) *Doors[T] {
 	d := &Doors[T]{log: log}
-	d.shared.Apply = func(door *Door, in []*Inside[T]) error {
+	d.shared.Apply = func(door *Door, in []inside[T]) error {
 		var all []T
 		for _, i := range in {
-			if (i.TLS == nil) != (in[0].TLS == nil) {
+			if (i.tls == nil) != (in[0].tls == nil) {
 				return fmt.Errorf("%s is stated with TLS and without", door.listener.Addr())
 			}
-			all = append(all, i.What)
+			all = append(all, i.what)
 		}
 		h, err := handler(all)
 		if err == nil {
-			door.behind.Store(&behind{h, in[0].TLS})
+			door.behind.Store(&behind{h, in[0].tls})
 		}
 		return err
 	}
 	return d
-}
-
-// Open opens a listener at an address, or takes the one that is open there, and
-// puts what answers behind it.
-func (d *Doors[T]) Open(address string, by *Instance, in *Inside[T]) (*Hold[*Door, *Inside[T]], error) {
-	return d.shared.Take(address, by, in, func() (*Door, func(), error) { return listen(address, d.log) })
 }
 
 func listen(address string, log *slog.Logger) (*Door, func(), error) {

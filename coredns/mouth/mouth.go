@@ -141,6 +141,9 @@ func (d *Draft) RCode() dnswire.RCode { return d.scratch.Outcome.RCode }
 // Type is what is asked for.
 func (d *Draft) Type() dnswire.Type { return d.q.Type }
 
+// Transfers is whether a whole zone is asked for, in many messages.
+func (d *Draft) Transfers() bool { return d.q.Type == dnswire.TypeAXFR || d.q.Type == dnswire.TypeIXFR }
+
 // Name is the name that is asked for, in lower-case wire form. It is good until
 // Done.
 func (d *Draft) Name() []byte { return d.q.Name() }
@@ -160,6 +163,9 @@ func (d *Draft) Answers() int {
 func (d *Draft) Truncated() bool {
 	return len(d.out) >= dnswire.HeaderLen && binary.BigEndian.Uint16(d.out[2:])&dnswire.FlagTC != 0
 }
+
+// Has is whether there are records, be they too many for the client.
+func (d *Draft) Has() bool { return d.Answers() > 0 || d.Truncated() }
 
 // Send sends the answer to whom r came from, and returns what a plugin returns
 // then: that it has written, whatever the code of the answer is.
