@@ -7,36 +7,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coredns/caddy"
 	"github.com/miekg/dns"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/coredns/rig"
 )
-
-// short is an answer as a line: the code, the records of the answer, and what stands
-// in the authority section.
-func short(m *dns.Msg) string {
-	words := []string{dns.RcodeToString[m.Rcode]}
-	for _, rr := range m.Answer {
-		f := strings.Fields(rr.String())
-		words = append(words, fmt.Sprintf("%s/%s/%s", f[3], f[1], strings.Join(f[4:], " ")))
-	}
-	for _, rr := range m.Ns {
-		words = append(words, "+"+dns.TypeToString[rr.Header().Rrtype])
-	}
-	if !m.Authoritative {
-		words = append(words, "not authoritative")
-	}
-	return strings.Join(words, " ")
-}
 
 // TestAnswers is what the document says of records, and of what there is none.
 func TestAnswers(t *testing.T) {
 	c := newController(t, records)
-	i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", c.URL, secret))
+	i := rig.Start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", c.URL, secret))
 	for _, q := range []struct {
 		name string
 		typ  uint16
@@ -60,8 +42,8 @@ func TestAnswers(t *testing.T) {
 		{"evilgslb.elchi.", dns.TypeA, "REFUSED not authoritative"},
 	} {
 		for _, network := range []string{"udp", "tcp"} {
-			got := i.askOver(t, network, q.name, q.typ)
-			if s := short(got); s != q.want {
+			got := i.AskOver(network, q.name, q.typ)
+			if s := rig.Short(got); s != q.want {
 				t.Errorf("%s %s %s: %s, want %s", network, q.name, dns.TypeToString[q.typ], s, q.want)
 			}
 			if got.Question[0].Name != q.name {
@@ -69,7 +51,7 @@ func TestAnswers(t *testing.T) {
 			}
 		}
 	}
-	if soa := i.ask(t, "gslb.elchi.", dns.TypeSOA); len(soa.Answer) != 1 {
+	if soa := i.Ask("gslb.elchi.", dns.TypeSOA); len(soa.Answer) != 1 {
 		t.Errorf("the zone has no SOA record: %v", soa)
 	}
 }
@@ -78,9 +60,9 @@ func TestAnswers(t *testing.T) {
 func TestSeveralZones(t *testing.T) {
 	c := newController(t, records)
 	block := fmt.Sprintf(" {\n bind 127.0.0.1\n elchi {\n  endpoint http://127.0.0.1:1 %s\n  secret %s\n regions asya avrupa\n node_ip 192.0.2.9\n }\n}\n", c.URL, secret)
-	i := start(t, "one.test:0 two.test:0"+block+"three.test:0"+block)
+	i := rig.Start(t, "one.test:0 two.test:0"+block+"three.test:0"+block)
 	for _, zone := range []string{"one.test.", "two.test.", "three.test."} {
-		if s := short(i.ask(t, "listener1."+zone, dns.TypeA)); s != "NOERROR A/300/192.168.1.10 A/300/192.168.1.11" {
+		if s := rig.Short(i.Ask("listener1."+zone, dns.TypeA)); s != "NOERROR A/300/192.168.1.10 A/300/192.168.1.11" {
 			t.Errorf("%s: %s", zone, s)
 		}
 	}
@@ -110,7 +92,7 @@ func TestBeside(t *testing.T) {
 	}
 	for _, fall := range []string{"", "fallthrough", "fallthrough static.gslb.elchi", "fallthrough other.test"} {
 		t.Run(fall, func(t *testing.T) {
-			i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n %s\n }\n file %s\n}\n", c.URL, secret, fall, file))
+			i := rig.Start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n %s\n }\n file %s\n}\n", c.URL, secret, fall, file))
 			static := "NXDOMAIN +SOA"
 			if fall == "fallthrough" || strings.Contains(fall, "static") {
 				static = "NOERROR A/60/203.0.113.2 +NS"
@@ -135,7 +117,7 @@ func TestBeside(t *testing.T) {
 				{"listener3.gslb.elchi.", dns.TypeA, "NOERROR +SOA"},
 				{"none.gslb.elchi.", dns.TypeTXT, "NXDOMAIN +SOA"},
 			} {
-				if s := short(i.ask(t, q.name, q.typ)); s != q.want {
+				if s := rig.Short(i.Ask(q.name, q.typ)); s != q.want {
 					t.Errorf("%s %s: %s, want %s", q.name, dns.TypeToString[q.typ], s, q.want)
 				}
 			}
@@ -146,12 +128,12 @@ func TestBeside(t *testing.T) {
 // TestAround has CoreDNS's plugins around ours.
 func TestAround(t *testing.T) {
 	c := newController(t, records)
-	i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n errors\n log\n cache 30\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", c.URL, secret))
+	i := rig.Start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n errors\n log\n cache 30\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", c.URL, secret))
 	for range 3 { // from the cache as well
 		for name, want := range map[string]string{
 			"listener1.gslb.elchi.": "NOERROR A/", "none.gslb.elchi.": "NXDOMAIN +SOA", "dark.gslb.elchi.": "NOERROR +SOA", "asia.gslb.elchi.": "NOERROR CNAME/",
 		} {
-			if s := short(i.ask(t, name, dns.TypeA)); !strings.HasPrefix(s, want) {
+			if s := rig.Short(i.Ask(name, dns.TypeA)); !strings.HasPrefix(s, want) {
 				t.Errorf("%s: %s", name, s)
 			}
 		}
@@ -163,8 +145,8 @@ func TestAround(t *testing.T) {
 func TestNotReady(t *testing.T) {
 	c := newController(t, records)
 	c.fails = true
-	i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  timeout 1s\n  sync_interval 5s\n }\n}\n", c.URL, secret))
-	if s := short(i.ask(t, "listener1.gslb.elchi.", dns.TypeA)); !strings.HasPrefix(s, "SERVFAIL") {
+	i := rig.Start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  timeout 1s\n  sync_interval 5s\n }\n}\n", c.URL, secret))
+	if s := rig.Short(i.Ask("listener1.gslb.elchi.", dns.TypeA)); !strings.HasPrefix(s, "SERVFAIL") {
 		t.Error(s)
 	}
 }
@@ -175,7 +157,7 @@ func TestReload(t *testing.T) {
 	text := func(more string) string {
 		return fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  webhook 127.0.0.1:0\n %s\n }\n}\n", c.URL, secret, more)
 	}
-	i := start(t, text(""))
+	i := rig.Start(t, text(""))
 	notify := func(name string) {
 		t.Helper()
 		body := fmt.Sprintf(`{"records": [{"name": %q, "type": "A", "ttl": 30, "ips": ["192.0.2.77"]}], "deletes": [{"name": "europe.gslb.elchi", "type": "A"}]}`, name)
@@ -188,20 +170,20 @@ func TestReload(t *testing.T) {
 		if code, v := decode[api.Notified](t, resp, err); code != http.StatusOK || v.Updated != 1 {
 			t.Fatalf("%d %+v", code, v)
 		}
-		if s := short(i.ask(t, name+".", dns.TypeA)); s != "NOERROR A/30/192.0.2.77" {
+		if s := rig.Short(i.Ask(name+".", dns.TypeA)); s != "NOERROR A/30/192.0.2.77" {
 			t.Fatalf("%s: %s", name, s)
 		}
 	}
 	notify("pushed1.gslb.elchi")
 	before := webhook(t)
-	if err := i.restart(t, text("fallthrough")); err != nil {
+	if err := i.Reload(text("fallthrough")); err != nil {
 		t.Fatal(err)
 	}
 	if webhook(t) != before {
 		t.Error("the webhook has another socket now")
 	}
 	// What was pushed is still there: the edge went on.
-	if s := short(i.ask(t, "pushed1.gslb.elchi.", dns.TypeA)); s != "NOERROR A/30/192.0.2.77" {
+	if s := rig.Short(i.Ask("pushed1.gslb.elchi.", dns.TypeA)); s != "NOERROR A/30/192.0.2.77" {
 		t.Error(s)
 	}
 	notify("pushed2.gslb.elchi")
@@ -211,20 +193,20 @@ func TestReload(t *testing.T) {
 
 	// A reload that fails changes nothing.
 	for _, bad := range []string{"ttl none", "webhook 192.0.2.1:1"} {
-		if err := i.restart(t, text(bad)); err == nil {
+		if err := i.Reload(text(bad)); err == nil {
 			t.Fatalf("%s was taken", bad)
 		}
 		notify("pushed3.gslb.elchi")
 	}
 
 	// Another statement fetches anew, and answers meanwhile.
-	if err := i.restart(t, text("ttl 77")); err != nil {
+	if err := i.Reload(text("ttl 77")); err != nil {
 		t.Fatal(err)
 	}
-	if s := short(i.ask(t, "listener1.gslb.elchi.", dns.TypeA)); s != "NOERROR A/300/192.168.1.10 A/300/192.168.1.11" {
+	if s := rig.Short(i.Ask("listener1.gslb.elchi.", dns.TypeA)); s != "NOERROR A/300/192.168.1.10 A/300/192.168.1.11" {
 		t.Error(s)
 	}
-	i.stop()
+	i.Stop()
 	doors.Each(func(a string) { t.Errorf("a listener is left at %s", a) })
 }
 
@@ -232,7 +214,7 @@ func TestReload(t *testing.T) {
 func TestWebhookOfSeveral(t *testing.T) {
 	c := newController(t, records)
 	block := fmt.Sprintf(" {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  webhook 127.0.0.1:0\n }\n}\n", c.URL, secret)
-	start(t, "one.test:0"+block+"two.test:0"+block)
+	rig.Start(t, "one.test:0"+block+"two.test:0"+block)
 	resp, err := http.Get(webhook(t) + api.HealthPath)
 	if code, v := decode[api.Healths](t, resp, err); code != http.StatusOK || len(v.Zones) != 2 {
 		t.Errorf("%d %+v", code, v)
@@ -250,15 +232,15 @@ func TestViews(t *testing.T) {
 		c := newController(t, fmt.Sprintf(`[{"name": "www.ZONE", "type": "A", "ttl": 60, "ips": [%q]}]`, address))
 		text += fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n view v%s {\n  expr %s\n }\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", address, expr, c.URL, secret)
 	}
-	i := start(t, text)
+	i := rig.Start(t, text)
 	for range 2 {
 		for address, do := range map[string]bool{"192.0.2.1": true, "192.0.2.2": false} {
-			got := i.ask(t, "www.gslb.elchi.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(1232, do) })
-			if s := short(got); s != "NOERROR A/60/"+address {
+			got := i.Ask("www.gslb.elchi.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(1232, do) })
+			if s := rig.Short(got); s != "NOERROR A/60/"+address {
 				t.Errorf("the view of %s: %s", address, s)
 			}
 		}
-		if err := i.restart(t, text); err != nil {
+		if err := i.Reload(text); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -272,8 +254,8 @@ func TestDataDirOfSeveral(t *testing.T) {
 	block := func(view string, c *controller) string {
 		return fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n view %s {\n  expr true\n }\n elchi {\n  endpoint %s\n  secret %s\n  data_dir %s\n }\n}\n", view, c.URL, secret, dir)
 	}
-	start(t, block("a", one)+block("b", one)).stop()
-	_, err := caddy.Start(corefile(block("a", one) + block("b", other)))
+	rig.Start(t, block("a", one)+block("b", one)).Stop()
+	_, err := caddy.Start(rig.Corefile(block("a", one) + block("b", other)))
 	if err == nil || !strings.Contains(err.Error(), "Corefile:21 - Error during parsing: several blocks keep the zone gslb.elchi. in "+dir) {
 		t.Error(err)
 	}
@@ -305,35 +287,16 @@ func TestReady(t *testing.T) {
 // TestSigned has CoreDNS's plugin dnssec sign the answers.
 func TestSigned(t *testing.T) {
 	c := newController(t, records)
-	key := &dns.DNSKEY{Hdr: dns.RR_Header{Name: "gslb.elchi.", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 60}, Flags: 257, Protocol: 3, Algorithm: dns.ECDSAP256SHA256}
-	private, err := key.Generate(256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	base := filepath.Join(t.TempDir(), "Kgslb.elchi.+013+00001")
-	for ext, text := range map[string]string{".key": key.String() + "\n", ".private": key.PrivateKeyString(private)} {
-		if err := os.WriteFile(base+ext, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	i := start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n dnssec {\n  key file %s\n }\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", base, c.URL, secret))
+	base, signed := rig.Key(t, "gslb.elchi.")
+	i := rig.Start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n dnssec {\n  key file %s\n }\n elchi {\n  endpoint %s\n  secret %s\n }\n}\n", base, c.URL, secret))
 	for name, typ := range map[string]uint16{"listener1.gslb.elchi.": dns.TypeA, "listener3.gslb.elchi.": dns.TypeAAAA} {
-		got := i.ask(t, name, typ, func(m *dns.Msg) { m.SetEdns0(1232, true) })
-		var set []dns.RR
-		var sig *dns.RRSIG
-		for _, rr := range got.Answer {
-			if s, ok := rr.(*dns.RRSIG); ok {
-				sig = s
-			} else {
-				set = append(set, rr)
-			}
-		}
-		if sig == nil || sig.Verify(key, set) != nil {
+		got := i.Ask(name, typ, func(m *dns.Msg) { m.SetEdns0(1232, true) })
+		if !signed(got) {
 			t.Errorf("%s: %v", name, got.Answer)
 		}
 	}
-	denied := i.ask(t, "listener1.gslb.elchi.", dns.TypeAAAA, func(m *dns.Msg) { m.SetEdns0(1232, true) })
-	if s := short(denied); !strings.Contains(s, "+NSEC") || !strings.Contains(s, "+RRSIG") {
+	denied := i.Ask("listener1.gslb.elchi.", dns.TypeAAAA, func(m *dns.Msg) { m.SetEdns0(1232, true) })
+	if s := rig.Short(denied); !strings.Contains(s, "+NSEC") || !strings.Contains(s, "+RRSIG") {
 		t.Errorf("nobody can prove it: %s", s)
 	}
 }
@@ -342,15 +305,9 @@ func TestSigned(t *testing.T) {
 // what is asked for, and counted once either way.
 func TestLane(t *testing.T) {
 	c := newController(t, records)
-	i := start(t, fmt.Sprintf("lane.test:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  fallthrough\n }\n forward . 127.0.0.1:1\n}\n", c.URL, secret))
-	late := time.Now().Add(20 * time.Second)
-	for metric(t, "coredns_lane_sockets", "server", "dns://127.0.0.1:0") != 1 {
-		if time.Now().After(late) {
-			t.Fatal("there is no lane")
-		}
-		<-time.After(time.Millisecond)
-	}
-	to := func(who string) float64 { return metric(t, "coredns_lane_datagrams_total", "to", who) }
+	i := rig.Start(t, fmt.Sprintf("lane.test:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  fallthrough\n }\n forward . 127.0.0.1:1\n}\n", c.URL, secret))
+	rig.Until(t, "there is no lane", func() bool { return rig.Metric(t, "coredns_lane_sockets", "server=dns://127.0.0.1:0") == 1 })
+	to := func(who string) float64 { return rig.Metric(t, "coredns_lane_datagrams_total", "to="+who) }
 	for _, q := range []struct {
 		name string
 		typ  uint16
@@ -363,40 +320,13 @@ func TestLane(t *testing.T) {
 		{"none.lane.test.", dns.TypeA, "coredns", dns.RcodeServerFailure}, // of the next plugin
 	} {
 		before := to(q.to)
-		asked := metric(t, "coredns_elchi_requests_total", "zone", "lane.test.")
-		if got := i.ask(t, q.name, q.typ); got.Rcode != q.code {
+		asked := rig.Metric(t, "coredns_elchi_requests_total", "zone=lane.test.")
+		if got := i.Ask(q.name, q.typ); got.Rcode != q.code {
 			t.Errorf("%s: %v", q.name, got)
 		}
-		for to(q.to) != before+1 {
-			if time.Now().After(late) {
-				t.Fatalf("%s has not come to %s", q.name, q.to)
-			}
-			<-time.After(time.Millisecond)
-		}
-		if n := metric(t, "coredns_elchi_requests_total", "zone", "lane.test."); n != asked+1 {
+		rig.Until(t, q.name+" has not come to "+q.to, func() bool { return to(q.to) == before+1 })
+		if n := rig.Metric(t, "coredns_elchi_requests_total", "zone=lane.test."); n != asked+1 {
 			t.Errorf("%s is counted %v times", q.name, n-asked)
 		}
 	}
-}
-
-// metric is the sum of the metrics of a name that have a label.
-func metric(t *testing.T, name, label, value string) (sum float64) {
-	t.Helper()
-	families, err := prometheus.DefaultGatherer.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			for _, l := range m.GetLabel() {
-				if l.GetName() == label && l.GetValue() == value {
-					sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-				}
-			}
-		}
-	}
-	return sum
 }

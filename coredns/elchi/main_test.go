@@ -5,38 +5,23 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/coredns/caddy"
-	"github.com/coredns/coredns/core/dnsserver"
-	_ "github.com/coredns/coredns/plugin/bind"
-	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/dnssec"
-	_ "github.com/coredns/coredns/plugin/errors"
 	_ "github.com/coredns/coredns/plugin/file"
 	_ "github.com/coredns/coredns/plugin/forward"
-	_ "github.com/coredns/coredns/plugin/log"
-	_ "github.com/coredns/coredns/plugin/metrics"
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
 	_ "github.com/coredns/coredns/plugin/root"
-	_ "github.com/coredns/coredns/plugin/view"
-	"github.com/miekg/dns"
 
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/coredns/rig"
 )
 
 func TestMain(m *testing.M) {
-	dnsserver.Quiet, caddy.Quiet = true, true
-	if err := dnsserver.SetDirectives([]string{
-		"root", "reload", "bind", "ready", "prometheus", "errors", "log", "cache", "dnssec", "elchi", "file", "forward", "view",
-	}); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
+	rig.Main(m, "root", "reload", "bind", "ready", "prometheus", "errors", "log", "cache", "dnssec", "elchi", "file", "forward", "view")
 }
 
 // controller is one that is not ours: it does what the document says, and no more.
@@ -100,65 +85,6 @@ const records = `[
   {"name": "dark.ZONE", "type": "A", "ttl": 20, "ips": ["10.10.1.20"], "enabled": false},
   {"name": "europe.ZONE", "type": "A", "ttl": 20, "ips": ["10.20.1.30", "10.20.1.31"]}
 ]`
-
-type corefile string
-
-func (c corefile) Body() []byte       { return []byte(c) }
-func (c corefile) Path() string       { return "Corefile" }
-func (c corefile) ServerType() string { return "dns" }
-
-// instance is a CoreDNS that ends with the test.
-type instance struct{ *caddy.Instance }
-
-func start(t *testing.T, text string) *instance {
-	t.Helper()
-	i, err := caddy.Start(corefile(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := &instance{i}
-	t.Cleanup(in.stop)
-	return in
-}
-
-func (i *instance) stop() {
-	if i.Instance != nil {
-		i.ShutdownCallbacks()
-		_ = i.Stop()
-		i.Instance = nil
-	}
-}
-
-func (i *instance) restart(t *testing.T, text string) error {
-	t.Helper()
-	next, err := i.Restart(corefile(text))
-	i.Instance = next
-	return err
-}
-
-// ask asks over UDP.
-func (i *instance) ask(t *testing.T, name string, typ uint16, with ...func(*dns.Msg)) *dns.Msg {
-	t.Helper()
-	return i.askOver(t, "udp", name, typ, with...)
-}
-
-func (i *instance) askOver(t *testing.T, network, name string, typ uint16, with ...func(*dns.Msg)) *dns.Msg {
-	t.Helper()
-	m := new(dns.Msg).SetQuestion(name, typ)
-	for _, f := range with {
-		f(m)
-	}
-	s := i.Servers()[0]
-	addr := s.LocalAddr()
-	if network == "tcp" {
-		addr = s.Addr()
-	}
-	got, _, err := (&dns.Client{Net: network}).Exchange(m, addr.String())
-	if err != nil {
-		t.Fatalf("%s %s: %v", name, dns.TypeToString[typ], err)
-	}
-	return got
-}
 
 // webhook is where the webhook of the first block listens.
 func webhook(t *testing.T) string {

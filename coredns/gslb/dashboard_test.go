@@ -11,6 +11,8 @@ import (
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/rhumb-dns/rhumb/coredns/rig"
 )
 
 // dashboard are the queries of CoreDNS-GSLB's Grafana dashboard ("GSLB Observability"),
@@ -152,18 +154,18 @@ records:
     backends: [{address: 127.0.0.4, healthchecks: [it]}]
 `, l.Addr().(*net.TCPAddr).Port)
 	path := put(t, dir, "db.yml", text)
-	i := start(t, fmt.Sprintf("example.net:0 {\n bind 127.0.0.1\n gslb {\n  zone example.net. %s\n }\n}\n", path))
-	until(t, "nothing is down", func() bool {
+	i := rig.Start(t, fmt.Sprintf("example.net:0 {\n bind 127.0.0.1\n gslb {\n  zone example.net. %s\n }\n}\n", path))
+	rig.Until(t, "nothing is down", func() bool {
 		return missing(scraped(t), `gslb_backend_health_status{name="down.example.net."} == 0`, nil) == ""
 	})
-	i.ask(t, "web.example.net.", dns.TypeA)
-	i.ask(t, "web.example.net.", dns.TypeAAAA)
+	i.Ask("web.example.net.", dns.TypeA)
+	i.Ask("web.example.net.", dns.TypeAAAA)
 	put(t, dir, "db.yml", "# another\n"+text)
-	until(t, "the file is not read again", func() bool {
+	rig.Until(t, "the file is not read again", func() bool {
 		return missing(scraped(t), `gslb_config_reload_total{result="success"}`, nil) == ""
 	})
 	put(t, dir, "db.yml", "nonsense")
-	until(t, "the wrong file is not noticed", func() bool {
+	rig.Until(t, "the wrong file is not noticed", func() bool {
 		return missing(scraped(t), `gslb_config_reload_total{result="failure"}`, nil) == ""
 	})
 	all := scraped(t)

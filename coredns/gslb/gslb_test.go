@@ -11,29 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
-	"github.com/prometheus/client_golang/prometheus"
-)
 
-// short is an answer as a line: the code, the records of the answer, and what stands
-// in the authority section.
-func short(m *dns.Msg) string {
-	words := []string{dns.RcodeToString[m.Rcode]}
-	for _, rr := range m.Answer {
-		f := strings.Fields(rr.String())
-		words = append(words, fmt.Sprintf("%s/%s/%s", f[3], f[1], strings.Join(f[4:], " ")))
-	}
-	slices.Sort(words[1:])
-	for _, rr := range m.Ns {
-		words = append(words, "+"+dns.TypeToString[rr.Header().Rrtype])
-	}
-	if !m.Authoritative {
-		words = append(words, "not authoritative")
-	}
-	return strings.Join(words, " ")
-}
+	"github.com/rhumb-dns/rhumb/coredns/rig"
+)
 
 const records = `
 defaults: {record_ttl: 20}
@@ -79,7 +61,7 @@ func TestAnswers(t *testing.T) {
 		put(t, dir, "db.yml", records), put(t, dir, "subnets.yml", subnets))
 	beside := " file " + put(t, dir, "db", besides) + "\n"
 	for _, file := range []string{"", beside} {
-		i := start(t, text+file+"}\n")
+		i := rig.Start(t, text+file+"}\n")
 		either := func(with, without string) string {
 			if file != "" {
 				return with
@@ -104,20 +86,20 @@ func TestAnswers(t *testing.T) {
 			{"none.example.org.", dns.TypeA, "NXDOMAIN +SOA"},
 			{"evilexample.org.", dns.TypeA, "REFUSED not authoritative"},
 		} {
-			got := i.ask(t, q.name, q.typ)
-			if s := short(got); s != q.want {
+			got := i.Ask(q.name, q.typ)
+			if s := rig.Short(got); s != q.want {
 				t.Errorf("%s %s: %s, want %s", q.name, dns.TypeToString[q.typ], s, q.want)
 			}
 			if got.Question[0].Name != q.name {
 				t.Errorf("the question %s went back as %s", q.name, got.Question[0].Name)
 			}
 		}
-		txt := i.ask(t, "web.example.org.", dns.TypeTXT)
-		if len(txt.Answer) != 2 || !strings.Contains(short(txt), `"Backend: 192.0.2.1 | Priority: 1 | Status: healthy | Enabled: true`) {
+		txt := i.Ask("web.example.org.", dns.TypeTXT)
+		if len(txt.Answer) != 2 || !strings.Contains(rig.Short(txt), `"Backend: 192.0.2.1 | Priority: 1 | Status: healthy | Enabled: true`) {
 			t.Errorf("TXT: %v", txt.Answer)
 		}
 		for from, want := range map[string]string{"198.51.100.0": "192.0.2.4", "203.0.113.0": "192.0.2.5"} {
-			got := i.ask(t, "near.example.org.", dns.TypeA, func(m *dns.Msg) {
+			got := i.Ask("near.example.org.", dns.TypeA, func(m *dns.Msg) {
 				m.SetEdns0(1232, false)
 				m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_SUBNET{Code: dns.EDNS0SUBNET, Family: 1, SourceNetmask: 24, Address: net.ParseIP(from).To4()}}
 			})
@@ -129,11 +111,11 @@ func TestAnswers(t *testing.T) {
 					}
 				}
 			}
-			if short(got) != "NOERROR A/20/"+want || scope != 24 {
-				t.Errorf("from %s: %s, scope %d", from, short(got), scope)
+			if rig.Short(got) != "NOERROR A/20/"+want || scope != 24 {
+				t.Errorf("from %s: %s, scope %d", from, rig.Short(got), scope)
 			}
 		}
-		i.stop()
+		i.Stop()
 	}
 }
 
@@ -142,7 +124,7 @@ func TestAnswers(t *testing.T) {
 // (RFC 8020), which ask for such names first (RFC 9156).
 func TestNamesAbove(t *testing.T) {
 	dir := t.TempDir()
-	i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n }\n file %s\n}\n",
+	i := rig.Start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n }\n file %s\n}\n",
 		put(t, dir, "db.yml", `
 records:
   a.b.example.org.: {backends: [{address: 192.0.2.1}]}
@@ -162,7 +144,7 @@ records:
 		{"c.b.example.org.", dns.TypeA, "NXDOMAIN +SOA"},
 		{"x.w.example.org.", dns.TypeA, "NOERROR A/30/192.0.2.2"},
 	} {
-		if s := short(i.ask(t, q.name, q.typ)); s != q.want {
+		if s := rig.Short(i.Ask(q.name, q.typ)); s != q.want {
 			t.Errorf("%s %s: %s, want %s", q.name, dns.TypeToString[q.typ], s, q.want)
 		}
 	}
@@ -171,35 +153,20 @@ records:
 // TestAround has CoreDNS's plugins around ours, and what they sign hold.
 func TestAround(t *testing.T) {
 	dir := t.TempDir()
-	key := &dns.DNSKEY{Hdr: dns.RR_Header{Name: "example.org.", Rrtype: dns.TypeDNSKEY, Class: dns.ClassINET, Ttl: 60}, Flags: 257, Protocol: 3, Algorithm: dns.ECDSAP256SHA256}
-	private, err := key.Generate(256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	put(t, dir, "Kexample.org.+013+00001.key", key.String()+"\n")
-	base := strings.TrimSuffix(put(t, dir, "Kexample.org.+013+00001.private", key.PrivateKeyString(private)), ".private")
-	i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n errors\n log\n cache 30\n dnssec {\n  key file %s\n }\n gslb {\n  zone example.org. %s\n }\n}\n", base, put(t, dir, "db.yml", records)))
+	base, signed := rig.Key(t, "example.org.")
+	i := rig.Start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n errors\n log\n cache 30\n dnssec {\n  key file %s\n }\n gslb {\n  zone example.org. %s\n }\n}\n", base, put(t, dir, "db.yml", records)))
 	for range 2 { // from the cache as well
 		for name, typ := range map[string]uint16{"web.example.org.": dns.TypeA, "all.example.org.": dns.TypeAAAA, "wEb.example.org.": dns.TypeTXT} {
-			got := i.ask(t, name, typ, func(m *dns.Msg) { m.SetEdns0(1232, true) })
-			var set []dns.RR
-			var sig *dns.RRSIG
-			for _, rr := range got.Answer {
-				if s, ok := rr.(*dns.RRSIG); ok {
-					sig = s
-				} else {
-					set = append(set, rr)
-				}
-			}
-			if len(set) == 0 || sig == nil || sig.Verify(key, set) != nil {
+			got := i.Ask(name, typ, func(m *dns.Msg) { m.SetEdns0(1232, true) })
+			if !signed(got) {
 				t.Errorf("%s: %v", name, got.Answer)
 			}
 		}
-		denied := i.ask(t, "web.example.org.", dns.TypeAAAA, func(m *dns.Msg) { m.SetEdns0(1232, true) })
-		if s := short(denied); !strings.HasPrefix(s, "NOERROR +") || !strings.Contains(s, "+NSEC") || !strings.Contains(s, "+RRSIG") {
+		denied := i.Ask("web.example.org.", dns.TypeAAAA, func(m *dns.Msg) { m.SetEdns0(1232, true) })
+		if s := rig.Short(denied); !strings.HasPrefix(s, "NOERROR +") || !strings.Contains(s, "+NSEC") || !strings.Contains(s, "+RRSIG") {
 			t.Errorf("nobody can prove it: %s", s)
 		}
-		if s := short(i.ask(t, "none.example.org.", dns.TypeA)); s != "NXDOMAIN +SOA" {
+		if s := rig.Short(i.Ask("none.example.org.", dns.TypeA)); s != "NXDOMAIN +SOA" {
 			t.Error(s)
 		}
 	}
@@ -212,10 +179,10 @@ func TestViews(t *testing.T) {
 		path := put(t, dir, address+".yml", strings.ReplaceAll(records, "192.0.2.1", address))
 		text += fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n prometheus 127.0.0.1:0\n view v%s {\n  expr %s\n }\n gslb {\n  zone example.org. %s\n }\n}\n", address, expr, path)
 	}
-	i := start(t, text)
+	i := rig.Start(t, text)
 	for address, do := range map[string]bool{"192.0.2.8": true, "192.0.2.9": false} {
-		got := i.ask(t, "web.example.org.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(1232, do) })
-		if s := short(got); s != "NOERROR A/20/"+address {
+		got := i.Ask("web.example.org.", dns.TypeA, func(m *dns.Msg) { m.SetEdns0(1232, do) })
+		if s := rig.Short(got); s != "NOERROR A/20/"+address {
 			t.Errorf("the view of %s: %s", address, s)
 		}
 	}
@@ -224,40 +191,28 @@ func TestViews(t *testing.T) {
 	}
 }
 
-// until asks until an answer is as it should be.
-func until(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	late := time.Now().Add(20 * time.Second)
-	for !f() {
-		if time.Now().After(late) {
-			t.Fatal(what)
-		}
-		<-time.After(20 * time.Millisecond)
-	}
-}
-
 // TestReloadOfFiles has a file replaced by renaming, and by one that is wrong.
 func TestReloadOfFiles(t *testing.T) {
 	dir := t.TempDir()
 	path := put(t, dir, "db.yml", records)
-	i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n }\n}\n", path))
-	if s := short(i.ask(t, "web.example.org.", dns.TypeA)); s != "NOERROR A/20/192.0.2.1" {
+	i := rig.Start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n }\n}\n", path))
+	if s := rig.Short(i.Ask("web.example.org.", dns.TypeA)); s != "NOERROR A/20/192.0.2.1" {
 		t.Fatal(s)
 	}
 	put(t, dir, "db.yml", strings.ReplaceAll(records, "192.0.2.1", "192.0.2.99"))
-	until(t, "the new file is not in force", func() bool {
-		return short(i.ask(t, "web.example.org.", dns.TypeA)) == "NOERROR A/20/192.0.2.99"
+	rig.Until(t, "the new file is not in force", func() bool {
+		return rig.Short(i.Ask("web.example.org.", dns.TypeA)) == "NOERROR A/20/192.0.2.99"
 	})
 	put(t, dir, "db.yml", "records: {web.example.org.: {mode: nonsense}}")
-	until(t, "the wrong file is not noticed", func() bool {
+	rig.Until(t, "the wrong file is not noticed", func() bool {
 		return slices.ContainsFunc(gathered(t), func(s string) bool { return strings.HasPrefix(s, "gslb_config_reload_total{result=failure}") })
 	})
-	if s := short(i.ask(t, "web.example.org.", dns.TypeA)); s != "NOERROR A/20/192.0.2.99" {
+	if s := rig.Short(i.Ask("web.example.org.", dns.TypeA)); s != "NOERROR A/20/192.0.2.99" {
 		t.Errorf("after a wrong file: %s", s)
 	}
 	put(t, dir, "db.yml", strings.ReplaceAll(records, "192.0.2.1", "192.0.2.98"))
-	until(t, "what came after a wrong file is not in force", func() bool {
-		return short(i.ask(t, "web.example.org.", dns.TypeA)) == "NOERROR A/20/192.0.2.98"
+	rig.Until(t, "what came after a wrong file is not in force", func() bool {
+		return rig.Short(i.Ask("web.example.org.", dns.TypeA)) == "NOERROR A/20/192.0.2.98"
 	})
 }
 
@@ -294,7 +249,7 @@ func TestAPI(t *testing.T) {
 	dir := t.TempDir()
 	path := put(t, dir, "db.yml", records)
 	text := fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n  data_dir %s\n  api_enable\n  api_listen_port 0\n  api_basic_user admin\n  api_basic_pass s3cret\n }\n}\n", path, dir+"/data")
-	i := start(t, text)
+	i := rig.Start(t, text)
 	api := func() *client {
 		addr := ""
 		doors.Each(func(a string) { addr = a })
@@ -337,31 +292,31 @@ func TestAPI(t *testing.T) {
 	}
 	web := func(want string) {
 		t.Helper()
-		if s := short(i.ask(t, "web.example.org.", dns.TypeA)); s != want {
+		if s := rig.Short(i.Ask("web.example.org.", dns.TypeA)); s != want {
 			t.Errorf("%s, want %s", s, want)
 		}
 	}
 	web("NOERROR A/20/192.0.2.2") // at once
-	if !strings.Contains(short(i.ask(t, "web.example.org.", dns.TypeTXT)), "192.0.2.1 | Priority: 1 | Status: unhealthy | Enabled: false") {
+	if !strings.Contains(rig.Short(i.Ask("web.example.org.", dns.TypeTXT)), "192.0.2.1 | Priority: 1 | Status: unhealthy | Enabled: false") {
 		t.Error("TXT says something else")
 	}
 	before := api().base
-	if err := i.restart(t, text); err != nil {
+	if err := i.Reload(text); err != nil {
 		t.Fatal(err)
 	}
 	web("NOERROR A/20/192.0.2.2")
 	if now := api().base; now != before {
 		t.Errorf("the API has moved from %s to %s", before, now)
 	}
-	if err := i.restart(t, strings.Replace(text, "api_enable", "nonsense", 1)); err == nil {
+	if err := i.Reload(strings.Replace(text, "api_enable", "nonsense", 1)); err == nil {
 		t.Error("nonsense was taken")
 	}
 	if code, _ := api().do("GET", "/api/overview", ""); code != http.StatusOK {
 		t.Errorf("after a reload that failed: %d", code)
 	}
-	i.stop()
+	i.Stop()
 	doors.Each(func(a string) { t.Errorf("a listener is left at %s", a) })
-	i = start(t, text)
+	i = rig.Start(t, text)
 	web("NOERROR A/20/192.0.2.2")
 	if code, raw := api().do("POST", "/api/backends/enable", `{"address_prefix": "192.0.2.1"}`); code != http.StatusOK {
 		t.Errorf("%d %s", code, raw)
@@ -377,7 +332,7 @@ func TestAPI(t *testing.T) {
 func TestHalfAPassword(t *testing.T) {
 	dir := t.TempDir()
 	for _, half := range []string{"api_basic_user admin", "api_basic_pass s3cret", "api_basic_user admin\n api_basic_pass \"\""} {
-		i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n root %s\n gslb {\n  zone example.org. %s\n  api_enable\n  api_tls_cert \"\"\n  api_tls_key \"\"\n  api_listen_port 0\n  %s\n }\n}\n", dir, put(t, dir, "db.yml", records), half))
+		i := rig.Start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n root %s\n gslb {\n  zone example.org. %s\n  api_enable\n  api_tls_cert \"\"\n  api_tls_key \"\"\n  api_listen_port 0\n  %s\n }\n}\n", dir, put(t, dir, "db.yml", records), half))
 		var addr string
 		doors.Each(func(a string) { addr = a })
 		for _, c := range []client{{user: "", password: ""}, {user: "admin", password: ""}, {user: "admin", password: "s3cret"}} {
@@ -386,7 +341,7 @@ func TestHalfAPassword(t *testing.T) {
 				t.Errorf("%q, as %s: %d %s", half, c.user, code, body)
 			}
 		}
-		i.stop()
+		i.Stop()
 	}
 }
 
@@ -394,9 +349,9 @@ func TestHalfAPassword(t *testing.T) {
 func TestOffUnlessEnabled(t *testing.T) {
 	dir := t.TempDir()
 	for _, more := range []string{"", "api_listen_port 0", "api_enable false\n api_listen_port 0"} {
-		i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n  %s\n }\n}\n", put(t, dir, "db.yml", records), more))
+		i := rig.Start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n  %s\n }\n}\n", put(t, dir, "db.yml", records), more))
 		doors.Each(func(a string) { t.Errorf("%q: something listens at %s", more, a) })
-		i.stop()
+		i.Stop()
 	}
 }
 
@@ -417,9 +372,9 @@ records:
       - {address: 127.0.0.2, priority: 1, healthchecks: [{type: tcp, params: {port: %[1]d, timeout: 1s}}]}
       - {address: 127.0.0.1, priority: 2, healthchecks: [{type: tcp, params: {port: %[1]d, timeout: 1s}}]}
 `, l.Addr().(*net.TCPAddr).Port))
-	i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n prometheus 127.0.0.1:0\n gslb {\n  zone example.org. %s\n }\n}\n", path))
-	until(t, "the backend that is down is answered", func() bool {
-		return short(i.ask(t, "web.example.org.", dns.TypeA)) == "NOERROR A/30/127.0.0.1"
+	i := rig.Start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n prometheus 127.0.0.1:0\n gslb {\n  zone example.org. %s\n }\n}\n", path))
+	rig.Until(t, "the backend that is down is answered", func() bool {
+		return rig.Short(i.Ask("web.example.org.", dns.TypeA)) == "NOERROR A/30/127.0.0.1"
 	})
 	// Each of the two checks has its result when it has it.
 	for _, want := range []string{
@@ -431,7 +386,7 @@ records:
 		`gslb_backends_total{} 2`, `gslb_records_total{} 1`, `gslb_zones_total{} 1`, `gslb_healthchecks_total{} 2`,
 		`gslb_version_info{version=rhumb} 1`,
 	} {
-		until(t, want+" is not told", func() bool { return slices.Contains(gathered(t), want) })
+		rig.Until(t, want+" is not told", func() bool { return slices.Contains(gathered(t), want) })
 	}
 	for _, want := range []string{
 		"gslb_healthcheck_total{address=127.0.0.1,name=web.example.org.,result=success,", "gslb_healthcheck_total{address=127.0.0.2,name=web.example.org.,result=fail,",
@@ -439,7 +394,7 @@ records:
 		"gslb_record_resolution_total{name=web.example.org.,result=success}", "gslb_record_resolution_duration_seconds{name=web.example.org.,result=success}",
 		"gslb_backend_selected_total{address=127.0.0.1,name=web.example.org.}",
 	} {
-		until(t, want+"… is not told", func() bool {
+		rig.Until(t, want+"… is not told", func() bool {
 			return slices.ContainsFunc(gathered(t), func(s string) bool { return strings.HasPrefix(s, want) && !strings.HasSuffix(s, " 0") })
 		})
 	}
@@ -449,41 +404,24 @@ records:
 func TestLane(t *testing.T) {
 	path := put(t, t.TempDir(), "db.yml", records)
 	for _, with := range []string{"on", "off"} {
-		i := start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n  lane %s\n }\n}\n", path, with))
+		i := rig.Start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n  lane %s\n }\n}\n", path, with))
 		if with == "on" {
-			until(t, "there is no lane", func() bool { return summed(t, "coredns_lane_sockets") == 1 })
+			rig.Until(t, "there is no lane", func() bool { return rig.Metric(t, "coredns_lane_sockets") == 1 })
 		}
-		taken, counted := summed(t, "coredns_lane_datagrams_total"), summed(t, "gslb_record_resolution_total")
-		if s := short(i.ask(t, "web.example.org.", dns.TypeA)); s != "NOERROR A/20/192.0.2.1" {
+		taken, counted := rig.Metric(t, "coredns_lane_datagrams_total"), rig.Metric(t, "gslb_record_resolution_total")
+		if s := rig.Short(i.Ask("web.example.org.", dns.TypeA)); s != "NOERROR A/20/192.0.2.1" {
 			t.Errorf("lane %s: %s", with, s)
 		}
-		if s := short(i.ask(t, "web.example.org.", dns.TypeAAAA)); s != "NOERROR +SOA" {
+		if s := rig.Short(i.Ask("web.example.org.", dns.TypeAAAA)); s != "NOERROR +SOA" {
 			t.Errorf("lane %s: %s", with, s)
 		}
-		if n := summed(t, "gslb_record_resolution_total"); n != counted+2 {
+		if n := rig.Metric(t, "gslb_record_resolution_total"); n != counted+2 {
 			t.Errorf("lane %s: %v answers are counted", with, n-counted)
 		}
 		if with == "on" {
 			taken += 2
 		}
-		until(t, "they have come by another way", func() bool { return summed(t, "coredns_lane_datagrams_total") == taken })
-		i.stop()
+		rig.Until(t, "they have come by another way", func() bool { return rig.Metric(t, "coredns_lane_datagrams_total") == taken })
+		i.Stop()
 	}
-}
-
-// summed is the sum of the metrics of a name.
-func summed(t *testing.T, name string) (sum float64) {
-	t.Helper()
-	families, err := prometheus.DefaultGatherer.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
-		if f.GetName() == name {
-			for _, m := range f.GetMetric() {
-				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
-			}
-		}
-	}
-	return sum
 }

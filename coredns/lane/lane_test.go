@@ -200,7 +200,7 @@ func TestDecorators(t *testing.T) {
 		if framed.Load() == before {
 			t.Errorf("nothing has been written by the frame:\n%s", text)
 		}
-		i.stop()
+		i.Stop()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/coredns/coredns/plugin/metrics"
 	"github.com/miekg/dns"
 
+	"github.com/rhumb-dns/rhumb/coredns/rig"
 	"github.com/rhumb-dns/rhumb/server/datagram"
 )
 
@@ -69,7 +70,7 @@ func (i *instance) load(t *testing.T, clients int) *load {
 func (l *load) more() {
 	l.t.Helper()
 	n := l.asked.Load() + 200
-	until(l.t, "nothing is answered any more", func() bool { return l.t.Failed() || l.asked.Load() >= n })
+	rig.Until(l.t, "nothing is answered any more", func() bool { return l.t.Failed() || l.asked.Load() >= n })
 }
 
 func (l *load) stop() {
@@ -94,7 +95,7 @@ func TestReload(t *testing.T) {
 		i.reload(c.lanes, text(c.spot, 1))
 		if c.lanes > 0 {
 			before, _ := sum()
-			until(t, "the lane gets nothing", func() bool { now, _ := sum(); return t.Failed() || now > before+100 })
+			rig.Until(t, "the lane gets nothing", func() bool { now, _ := sum(); return t.Failed() || now > before+100 })
 		}
 	}
 	l.more()
@@ -161,7 +162,7 @@ func TestEnd(t *testing.T) {
 			}
 		}
 	}
-	i.stop()
+	i.Stop()
 	for k, c := range all {
 		seen := map[uint16]bool{}
 		b := make([]byte, 1024)

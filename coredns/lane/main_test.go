@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,39 +14,25 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/coredns/coredns/plugin"
 	_ "github.com/coredns/coredns/plugin/any"
-	_ "github.com/coredns/coredns/plugin/bind"
-	_ "github.com/coredns/coredns/plugin/cache"
 	_ "github.com/coredns/coredns/plugin/debug"
-	_ "github.com/coredns/coredns/plugin/errors"
-	_ "github.com/coredns/coredns/plugin/log"
-	_ "github.com/coredns/coredns/plugin/metrics"
 	_ "github.com/coredns/coredns/plugin/multisocket"
 	_ "github.com/coredns/coredns/plugin/shed"
 	_ "github.com/coredns/coredns/plugin/tsig"
-	_ "github.com/coredns/coredns/plugin/view"
 	_ "github.com/coredns/coredns/plugin/whoami"
 	"github.com/miekg/dns"
 
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/coredns/mouth"
+	"github.com/rhumb-dns/rhumb/coredns/rig"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/resolve"
 	"github.com/rhumb-dns/rhumb/spec"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 20 * time.Second
-
 func TestMain(m *testing.M) {
-	dnsserver.Quiet, caddy.Quiet = true, true
 	plugin.Register("spot", setupSpot)
 	plugin.Register("frame", setupFrame)
-	if err := dnsserver.SetDirectives([]string{
-		"multisocket", "bind", "debug", "frame", "shed", "prometheus", "errors", "log", "any", "tsig", "cache", "spot", "whoami", "view",
-	}); err != nil {
-		panic(err)
-	}
-	os.Exit(m.Run())
+	rig.Main(m, "multisocket", "bind", "debug", "frame", "shed", "prometheus", "errors", "log", "any", "tsig", "cache", "spot", "whoami", "view")
 }
 
 const zones = `
@@ -178,51 +163,26 @@ func (s *spot) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 	return plugin.NextOrFailure(s.Name(), s.next, ctx, w, r)
 }
 
-type corefile string
-
-func (c corefile) Body() []byte       { return []byte(c) }
-func (c corefile) Path() string       { return "Corefile" }
-func (c corefile) ServerType() string { return "dns" }
-
 // instance is a CoreDNS that ends with the test.
 type instance struct {
 	t testing.TB
-	*caddy.Instance
+	*rig.Instance
 }
 
 // start starts CoreDNS and waits for its lanes.
 func start(t testing.TB, lanes int, text string) *instance {
 	t.Helper()
-	i, err := caddy.Start(corefile(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	in := &instance{t, i}
-	t.Cleanup(in.stop)
-	in.await(lanes)
-	return in
-}
-
-func (i *instance) stop() {
-	if i.Instance != nil {
-		for _, err := range i.ShutdownCallbacks() {
-			i.t.Error(err)
-		}
-		if err := i.Stop(); err != nil {
-			i.t.Error(err)
-		}
-		i.Instance = nil
-	}
+	i := &instance{t, rig.Start(t, text)}
+	i.await(lanes)
+	return i
 }
 
 // reload reloads CoreDNS.
 func (i *instance) reload(lanes int, text string) {
 	i.t.Helper()
-	next, err := i.Restart(corefile(text))
-	if err != nil {
+	if err := i.Reload(text); err != nil {
 		i.t.Fatal(err)
 	}
-	i.Instance = next
 	i.await(lanes)
 }
 
@@ -249,16 +209,7 @@ func open() (n int) {
 
 func (i *instance) await(lanes int) {
 	i.t.Helper()
-	until(i.t, fmt.Sprintf("%d lanes are not open", lanes), func() bool { return open() == lanes })
-}
-
-func until(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for late := time.Now().Add(patience); !f(); <-time.After(time.Millisecond) {
-		if time.Now().After(late) {
-			t.Fatal(what)
-		}
-	}
+	rig.Until(i.t, fmt.Sprintf("%d lanes are not open", lanes), func() bool { return open() == lanes })
 }
 
 // dial makes a client of a server.
@@ -269,7 +220,7 @@ func dial(t testing.TB, to netip.AddrPort) *net.UDPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(rig.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -333,7 +284,7 @@ func counting(t testing.TB, answered, handed uint64, f func()) {
 	t.Helper()
 	a, h := sum()
 	f()
-	until(t, fmt.Sprintf("lanes have not answered %d and handed over %d", answered, handed), func() bool {
+	rig.Until(t, fmt.Sprintf("lanes have not answered %d and handed over %d", answered, handed), func() bool {
 		a2, h2 := sum()
 		return a2-a == answered && h2-h == handed
 	})

@@ -185,7 +185,7 @@ x.test:%d ten.x.test:%[1]d {
 		if k == 1 && (answered < 100 || handed < 100) {
 			t.Errorf("%d answered on lanes, %d handed over", answered, handed)
 		}
-		i.stop() // the last of them have been counted then
+		i.Stop() // the last of them have been counted then
 		got[k] = counted(t, fmt.Sprintf("dns://127.0.0.1:%d", port))
 	}
 	if len(got[0]) < 20 {
