@@ -26,30 +26,16 @@ func (e *Elchi) Ready() bool { return e.block.ready() }
 
 // ServeDNS implements plugin.Handler.
 func (e *Elchi) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	s := e.block.snapshot()
-	if s == nil || r.Opcode != dns.OpcodeQuery {
-		return mouth.Leave(ctx, e.Name(), e.Next, w, r)
-	}
-	d := e.block.mouth.Draft(s, w, r)
+	d := e.block.mouth.Ours(e.block.snapshot(), w, r)
 	if d == nil {
 		return mouth.Leave(ctx, e.Name(), e.Next, w, r)
 	}
 	defer d.Done()
-	zone := d.Zone()
-	if zone < 0 {
-		return mouth.Leave(ctx, e.Name(), e.Next, w, r)
-	}
-	e.block.asked(zone, d.Type(), d.Has())
-	switch {
-	case e.settled(d), ours(d.Type()) && !e.falls(w, r):
+	e.block.asked(d.Zone(), d.Type(), d.Has())
+	if e.settled(d) || ours(d.Type()) && !e.falls(w, r) {
 		return d.Send(w)
-	case d.Transfers(), d.RCode() == dnswire.NXDomain:
-		return mouth.Leave(ctx, e.Name(), e.Next, w, r)
 	}
-	if m := mouth.Beyond(ctx, e.Name(), e.Next, w, r); m != nil {
-		return dns.RcodeSuccess, w.WriteMsg(m)
-	}
-	return d.Send(w)
+	return d.Yield(ctx, e.Name(), e.Next, w, r)
 }
 
 // Lane implements lane.Answerer.
@@ -57,16 +43,10 @@ func (e *Elchi) Lane() bool { return !e.block.noLane }
 
 // Answer implements lane.Answerer.
 func (e *Elchi) Answer(d *mouth.Draft) bool {
-	s := e.block.snapshot()
-	if s == nil {
+	if !d.Decide(e.block.snapshot()) || !e.settled(d) {
 		return false
 	}
-	d.Decide(s)
-	zone := d.Zone()
-	if zone < 0 || !e.settled(d) {
-		return false
-	}
-	e.block.asked(zone, d.Type(), d.Has())
+	e.block.asked(d.Zone(), d.Type(), d.Has())
 	return true
 }
 

@@ -25,32 +25,17 @@ func (g *GSLB) Ready() bool { return g.block.ready() }
 
 // ServeDNS implements plugin.Handler.
 func (g *GSLB) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	s, now := g.block.now()
-	if s == nil || r.Opcode != dns.OpcodeQuery {
-		return mouth.Leave(ctx, g.Name(), g.Next, w, r)
-	}
 	begun := time.Now()
-	d := g.block.mouth.Draft(s, w, r)
+	s, now := g.block.now()
+	d := g.block.mouth.Ours(s, w, r)
 	if d == nil {
 		return mouth.Leave(ctx, g.Name(), g.Next, w, r)
 	}
 	defer d.Done()
-	if d.Zone() < 0 {
-		return mouth.Leave(ctx, g.Name(), g.Next, w, r)
-	}
-	rec := now.records[string(d.Name())]
-	switch {
-	case g.settled(rec, d, begun, now):
+	if g.settled(d, begun, now) {
 		return d.Send(w)
-	case d.Transfers(), rec == nil && d.RCode() == dnswire.NXDomain:
-		return mouth.Leave(ctx, g.Name(), g.Next, w, r) // a zone file has what is no record of ours
 	}
-	// Also of names that are there for the records below them, such as the zone's own,
-	// which the plugin file says do not exist when its file has only SOA and NS records.
-	if m := mouth.Beyond(ctx, g.Name(), g.Next, w, r); m != nil {
-		return dns.RcodeSuccess, w.WriteMsg(m)
-	}
-	return d.Send(w)
+	return d.Yield(ctx, g.Name(), g.Next, w, r)
 }
 
 // Lane implements lane.Answerer.
@@ -58,19 +43,15 @@ func (g *GSLB) Lane() bool { return !g.block.noLane }
 
 // Answer implements lane.Answerer.
 func (g *GSLB) Answer(d *mouth.Draft) bool {
-	s, now := g.block.now()
-	if s == nil {
-		return false
-	}
 	begun := time.Now()
-	d.Decide(s)
-	return d.Zone() >= 0 && g.settled(now.records[string(d.Name())], d, begun, now)
+	s, now := g.block.now()
+	return d.Decide(s) && g.settled(d, begun, now)
 }
 
 // settled is whether the answer for a name of our zones, which is that of a record or of
 // none, is sent whatever the next plugin has. Then it has been counted.
-func (g *GSLB) settled(rec *record, d *mouth.Draft, begun time.Time, now *served) bool {
-	if rec != nil && g.ours(d.Type()) {
+func (g *GSLB) settled(d *mouth.Draft, begun time.Time, now *served) bool {
+	if rec := now.records[string(d.Name())]; rec != nil && g.ours(d.Type()) {
 		rec.answered(d, begun, now.table)
 		return true
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/miekg/dns"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
 // Leave leaves a query to the plugin behind one of ours. Where there is none, nobody
@@ -14,6 +16,20 @@ func Leave(ctx context.Context, name string, next plugin.Handler, w dns.Response
 		return dns.RcodeNotImplemented, nil
 	}
 	return plugin.NextOrFailure(name, next, ctx, w, r)
+}
+
+// Yield lets the next plugin answer where it may have what we have not: a name, or records
+// of another type, or the whole zone in many messages. Else it sends the answer.
+func (d *Draft) Yield(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+	if t := d.Type(); t == dnswire.TypeAXFR || t == dnswire.TypeIXFR || d.RCode() == dnswire.NXDomain {
+		return Leave(ctx, name, next, w, r)
+	}
+	// Also of names that are there for the records below them, such as the zone's own,
+	// which the plugin file says do not exist when its file has only SOA and NS records.
+	if m := Beyond(ctx, name, next, w, r); m != nil {
+		return dns.RcodeSuccess, w.WriteMsg(m)
+	}
+	return d.Send(w)
 }
 
 // Beyond asks the next plugin for records of a name that we have and a type that

@@ -73,6 +73,20 @@ func (k *desk) decisions(decided func(struct{}) bool) {
 	}
 }
 
+// Ours is like Draft, and nil as well when no zone of ours has the answer: there is no
+// snapshot yet, it is no query, or its name is elsewhere.
+func (m *Mouth) Ours(s *resolve.Snapshot, w dns.ResponseWriter, r *dns.Msg) *Draft {
+	if s == nil || r.Opcode != dns.OpcodeQuery {
+		return nil
+	}
+	d := m.Draft(s, w, r)
+	if d != nil && d.Zone() < 0 {
+		d.Done()
+		return nil
+	}
+	return d
+}
+
 // Draft decides the answer to r, which has come by w, from a snapshot that is not
 // nil. It is nil when r has no single question, which CoreDNS lets nobody ask.
 func (m *Mouth) Draft(s *resolve.Snapshot, w dns.ResponseWriter, r *dns.Msg) *Draft {
@@ -140,9 +154,6 @@ func (d *Draft) RCode() dnswire.RCode { return d.scratch.Outcome.RCode }
 
 // Type is what is asked for.
 func (d *Draft) Type() dnswire.Type { return d.q.Type }
-
-// Transfers is whether a whole zone is asked for, in many messages.
-func (d *Draft) Transfers() bool { return d.q.Type == dnswire.TypeAXFR || d.q.Type == dnswire.TypeIXFR }
 
 // Name is the name that is asked for, in lower-case wire form. It is good until
 // Done.

@@ -27,10 +27,15 @@ func (d *Draft) Read(query []byte, client netip.AddrPort, dst []byte) {
 	d.out = dst
 }
 
-// Decide decides the answer to what has been read, from a snapshot that is not nil.
-func (d *Draft) Decide(s *resolve.Snapshot) {
+// Decide decides the answer to what has been read. It reports whether a zone of ours has
+// it; without a snapshot none has.
+func (d *Draft) Decide(s *resolve.Snapshot) bool {
+	if s == nil {
+		return false
+	}
 	d.snap = s
 	d.out = s.Append(d.out[:0], &d.q, d.scratch)
+	return d.Zone() >= 0
 }
 
 // Bytes is the answer, empty when silence is due.
