@@ -35,7 +35,8 @@ type edgeRequest struct {
 	zone    dnswire.Name
 	regions []string
 	since   string
-	node    string // as it calls itself; it decides nothing
+	node    string          // as it calls itself; it decides nothing
+	expired <-chan struct{} // closed when the secret that it has stated is not that of edges any more
 }
 
 // edgeRequestOf reads the query of a request. What it does not know it leaves alone, since
@@ -91,9 +92,9 @@ func edgeRegions(s string) ([]string, error) {
 // edge is what somebody asks for who has the secret of edges; it is false when the request
 // has been refused.
 func (a *Admin) edge(w http.ResponseWriter, r *http.Request) (*edgeRequest, bool) {
-	secret, on := "", false
+	secret, expired, on := "", (<-chan struct{})(nil), false
 	if a.controller != nil {
-		secret, on = a.controller.Secret()
+		secret, expired, on = a.controller.Secret()
 	}
 	if !on {
 		refuse(w, http.StatusNotFound, "this node is no controller: its configuration has no section controller")
@@ -124,7 +125,18 @@ func (a *Admin) edge(w http.ResponseWriter, r *http.Request) (*edgeRequest, bool
 		refuse(w, http.StatusBadRequest, "%s", err)
 		return nil, false
 	}
+	q.expired = expired
 	return q, true
+}
+
+// hasExpired is whether the edge would not be let in any more.
+func (q *edgeRequest) hasExpired() bool {
+	select {
+	case <-q.expired:
+		return true
+	default:
+		return false
+	}
 }
 
 // refuseEdge refuses what a controller does not have.
@@ -266,6 +278,9 @@ func (a *Admin) edgeEvents(w http.ResponseWriter, r *http.Request) {
 	at := q.since
 	for !f.Ended() {
 		st, steps, ok, moved := f.Since(at)
+		if q.hasExpired() { // later than what it would be told
+			return
+		}
 		switch {
 		case st == nil || at == st.Hash:
 		case ok:
@@ -287,6 +302,7 @@ func (a *Admin) edgeEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-ending:
 			return
+		case <-q.expired:
 		case <-moved:
 		case <-beat.C:
 			s.say(":\n\n")

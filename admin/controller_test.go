@@ -45,15 +45,7 @@ const sharedSecret = "X-Elchi-Secret: shared-with-edges"
 func controlling(t testing.TB, config string) *node {
 	t.Helper()
 	n := newNode(t, config)
-	s, err := spec.Parse("test.yaml", []byte(config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	change, err := n.edges.Prepare(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.edges.Apply(change)
+	n.tell(config)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
 	go func() { ended <- n.edges.Run(ctx) }()
@@ -67,6 +59,20 @@ func controlling(t testing.TB, config string) *node {
 		}
 	})
 	return n
+}
+
+// tell puts in force what edges are told.
+func (n *node) tell(config string) {
+	n.t.Helper()
+	s, err := spec.Parse("test.yaml", []byte(config))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	change, err := n.edges.Prepare(s)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	n.edges.Apply(change)
 }
 
 // TestEdgeProtocol is the conversation of an edge as elchi-gslb documents it.
@@ -324,6 +330,38 @@ func TestEdgeEvents(t *testing.T) {
 	}
 	if err := s.in.Err(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestEdgeSecret: a stream goes on over a reload, and ends with the secret by which it was
+// opened.
+func TestEdgeSecret(t *testing.T) {
+	for what, after := range map[string]string{
+		"another secret": strings.ReplaceAll(told, "shared-with-edges", "shared-with-others"),
+		"no controller":  configuration,
+	} {
+		n := controlling(t, told)
+		s := n.follow("")
+		s.next() // it is let in
+		n.tell(told + "  edges: [{url: \"http://127.0.0.1:1\"}]\n")
+		if err := n.engine.Override(overriding("www.gslb.example.com", "192.0.2.10")); err != nil {
+			t.Fatal(err)
+		}
+		if _, kind, _ := s.next(); kind != "change" {
+			t.Errorf("%s: told %s after a reload", what, kind)
+		}
+		n.tell(after)
+		if err := n.engine.Override(overriding("www.gslb.example.com", "192.0.2.11")); err != nil {
+			t.Fatal(err)
+		}
+		for s.in.Scan() {
+			if strings.HasPrefix(s.in.Text(), "event:") {
+				t.Fatalf("%s: it is told more", what)
+			}
+		}
+		if err := s.in.Err(); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 }
 

@@ -63,6 +63,7 @@ type Controller struct {
 	asked   uint64        // how often somebody has asked for what is now
 	done    uint64        // up to which of them views are computed
 	settled chan struct{} // closed when done has grown, or views have ended
+	expired chan struct{} // closed when the secret is another, or nothing is told any more
 	ctx     context.Context
 	pushes  map[pushKey]*push
 	pushing sync.WaitGroup
@@ -80,7 +81,7 @@ type setting struct {
 func New(o Options) *Controller {
 	c := &Controller{
 		o: o, log: o.Logger, poke: make(chan struct{}, 1), views: map[string]*view{},
-		settled: make(chan struct{}), pushes: map[pushKey]*push{},
+		settled: make(chan struct{}), expired: make(chan struct{}), pushes: map[pushKey]*push{},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -117,6 +118,10 @@ func (c *Controller) Prepare(s *spec.Spec) (*Change, error) {
 func (c *Controller) Apply(ch *Change) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if before := c.setting.Load(); before != nil && (ch.setting == nil || ch.setting.Secret != before.Secret) {
+		close(c.expired)
+		c.expired = make(chan struct{})
+	}
 	c.setting.Store(ch.setting)
 	for key, v := range c.views {
 		if ch.setting == nil || !ch.setting.tells(v.zone) || !ch.setting.has(v.regions) {
@@ -151,12 +156,15 @@ func (c *Controller) wake() {
 	}
 }
 
-// Secret is what edges state, and whether anything is told at all.
-func (c *Controller) Secret() (secret string, ok bool) {
+// Secret is what edges state, and whether anything is told at all. Expired is closed when
+// it is so no longer: whoever was let in by it has nothing more to be told.
+func (c *Controller) Secret() (secret string, expired <-chan struct{}, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if s := c.setting.Load(); s != nil {
-		return s.Secret, true
+		return s.Secret, c.expired, true
 	}
-	return "", false
+	return "", nil, false
 }
 
 // Regions are those that can be asked for, sorted.
