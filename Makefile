@@ -43,11 +43,16 @@ format:
 vet:
 	go vet ./...
 
+# Of the module of CoreDNS what is ours: all of CoreDNS takes minutes to look at.
+PLUGINS := ./elchi ./gslb ./lane ./mouth ./rig
+
 staticcheck:
 	go run $(STATICCHECK) ./...
+	cd coredns && go run $(STATICCHECK) $(PLUGINS)
 
 errorlint:
 	go run $(ERRORLINT) ./...
+	cd coredns && go run $(ERRORLINT) $(PLUGINS)
 
 cross:
 	@set -e; for t in $(TARGETS); do \
@@ -59,6 +64,9 @@ cross:
 		echo "vet for $$os"; \
 		CGO_ENABLED=0 GOOS=$$os GOARCH=amd64 go vet ./...; \
 	done
+	@# To type the plugins what they need of CoreDNS is compiled: for one system.
+	@echo "vet of the plugins for darwin"
+	cd coredns && CGO_ENABLED=0 GOOS=darwin GOARCH=amd64 go vet $(PLUGINS)
 
 # The documents that are made from the code, compared with it.
 docs-check:
