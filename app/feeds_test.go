@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -48,10 +47,22 @@ sources:
 %s`, url, more)
 }
 
-// comes asks for addresses until the whole answer is what is wanted.
+// comes asks for addresses after each change of the node's snapshot, until the whole answer
+// is what is wanted.
 func (n *node) comes(name, want string) {
 	n.t.Helper()
-	n.turns(name, answer, want)
+	for late := time.After(patience); ; {
+		_, changed := n.Engine().Follow()
+		got := answer(n.ask(name, dns.TypeA))
+		if got == want {
+			return
+		}
+		select {
+		case <-changed:
+		case <-late:
+			n.t.Fatalf("%s: still %q, want %q\n%s", name, got, want, n.log)
+		}
+	}
 }
 
 // answer is the code of an answer, and its addresses and aliases in order.
@@ -177,15 +188,12 @@ func TestEdgePush(t *testing.T) {
 		(&httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) { p.Out.Host = "" }}).ServeHTTP(w, r)
 	}))
 	defer plain.Close()
-	var mu sync.Mutex
-	var has *zone.Data
+	puts := make(chan *zone.Data, 100)
 	e, err := edge.New(edge.Options{
 		Zone: "\x04gslb\x04test\x00", Endpoints: []string{plain.URL}, Secret: "shared-with-edges", SyncInterval: time.Hour,
 		Apex: decides.Engine().Apex("\x04gslb\x04test\x00"),
 		Put: func(d *zone.Data) error {
-			mu.Lock()
-			defer mu.Unlock()
-			has = d
+			puts <- d
 			return nil
 		},
 	})
@@ -224,21 +232,17 @@ func TestEdgePush(t *testing.T) {
 			}
 		case <-end:
 			t.Fatalf("the edge is not told\n%s", decides.log)
-		case <-time.After(5 * time.Millisecond):
-		}
-		mu.Lock()
-		n := 0
-		if has != nil {
+		case has := <-puts:
+			n := 0
 			has.All(func(owner dnswire.Name, typ dnswire.Type, _ uint32, data [][]byte) bool {
 				if owner == "\x03www\x04gslb\x04test\x00" && typ == dnswire.TypeA {
 					n = len(data)
 				}
 				return true
 			})
-		}
-		mu.Unlock()
-		if n == 2 { // without the one that was taken out
-			return
+			if n == 2 { // without the one that was taken out
+				return
+			}
 		}
 	}
 }
