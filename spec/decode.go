@@ -324,7 +324,7 @@ func (d *decoder) warn(docs []origin) {
 		note(d.refs[pool], "pools."+pool.Name+".hard_limit", "no service that uses this pool has the filter shed, for which the limits of load are")
 	}
 	for name, check := range d.checks {
-		if !d.used["check "+name] {
+		if !d.used["check "+name] && !d.common[d.checkAt[check].Name()] {
 			note(d.checkAt[check], "checks."+name, "no pool uses this check")
 		}
 	}

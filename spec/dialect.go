@@ -84,7 +84,11 @@ func (l *loader) translate(o Options) {
 		l.d.spec.Warnings = append(l.d.spec.Warnings, Error(f))
 	}
 	l.d.spec.Records = r.Records
+	l.d.common = map[string]bool{}
 	for i, f := range l.foreign {
+		// Zones are spread over instances that all include the file of global profiles: what
+		// one of them does not use is not forgotten.
+		l.d.common[f.name] = f.zone == ""
 		// What is secret in it has been warned of: such files have always been readable.
 		l.docs = append(l.docs, origin{top: document.Make(f.name, f.top.File(), r.Documents[i])})
 	}

@@ -210,6 +210,35 @@ func TestDialectWithoutBackends(t *testing.T) {
 	}
 }
 
+// Profiles of all zones are for other instances too, so that nobody is told of one without
+// use; of one of a zone's own he is.
+func TestDialectProfiles(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, text string) string {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	profiles := "healthcheck_profiles: {web: {type: tcp, params: {port: 80}}, spare: {type: tcp, params: {port: 81}}}\n"
+	global := put("profiles.yml", profiles)
+	zone := put("zone.yml", profiles+"records:\n  a.example.org.: {backends: [{address: 192.0.2.1, healthchecks: [web]}]}\n")
+	s, _, err := LoadGSLB(&GSLB{Name: "Corefile", Files: []GSLBFile{{zone, "example.org"}, {global, ""}}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, w := range s.Warnings {
+		if strings.Contains(w.Msg, "no pool uses this check") {
+			told = append(told, w.Error())
+		}
+	}
+	if len(told) != 1 || !strings.HasPrefix(told[0], zone+":1:") || !strings.Contains(told[0], "spare") {
+		t.Errorf("%q", told)
+	}
+}
+
 // Each file is wrong in its own way; the message stands in its last line.
 func TestDialectErrors(t *testing.T) {
 	for _, c := range []struct{ text, want string }{

@@ -39,6 +39,7 @@ type decoder struct {
 	checkAt      map[*Check]document.Node
 	checkPlace   map[*Check]*path
 	checkEntries map[string]*entry // by name
+	common       map[string]bool   // files whose checks are for several configurations
 	defaults     []*entry          // check_defaults
 	variants     map[string]*Check // by name and Variant
 	calculations map[*Check]*calculation
