@@ -162,9 +162,13 @@ var ErrSuperseded = errors.New("rhumb: another change came first; prepare it aga
 // force since it was prepared, or when a zone has been fed since what the change
 // cannot stand beside. Zones keep what they were fed.
 func (e *Engine) Commit(c *Change) error {
+	// Twice: what takes long is done before anybody has to wait.
+	if err := e.catchUp(c); err != nil {
+		return err
+	}
 	e.feeding.Lock()
 	defer e.feeding.Unlock()
-	if err := e.feed(c); err != nil {
+	if err := e.catchUp(c); err != nil {
 		return err
 	}
 	e.mu.Lock()

@@ -3,6 +3,7 @@ package rhumb
 import (
 	"bytes"
 	"fmt"
+	"maps"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/spec"
@@ -18,13 +19,57 @@ import (
 //
 // It costs what differs, when d was made by Amend of what the zone was fed before,
 // and otherwise what all names do. Queries go on meanwhile, and so does what
-// follows health: only another Feed or a Commit waits.
+// follows health: only another Feed or a Commit waits. FeedAhead spares them that.
 //
 // It fails, and changes nothing, when no such zone is fed or a service cannot stand
 // beside the records.
-func (e *Engine) Feed(name dnswire.Name, d *zone.Data) error {
+func (e *Engine) Feed(name dnswire.Name, d *zone.Data) error { return e.feed(name, d, nil) }
+
+// maxAhead is how often an index is made ahead: each time another statement has been
+// put in force meanwhile.
+const maxAhead = 3
+
+// FeedAhead does of a Feed what takes long, while nobody waits. What it returns is Feed
+// for d, or data made of d by Amend, and costs what these differ, unless another
+// statement has been put in force since. Errors are Feed's.
+func (e *Engine) FeedAhead(name dnswire.Name, d *zone.Data) (feed func(*zone.Data) error, err error) {
+	if err := of(name, d); err != nil {
+		return nil, err
+	}
+	d.Index()
+	var ahead *table.Table
+	for range maxAhead {
+		e.mu.Lock()
+		now := e.table
+		e.mu.Unlock()
+		if now == nil {
+			return nil, errNoStatement(name)
+		}
+		if ahead != nil && ahead.Serial() == now.Serial() {
+			break
+		}
+		if ahead, err = now.Feed(d, nil); err != nil {
+			return nil, fmt.Errorf("rhumb: %w", err)
+		}
+	}
+	return func(d *zone.Data) error { return e.feed(name, d, ahead) }, nil
+}
+
+func of(name dnswire.Name, d *zone.Data) error {
 	if d.Name != name {
 		return fmt.Errorf("rhumb: feed %s: these are the records of %s", name, d.Name)
+	}
+	return nil
+}
+
+func errNoStatement(name dnswire.Name) error {
+	return fmt.Errorf("rhumb: feed %s: there is no statement yet", name)
+}
+
+// feed is Feed. Ahead has data that d was made of, or is nil.
+func (e *Engine) feed(name dnswire.Name, d *zone.Data, ahead *table.Table) error {
+	if err := of(name, d); err != nil {
+		return err
 	}
 	d.Index() // before anybody has to wait
 	e.feeding.Lock()
@@ -34,11 +79,11 @@ func (e *Engine) Feed(name dnswire.Name, d *zone.Data) error {
 	e.mu.Unlock()
 	switch {
 	case now == nil:
-		return fmt.Errorf("rhumb: feed %s: there is no statement yet", name)
+		return errNoStatement(name)
 	case same:
 		return nil
 	}
-	next, err := now.Feed(d)
+	next, err := now.Feed(d, ahead)
 	if err != nil {
 		return fmt.Errorf("rhumb: %w", err)
 	}
@@ -101,11 +146,10 @@ func (c *Change) compile(prev *table.Table) (*table.Table, error) {
 	return t, err
 }
 
-// feed gives a change what zones have been fed since it was prepared. The caller
-// holds feeding.
-func (e *Engine) feed(c *Change) error {
+// catchUp gives a change what zones have been fed since it was prepared.
+func (e *Engine) catchUp(c *Change) error {
 	e.mu.Lock()
-	superseded, fed := e.commits != c.commits, e.fed
+	superseded, fed := e.commits != c.commits, maps.Clone(e.fed)
 	e.mu.Unlock()
 	if superseded {
 		return ErrSuperseded
@@ -115,7 +159,7 @@ func (e *Engine) feed(c *Change) error {
 		if z == nil || !z.Fed || c.fed[name] == d {
 			continue
 		}
-		next, err := c.table.Feed(d)
+		next, err := c.table.Feed(d, nil)
 		if err != nil {
 			return fmt.Errorf("rhumb: prepare the change again: %w", err)
 		}

@@ -131,7 +131,8 @@ func (f *feeds) start(one *fed, before *feed) *feed {
 		Zone: one.Zone, Endpoints: one.Endpoints, Secret: one.Secret, NodeIP: one.NodeIP, TTL: one.TTL,
 		SyncInterval: one.SyncInterval, Timeout: one.Timeout, Regions: one.Regions, TLS: one.tls, DataDir: one.dir,
 		Logger: f.log, Apex: one.apex,
-		Put: func(d *zone.Data) error { return f.engine.Feed(one.Zone, d) },
+		Put:   func(d *zone.Data) error { return f.engine.Feed(one.Zone, d) },
+		Ahead: func(d *zone.Data) (func(*zone.Data) error, error) { return f.engine.FeedAhead(one.Zone, d) },
 	})
 	if err != nil {
 		f.log.Error("a source cannot be asked", "zone", one.Zone.String(), "error", err)

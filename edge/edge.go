@@ -248,10 +248,18 @@ func (e *Edge) version() string {
 	return e.hash
 }
 
-// take puts a snapshot in force, with what was changed while it came in.
+// take puts a snapshot in force, with what was changed while it came in and was made
+// ready: until then what is told goes to the records that there are.
 func (e *Edge) take(ctx context.Context, t *taken, source string) error {
 	st := t.st
 	st.data.Owned(e.o.Zone) // to have the index of names made before anybody waits for it
+	put := e.o.Put
+	if e.o.Ahead != nil {
+		var err error
+		if put, err = e.o.Ahead(st.data); err != nil {
+			return notPut(err)
+		}
+	}
 	e.work.Lock()
 	defer e.work.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -268,8 +276,8 @@ func (e *Edge) take(ctx context.Context, t *taken, source string) error {
 			e.log.Warn("What was changed while a snapshot came in is not in force after it", "error", err)
 		}
 	}
-	if err := e.o.Put(st.data); err != nil {
-		return fmt.Errorf("its records cannot be put in force: %w", err)
+	if err := put(st.data); err != nil {
+		return notPut(err)
 	}
 	was := e.st
 	e.st = st
@@ -289,6 +297,8 @@ func (e *Edge) take(ctx context.Context, t *taken, source string) error {
 	}
 	return nil
 }
+
+func notPut(err error) error { return fmt.Errorf("its records cannot be put in force: %w", err) }
 
 // tellTaken logs that a snapshot is in force.
 func (e *Edge) tellTaken(was *standing, t *taken, source string, count int, hash string) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/rhumb-dns/rhumb"
 	"github.com/rhumb-dns/rhumb/api"
@@ -37,6 +38,7 @@ func fed(t testing.TB, zoneName string) (*rhumb.Engine, Options) {
 	o := options()
 	o.Zone = name(zoneName)
 	o.Put = func(d *zone.Data) error { return e.Feed(o.Zone, d) }
+	o.Ahead = func(d *zone.Data) (func(*zone.Data) error, error) { return e.FeedAhead(o.Zone, d) }
 	o.Apex = e.Apex(o.Zone)
 	return e, o
 }
@@ -134,4 +136,59 @@ func BenchmarkNotify(b *testing.B) {
 			b.Fatalf("%d %s", w.Code, w.Body)
 		}
 	}
+}
+
+// BenchmarkNotifyMeanwhile is notifications of one record, one after the other, while a
+// snapshot of a million other records takes the place of a million.
+func BenchmarkNotifyMeanwhile(b *testing.B) {
+	_, o := fed(b, "gslb.example")
+	e, err := New(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := many(1_000_000)
+	snapshot := func() *taken {
+		t, err := gather(bytes.NewReader(text), gatherOptions{rules: e.rules, apex: o.Apex, most: DefaultMaxRecords})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return t
+	}
+	if err := e.take(b.Context(), snapshot(), api.FromController); err != nil {
+		b.Fatal(err)
+	}
+	h, i := e.Handler(), 0
+	var took []time.Duration
+	var whole time.Duration
+	for b.Loop() {
+		e.while.begin("v1") // as for a question
+		t := snapshot()
+		done := make(chan error)
+		begun := time.Now()
+		go func() { done <- e.take(b.Context(), t, api.FromController) }()
+		for over := false; !over; {
+			i++
+			begun := time.Now()
+			w := call{method: http.MethodPost, path: "/notify", body: fmt.Sprintf(`{"records":[{"name":"service-%07d.gslb.example","type":"A","ips":["192.0.2.%d"]}]}`, i*7919%1_000_000, i%256)}.do(h)
+			took = append(took, time.Since(begun))
+			if w.Code != 200 {
+				b.Fatalf("%d %s", w.Code, w.Body)
+			}
+			select {
+			case err := <-done:
+				if err != nil {
+					b.Fatal(err)
+				}
+				over = true
+			case <-time.After(time.Millisecond):
+			}
+		}
+		whole += time.Since(begun)
+		e.while.end()
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(whole.Milliseconds())/float64(b.N), "ms-snapshot")
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-p50")
+	b.ReportMetric(float64(took[len(took)-1].Microseconds()), "µs-worst")
+	b.ReportMetric(float64(len(took)), "notified")
 }

@@ -53,6 +53,10 @@ type Options struct {
 	// Put puts data in force. It is called by one goroutine at a time, and what it has
 	// refused is not in force.
 	Put func(*zone.Data) error
+	// Ahead does of a Put of data what takes long, before anybody has to wait: changes are
+	// told and put meanwhile. What it returns is Put for these data, or what was amended of
+	// them. Nil: there is nothing of the kind.
+	Ahead func(*zone.Data) (put func(*zone.Data) error, err error)
 	// Apex are the records that the configuration has of the zone: SOA and NS of its own
 	// name, and what else the data need. A controller cannot state records of these names
 	// and types.

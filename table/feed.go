@@ -28,7 +28,10 @@ func (t *Table) stands(name dnswire.Name) int {
 // what the zone had, and otherwise what all names do. The error says that no such
 // zone is fed, that the records contradict the statement, or all services of the
 // zone that cannot stand beside them.
-func (t *Table) Feed(d *zone.Data) (*Table, error) {
+//
+// Ahead is what Feed has made, of a table with this one's serial, with data that d
+// is or was made of: then it costs what differs from those. Nil: there is none.
+func (t *Table) Feed(d *zone.Data, ahead *Table) (*Table, error) {
 	at := t.stands(d.Name)
 	if at < 0 || !t.stated.zones[at].Fed {
 		return nil, fmt.Errorf("table: feed: the statement in force has no zone %s that is fed", d.Name)
@@ -64,10 +67,15 @@ func (t *Table) Feed(d *zone.Data) (*Table, error) {
 		}
 	}
 	var beside []dnswire.Name // names, since nodes move
-	tree, err := t.Branch(data, func(_ *Node, name []byte) { beside = append(beside, dnswire.Name(name)) })
-	next.anew = errors.Is(err, zone.ErrWhole)
+	from := t
+	if ahead != nil && ahead.serial == t.serial {
+		from = ahead
+	}
+	tree, err := from.Branch(data, func(_ *Node, name []byte) { beside = append(beside, dnswire.Name(name)) })
+	whole := errors.Is(err, zone.ErrWhole)
+	next.anew = whole || from != t && from.anew
 	switch {
-	case next.anew:
+	case whole:
 		next.Tree = t.replant(data)
 		next.EachService(func(n *Node, _ *Plan) bool {
 			if n.Zone() == at {

@@ -110,7 +110,9 @@ func (s *statement) options(name dnswire.Name, e *rhumb.Engine) edge.Options {
 	return edge.Options{
 		Zone: name, Endpoints: s.endpoints, Secret: s.secret, NodeIP: s.nodeIP, TTL: s.ttl,
 		SyncInterval: s.interval, Timeout: s.timeout, Regions: s.regions, TLS: config, DataDir: s.dataDir,
-		Logger: log, Metrics: metrics(), Put: func(d *zone.Data) error { return e.Feed(name, d) }, Apex: e.Apex(name),
+		Logger: log, Metrics: metrics(), Apex: e.Apex(name),
+		Put:   func(d *zone.Data) error { return e.Feed(name, d) },
+		Ahead: func(d *zone.Data) (func(*zone.Data) error, error) { return e.FeedAhead(name, d) },
 	}
 }
 
