@@ -147,6 +147,9 @@ func (a *Admin) refuseEdge(w http.ResponseWriter, q *edgeRequest, err error) {
 		refuse(w, http.StatusNotFound, "%s is not one of the controller's zones", zone)
 	case errors.Is(err, controller.ErrNoRegion):
 		refuse(w, http.StatusBadRequest, "regions: no place has %s; there are %s", strings.Join(q.regions, " or "), strings.Join(a.controller.Regions(), ", "))
+	case errors.Is(err, controller.ErrWaits):
+		w.Header().Set("Retry-After", "1")
+		refuse(w, http.StatusServiceUnavailable, "the records of %s have not come yet: this node asks a controller for them itself", zone)
 	case errors.Is(err, controller.ErrBusy):
 		w.Header().Set("Retry-After", "60")
 		refuse(w, http.StatusServiceUnavailable, "too many different lists of regions are asked for")

@@ -61,6 +61,24 @@ func controlling(t testing.TB, config string) *node {
 	return n
 }
 
+// TestEdgeNotFed: an edge that is a controller has nothing to tell before it is told.
+func TestEdgeNotFed(t *testing.T) {
+	n := controlling(t, `
+zones: {gslb.example.com: {nameservers: {ns1: 192.0.2.53}}}
+sources: [{controller: {endpoint: http://192.0.2.1, secret: shared-with-edges, zone: gslb.example.com}}]
+controller: {secret: shared-with-edges, zones: [gslb.example.com]}
+`)
+	for _, target := range []string{"/dns/snapshot?zone=gslb.example.com", "/dns/changes?zone=gslb.example.com&since=1"} {
+		r := n.ask("GET", target, "", sharedSecret)
+		if r.Header.Get("Retry-After") == "" {
+			t.Error("it does not say when to ask again")
+		}
+		if got := refused(t, r, 503); !strings.Contains(got, "the records of gslb.example.com have not come yet") {
+			t.Error(got)
+		}
+	}
+}
+
 // tell puts in force what edges are told.
 func (n *node) tell(config string) {
 	n.t.Helper()

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"sort"
@@ -47,7 +48,7 @@ func take(s *resolve.Snapshot, index int, contents *contents) *census {
 	t := s.Table
 	c := &census{table: t, data: t.Data(index), index: index}
 	numbers := map[uint32]int32{}
-	asks := &asker{snapshot: s, scratch: resolve.NewScratch(1, 2), buf: make([]byte, 0, dnswire.MaxTCP)}
+	asks := &asker{snapshot: s, zone: t.Zones[index].Name, scratch: resolve.NewScratch(1, 2), buf: make([]byte, 0, dnswire.MaxTCP)}
 	t.EachService(func(n *table.Node, p *table.Plan) bool {
 		if n.Zone() != index {
 			return true
@@ -100,36 +101,42 @@ func text(n dnswire.Name) string {
 // asker asks a snapshot for static records.
 type asker struct {
 	snapshot *resolve.Snapshot
+	zone     dnswire.Name
 	scratch  *resolve.Scratch
 	query    dnswire.Query
 	buf      []byte
 }
 
-// static is the addresses of a name, or where its CNAME leads; nil when it has neither.
-// What a delegation or a DNAME record hides is not answered, so it is not there.
+// static is the addresses of a name, in the order in which they are answered, or where its
+// CNAME leads, or that it is there and has neither. Nil is of what a delegation or a DNAME
+// record hides: that is not answered, so it is not there.
 func (a *asker) static(name dnswire.Name, contents *contents) *content {
-	var says says
+	says := says{fixed: true}
 	a.ask(name, dnswire.TypeCNAME, func(ttl uint32, data []byte) {
 		says.host, says.ttl[0] = dnswire.Name(data), ttl
 	})
+	bare := false
 	if says.host == "" {
 		for f, t := range [...]dnswire.Type{dnswire.TypeA, dnswire.TypeAAAA} {
-			a.ask(name, t, func(ttl uint32, data []byte) {
+			bare = a.ask(name, t, func(ttl uint32, data []byte) {
 				if addr, ok := netip.AddrFromSlice(data); ok {
 					says.addrs[f], says.ttl[f], says.has[f] = append(says.addrs[f], addr), ttl, true
 				}
 			})
-			slices.SortFunc(says.addrs[f], netip.Addr.Compare)
 		}
 	}
 	if says.host == "" && !says.has[0] && !says.has[1] {
-		return nil
+		if !bare || name == a.zone {
+			return nil
+		}
+		says.off, says.has[0] = true, true
 	}
 	return contents.of(&says)
 }
 
-// ask calls f with the records of a name and type.
-func (a *asker) ask(name dnswire.Name, t dnswire.Type, f func(ttl uint32, data []byte)) {
+// ask calls f with the records of a name and type. Bare is that the answer is that there
+// are none.
+func (a *asker) ask(name dnswire.Name, t dnswire.Type, f func(ttl uint32, data []byte)) (bare bool) {
 	a.query.Transport = dnswire.TCP // of which no answer is cut short
 	a.query.Parse(dnswire.AppendQuery(a.buf[:0], name, t, netip.Prefix{}))
 	msg := a.snapshot.Append(nil, &a.query, a.scratch)
@@ -139,4 +146,6 @@ func (a *asker) ask(name dnswire.Name, t dnswire.Type, f func(ttl uint32, data [
 		}
 		return owner == name
 	})
+	flags, answers := binary.BigEndian.Uint16(msg[2:]), binary.BigEndian.Uint16(msg[6:])
+	return flags&dnswire.FlagAA != 0 && dnswire.RCode(flags&0xf) == dnswire.NoError && answers == 0
 }

@@ -24,6 +24,8 @@ type says struct {
 	host  dnswire.Name // in place of addresses: where a CNAME leads
 	off   bool         // nothing is to be answered
 	to    dnswire.Name // where clients are sent then; none: nowhere
+	// fixed is that the addresses are answered in their order.
+	fixed bool
 }
 
 // content is the records of a name, without the name: services of one plan share it.
@@ -33,7 +35,8 @@ type content struct{ records []record }
 type record struct {
 	api.Record        // without its name
 	tail       string // the end of its JSON, behind the name
-	key        string // what it says, the same for the same addresses in any order
+	key        string // what it says, the same for the same addresses in any order unless fixed
+	fixed      bool   // the order counts
 }
 
 // same is whether two say the same. None says nothing.
@@ -62,12 +65,12 @@ func (k *contents) of(s *says) *content {
 				if s.to != "" {
 					r.Failover = text(s.to)
 				}
-				c.add(r)
+				c.add(r, false)
 			}
 		}
 	case s.host != "":
 		// A CNAME, which edges answer for whatever type is asked.
-		c.add(api.Record{Type: types[0], TTL: max(1, s.ttl[0]), IPs: []string{}, Failover: text(s.host)})
+		c.add(api.Record{Type: types[0], TTL: max(1, s.ttl[0]), IPs: []string{}, Failover: text(s.host)}, false)
 	default:
 		for f := range s.addrs {
 			if len(s.addrs[f]) > 0 {
@@ -75,7 +78,7 @@ func (k *contents) of(s *says) *content {
 				for _, a := range s.addrs[f] {
 					r.IPs = append(r.IPs, a.String())
 				}
-				c.add(r)
+				c.add(r, s.fixed)
 			}
 		}
 	}
@@ -92,16 +95,18 @@ func (k *contents) of(s *says) *content {
 
 var types = [2]string{"A", "AAAA"}
 
-func (c *content) add(r api.Record) {
+func (c *content) add(r api.Record, fixed bool) {
 	b, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // our own type
 	}
 	_, tail, _ := bytes.Cut(b, []byte(`"name":""`))
 	ips := slices.Clone(r.IPs)
-	slices.Sort(ips)
+	if !fixed {
+		slices.Sort(ips)
+	}
 	key := r.Type + " " + strconv.FormatUint(uint64(r.TTL), 10) + " " + strconv.FormatBool(r.Enabled == nil || *r.Enabled) + " " + r.Failover + " " + strings.Join(ips, ",")
-	c.records = append(c.records, record{Record: r, tail: string(tail), key: key})
+	c.records = append(c.records, record{Record: r, tail: string(tail), key: key, fixed: fixed})
 }
 
 // steered is what a service answers to clients at places, one after the other: without
@@ -147,6 +152,9 @@ func (s *steered) of(n *table.Node, p *table.Plan, to dnswire.Name) *content {
 				}
 			}
 		}
+	}
+	if out.has == [2]bool{} {
+		out.has[0] = true // without any endpoints the name is there all the same
 	}
 	nothing := out.host == "" && len(out.addrs[0])+len(out.addrs[1]) == 0
 	reserve := p.Policy.AllDown.Rule == spec.OtherPool

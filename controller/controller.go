@@ -36,6 +36,7 @@ const (
 var (
 	ErrNoZone   = errors.New("controller: the node does not tell of this zone")
 	ErrNoRegion = errors.New("controller: no place has this region")
+	ErrWaits    = errors.New("controller: the zone's records have not come yet")
 	ErrBusy     = errors.New("controller: too many different lists of regions are asked for")
 )
 
@@ -240,8 +241,8 @@ func (c *Controller) sweep(now time.Time) {
 
 // Ask is the records of a zone for clients in some regions, of the snapshot that is in
 // force now or of a later one; regions none: for a client of whom nothing is known.
-// It waits for Run to compute them. Errors are ErrNoZone, ErrNoRegion, ErrBusy and that
-// of ctx.
+// It waits for Run to compute them. Errors are ErrNoZone, ErrNoRegion, ErrWaits, ErrBusy and
+// that of ctx.
 func (c *Controller) Ask(ctx context.Context, zone dnswire.Name, regions []string) (*State, error) {
 	for {
 		v, err := c.use(zone, regions, false)
@@ -258,7 +259,7 @@ func (c *Controller) Ask(ctx context.Context, zone dnswire.Name, regions []strin
 }
 
 // await is the state of a view for who asks now, nil when the view has ended. The error is
-// that of ctx.
+// ErrWaits or that of ctx.
 func (c *Controller) await(ctx context.Context, v *view) (*State, error) {
 	c.mu.Lock()
 	c.asked++
@@ -269,7 +270,10 @@ func (c *Controller) await(ctx context.Context, v *view) (*State, error) {
 		case v.ended:
 			c.mu.Unlock()
 			return nil, nil
-		case st != nil && (c.done >= ticket || st.snapshot == c.o.Engine.Snapshot() && st.setting == c.setting.Load()):
+		case v.waits && c.done >= ticket:
+			c.mu.Unlock()
+			return nil, ErrWaits
+		case st != nil && !v.waits && (c.done >= ticket || st.snapshot == c.o.Engine.Snapshot() && st.setting == c.setting.Load()):
 			c.mu.Unlock()
 			return st, nil
 		}
@@ -409,7 +413,7 @@ func (c *Controller) demand(fresh bool) bool {
 		return false
 	}
 	for _, v := range c.views {
-		if v.users > 0 && (fresh || v.latest == nil || v.latest.setting != set) {
+		if v.users > 0 && (fresh || !v.waits && (v.latest == nil || v.latest.setting != set)) {
 			return true
 		}
 	}

@@ -91,3 +91,15 @@ func FuzzListing(f *testing.F) {
 		}
 	})
 }
+
+// TestAlike: the order of addresses counts where they are answered in it.
+func TestAlike(t *testing.T) {
+	want := record{Record: api.Record{Type: "A", TTL: 30, IPs: []string{"192.0.2.2", "192.0.2.1"}}}
+	has := api.Record{Type: "A", TTL: 30, IPs: []string{"192.0.2.1", "192.0.2.2"}}
+	if !alike(&want, &has) {
+		t.Error("the order of a service's addresses counts")
+	}
+	if want.fixed = true; alike(&want, &has) || !alike(&want, &want.Record) {
+		t.Error("the order of static addresses does not count")
+	}
+}

@@ -61,6 +61,7 @@ alias A 60  failover=www.gslb.test
 mail A 600 192.0.2.25
 mail AAAA 3600 2001:db8::25
 ns1 A 3600 192.0.2.53
+txt A 1  enabled=false
 zero A 1 192.0.2.30
 `
 	same := `*.any A 30 198.51.100.10,198.51.100.11

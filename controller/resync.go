@@ -176,9 +176,9 @@ func (l *lack) note(r *api.Record) error {
 	if i := l.st.number(k.Name); i >= 0 {
 		_, says := l.st.named(i)
 		for j := range says.all() {
-			want := &says.records[j].Record
+			want := &says.records[j]
 			shown := want.Type // what it is listed with
-			if aliasOf(want) != "" {
+			if aliasOf(&want.Record) != "" {
 				shown = aliasType
 			}
 			wanted = wanted || k.Type == want.Type || k.Type == shown
@@ -222,27 +222,30 @@ func (l *lack) each(f func(api.Record) bool) {
 }
 
 // alike is whether what an edge has of a record is what it is to have.
-func alike(r, old *api.Record) bool {
+func alike(want *record, old *api.Record) bool {
+	r := &want.Record
 	if r.TTL != old.TTL {
 		return false
 	}
 	if to := aliasOf(r); to != "" {
 		return strings.EqualFold(strings.TrimSuffix(to, "."), strings.TrimSuffix(old.Failover, "."))
 	}
-	return off(r) == off(old) && old.Failover == "" && slices.Equal(sorted(r.IPs), sorted(old.IPs))
+	return off(r) == off(old) && old.Failover == "" && slices.Equal(addresses(r.IPs, !want.fixed), addresses(old.IPs, !want.fixed))
 }
 
 // off is whether a record is not enabled.
 func off(r *api.Record) bool { return r.Enabled != nil && !*r.Enabled }
 
-// sorted is addresses in order, however they are written.
-func sorted(ips []string) []netip.Addr {
+// addresses are those of a record, however they are written.
+func addresses(ips []string, sorted bool) []netip.Addr {
 	out := make([]netip.Addr, 0, len(ips))
 	for _, s := range ips {
 		a, _ := netip.ParseAddr(s) // what is none is none of ours
 		out = append(out, a)
 	}
-	slices.SortFunc(out, netip.Addr.Compare)
+	if sorted {
+		slices.SortFunc(out, netip.Addr.Compare)
+	}
 	return out
 }
 

@@ -35,9 +35,12 @@ type view struct {
 	stepped int           // records in steps
 	moved   chan struct{} // closed when latest is another one, or the view ends
 	ended   bool          // its zone is no longer told of
-	users   int           // who asks, follows or pushes
-	stated  bool          // some of them push, or did
-	used    time.Time     // last, when there are no users
+	// waits is that a source has not handed over the zone's records yet: an edge that was
+	// told what there is would deny all other names.
+	waits  bool
+	users  int       // who asks, follows or pushes
+	stated bool      // some of them push, or did
+	used   time.Time // last, when there are no users
 }
 
 // viewKey is what a view is known by.
@@ -61,7 +64,7 @@ func (v *view) step(next *State, change *api.Change, lost bool) {
 		}
 	}
 	before := v.latest
-	v.latest = next
+	v.latest, v.waits = next, false
 	if before == nil || before.Hash != next.Hash {
 		close(v.moved)
 		v.moved = make(chan struct{})

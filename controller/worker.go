@@ -71,6 +71,12 @@ func (w *worker) compute(ctx context.Context, s *resolve.Snapshot, set *setting,
 	if index < 0 {
 		return // the statement that has it comes
 	}
+	if s.Table.Zones[index].Waits {
+		w.c.mu.Lock()
+		v.waits = true
+		w.c.mu.Unlock()
+		return
+	}
 	c := w.censuses[v.zone]
 	if c == nil || c.table != s.Table || c.data != s.Table.Data(index) {
 		c = take(s, index, newContents())
