@@ -92,12 +92,13 @@ func (st *standing) change(ops []op, most int) (*change, error) {
 	if c.data, err = st.data.Amend(edits); err != nil {
 		return nil, err
 	}
-	if c.data.Records > st.data.Records {
-		next := *st
-		next.data = c.data
-		if next.records() > most {
-			return nil, fmt.Errorf("%w: at most %d can be held", errTooMany, most)
-		}
+	next := *st
+	next.data = c.data
+	switch {
+	case c.data.Records > st.data.Records && next.records() > most:
+		return nil, fmt.Errorf("%w: at most %d can be held", errTooMany, most)
+	case c.data.Names() > st.data.Names() && next.names() > most:
+		return nil, fmt.Errorf("%w: at most %d names can be held", errTooMany, most)
 	}
 	return c, nil
 }

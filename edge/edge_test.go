@@ -516,7 +516,7 @@ func TestHostileControllers(t *testing.T) {
 			_, _ = io.WriteString(w, `{"extra":"`)
 			forEver(w, r, 0, strings.Repeat("x", 1<<16))
 		}},
-		{"sends too many records", "it has more than 1000 records", time.Second, func(w http.ResponseWriter, r *http.Request) {
+		{"sends too many records", "it has more than 1000 names", time.Second, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write(bytes.ReplaceAll(many(1001), []byte("gslb.example"), []byte("gslb.elchi")))
 		}},
 		{"leads elsewhere", "redirects are not followed", time.Second, func(w http.ResponseWriter, r *http.Request) {

@@ -28,7 +28,7 @@ type gathering struct {
 	seed    maphash.Seed
 	names   int
 	records int // DNS records
-	most    int // of these
+	most    int // of either: a name may have none
 }
 
 const (
@@ -81,7 +81,9 @@ func (g *gathering) add(r *checked) (again bool, err error) {
 			at = g.slot(r.name)
 		}
 		g.slots[at] = uint32(len(g.bytes)) + 1
-		g.names++
+		if g.names++; g.names > g.most {
+			return false, tooMany("names", g.most)
+		}
 		g.bytes = append(g.bytes, entryName, byte(len(r.name)), 0, 0, 0, 0)
 		g.bytes = append(g.bytes, r.name...)
 	}
@@ -93,28 +95,47 @@ func (g *gathering) add(r *checked) (again bool, err error) {
 		}
 		old, k, prev := g.record(p - 1)
 		if k == r.kind {
-			binary.BigEndian.PutUint32(g.bytes[link:], prev)
 			g.records -= old.count(k)
-			again = true
+			if again = true; len(old.data) == len(r.data) { // where it was: it may come for ever
+				g.records += r.count(k)
+				appendEntry(g.bytes[:p-1], r, prev)
+				return again, g.bounded()
+			}
+			binary.BigEndian.PutUint32(g.bytes[link:], prev)
 			break
 		}
 		link = p - 1 + 6
 	}
-	if g.records += r.count(r.kind); g.records > g.most {
-		return again, fmt.Errorf("it has more than %d records", g.most)
-	}
+	g.records += r.count(r.kind)
 	prev := binary.BigEndian.Uint32(g.bytes[last:])
 	binary.BigEndian.PutUint32(g.bytes[last:], uint32(len(g.bytes))+1)
+	g.bytes = appendEntry(g.bytes, r, prev)
+	return again, g.bounded()
+}
+
+// appendEntry appends a record.
+func appendEntry(b []byte, r *checked, prev uint32) []byte {
 	flags := byte(r.kind)
 	if r.off {
 		flags |= offBit
 	}
-	g.bytes = append(g.bytes, byte(r.form), flags)
-	g.bytes = binary.BigEndian.AppendUint32(g.bytes, r.ttl)
-	g.bytes = binary.BigEndian.AppendUint32(g.bytes, prev)
-	g.bytes = binary.BigEndian.AppendUint16(g.bytes, uint16(len(r.data)))
-	g.bytes = append(g.bytes, r.data...)
-	return again, nil
+	b = append(b, byte(r.form), flags)
+	b = binary.BigEndian.AppendUint32(b, r.ttl)
+	b = binary.BigEndian.AppendUint32(b, prev)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(r.data)))
+	return append(b, r.data...)
+}
+
+func (g *gathering) bounded() error {
+	if g.records > g.most {
+		return tooMany("records", g.most)
+	}
+	return nil
+}
+
+// tooMany is the error of a snapshot that is larger than an edge takes.
+func tooMany(what string, most int) error {
+	return fmt.Errorf("it has more than %d %s, which are the most that a zone may have here: divide it into several zones", most, what)
 }
 
 // record is the record at a place, and one more than the place of the one before it.

@@ -44,7 +44,7 @@ type Options struct {
 	Regions []string
 	TLS     *tls.Config // for https; nil: as the system has it
 	// MaxRecords is how many DNS records the zone may have: one for each address or alias.
-	// 0: DefaultMaxRecords.
+	// It may have as many names. 0: DefaultMaxRecords.
 	MaxRecords int
 	// DataDir is where the records are kept over a restart; empty: they are not.
 	DataDir string

@@ -367,7 +367,13 @@ type report struct {
 	kept []api.Refusal
 }
 
-func (r *report) add(it *item, why string) { r.addKey(brief(it.name), brief(it.kind), why) }
+func (r *report) add(it *item, why string) {
+	if len(r.kept) < r.most {
+		r.addKey(brief(it.name), brief(it.kind), why)
+	} else {
+		r.n++
+	}
+}
 
 func (r *report) addKey(name, kind, why string) {
 	r.n++

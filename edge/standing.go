@@ -192,6 +192,9 @@ func (st *standing) records() int {
 	return n
 }
 
+// names is how many names a controller has stated.
+func (st *standing) names() int { return st.data.Names() - len(st.own) }
+
 // copied is a standing whose marks no longer change.
 func (st *standing) copied() *standing {
 	c := *st

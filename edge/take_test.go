@@ -193,8 +193,38 @@ func TestTakeRefusesTheWhole(t *testing.T) {
 	if _, err := gather(strings.NewReader(snapshot("1", `{"name":"a.gslb.elchi","type":"A","ips":["192.0.2.1","192.0.2.2","192.0.2.3"]}`)), o); err != nil {
 		t.Errorf("as many records as there may be: %v", err)
 	}
-	if _, err := gather(strings.NewReader(snapshot("1", `{"name":"a.gslb.elchi","type":"A","ips":["192.0.2.1","192.0.2.2","192.0.2.3","192.0.2.4"]}`)), o); err == nil || err.Error() != "it has more than 3 records" {
+	if _, err := gather(strings.NewReader(snapshot("1", `{"name":"a.gslb.elchi","type":"A","ips":["192.0.2.1","192.0.2.2","192.0.2.3","192.0.2.4"]}`)), o); err == nil || err.Error() != "it has more than 3 records, which are the most that a zone may have here: divide it into several zones" {
 		t.Errorf("too many records: %v", err)
+	}
+	// One that comes for ever takes no memory.
+	g := newGathering(3)
+	c := checker{rules: o.rules}
+	for i := range 100 {
+		r, ok := c.check(&item{name: []byte("a.gslb.elchi"), kind: []byte("A"), addresses: fmt.Appendf(nil, "192.0.2.%d", i), ends: []int{len(fmt.Sprint("192.0.2.", i))}}, &report{})
+		if !ok {
+			t.Fatal("it is not taken")
+		}
+		before := len(g.bytes)
+		if again, err := g.add(&r); err != nil || again != (i > 0) {
+			t.Fatal(again, err)
+		}
+		if i > 0 && len(g.bytes) > before {
+			t.Fatalf("the record for the time %d takes %d octets", i+1, len(g.bytes)-before)
+		}
+	}
+	// A name without data is no DNS record, and takes memory all the same.
+	bare := func(n int) string {
+		var all []string
+		for i := range n {
+			all = append(all, fmt.Sprintf(`{"name":"n%d.gslb.elchi","type":"A","enabled":false}`, i))
+		}
+		return snapshot("1", all...)
+	}
+	if _, err := gather(strings.NewReader(bare(3)), o); err != nil {
+		t.Errorf("as many names as there may be: %v", err)
+	}
+	if _, err := gather(strings.NewReader(bare(4)), o); err == nil || !strings.HasPrefix(err.Error(), "it has more than 3 names, which") {
+		t.Errorf("too many names: %v", err)
 	}
 	for _, empty := range []string{`[]`, `null`} {
 		if got, err := gather(strings.NewReader(`{"zone":"GSLB.elchi.","version_hash":"1","records":`+empty+`}`), o); err != nil || got.st.records() != 0 {

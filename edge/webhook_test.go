@@ -158,6 +158,9 @@ func TestRefusedRequests(t *testing.T) {
 	if w := (call{method: "POST", path: "/notify", body: `{"records":[` + two + `]}`}).do(loaded(t, o, one).Handler()); w.Code != 413 {
 		t.Errorf("more records than there may be: %d %s", w.Code, w.Body)
 	}
+	if w := (call{method: "POST", path: "/notify", body: `{"records":[{"name":"bare.gslb.elchi","type":"A","enabled":false}]}`}).do(loaded(t, o, one).Handler()); w.Code != 413 {
+		t.Errorf("more names than there may be: %d %s", w.Code, w.Body)
+	}
 	if w := (call{method: "POST", path: "/notify", body: `{"records":[` + two + `]}`}).do(start(t, options(), noController).Handler()); w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("before there is anything: %d %s", w.Code, w.Body)
 	}

@@ -161,6 +161,9 @@ func (d *Data) each(entry uint32, f func(s Set) bool) {
 	}
 }
 
+// Names is how many names have been stated.
+func (d *Data) Names() int { return d.names }
+
 // entries calls f with every name of the zone.
 func (d *Data) entries(f func(entry uint32, name []byte)) {
 	for i := range d.named {
