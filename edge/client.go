@@ -162,7 +162,7 @@ func (c *client) ask(ctx context.Context, endpoint, since string) (*reply, error
 		return nil, bare(ctx, err)
 	}
 	defer resp.Body.Close()
-	body := &watched{ctx: ctx, r: resp.Body, timer: silent, timeout: c.o.Timeout, left: c.lim.body}
+	body := &watched{ctx: ctx, r: resp.Body, timer: silent, timeout: c.o.Timeout, left: c.lim.body, most: c.lim.body}
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotModified:
@@ -215,6 +215,7 @@ type watched struct {
 	timer   *time.Timer
 	timeout time.Duration
 	left    int64
+	most    int64 // what was left at first
 }
 
 // Read implements io.Reader.
@@ -224,7 +225,7 @@ func (w *watched) Read(p []byte) (int, error) {
 		w.timer.Reset(w.timeout)
 	}
 	if w.left -= int64(n); w.left < 0 {
-		return 0, errLarge
+		return 0, fmt.Errorf("%w: it has more than %d octets, unpacked", errLarge, w.most)
 	}
 	// What was given up may look as if it had ended.
 	if err != nil && (w.ctx.Err() != nil || !errors.Is(err, io.EOF)) {

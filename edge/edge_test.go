@@ -512,7 +512,7 @@ func TestHostileControllers(t *testing.T) {
 			_, _ = io.WriteString(w, `{"zone":`)
 			forEver(w, r, time.Second, " ")
 		}},
-		{"sends without end", "the answer is too large", time.Second, func(w http.ResponseWriter, r *http.Request) {
+		{"sends without end", "the answer is too large: it has more than", time.Second, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, `{"extra":"`)
 			forEver(w, r, 0, strings.Repeat("x", 1<<16))
 		}},

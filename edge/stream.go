@@ -129,7 +129,7 @@ func (e *Edge) followOne(ctx context.Context, endpoint string) error {
 	e.setStream(true)
 	defer e.setStream(false)
 	e.log.Info("The controller tells changes as they happen", "endpoint", shown(endpoint))
-	body := &watched{ctx: ctx, r: resp.Body, timer: quiet, timeout: quietFor, left: 1 << 62}
+	body := &watched{ctx: ctx, r: resp.Body, timer: quiet, timeout: quietFor, left: 1 << 62, most: 1 << 62}
 	err = readEvents(body, e.lim.event, e.event)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // whatever the end of it looked like
