@@ -57,7 +57,7 @@ func TestListing(t *testing.T) {
 		"a key":       {`{"`, "a"},
 		"nesting":     {`{"zone":`, "["},
 	} {
-		if _, err := listing(e); err == nil {
+		if _, err := listing(e); err == nil || what != "nesting" && !strings.Contains(err.Error(), "longer than") {
 			t.Errorf("%s for ever is taken", what)
 		}
 	}

@@ -88,8 +88,16 @@ func (e *edge) records(ctx context.Context, zone dnswire.Name, f func(*api.Recor
 }
 
 // readListing calls f with each record of an api.Listing.
-func readListing(r io.Reader, f func(*api.Record) error) error {
+func readListing(r io.Reader, f func(*api.Record) error) (err error) {
 	in := &io.LimitedReader{R: r, N: maxItem}
+	defer func() {
+		switch cut := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); {
+		case cut && in.N <= 0:
+			err = fmt.Errorf("an item of the list is longer than %d octets", maxItem)
+		case cut:
+			err = errors.New("the list ends in the middle")
+		}
+	}()
 	d := json.NewDecoder(in)
 	if err := opens(d, '{'); err != nil {
 		return err
@@ -127,7 +135,7 @@ func readListing(r io.Reader, f func(*api.Record) error) error {
 			return err
 		}
 	}
-	_, err := d.Token()
+	_, err = d.Token()
 	return err
 }
 
