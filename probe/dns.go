@@ -201,21 +201,27 @@ func (p *dnsProber) exchange(ctx context.Context, conn net.Conn, query []byte) (
 		return nil, late(classify(ctx, err, replying), true)
 	}
 	m, ok, f := p.answer(body, query)
-	if !ok && !f.failed() {
+	switch {
+	case f.failed():
+	case !ok:
 		f = fail(ClassProtocol, "what came back answers another question, or none")
+	case m.Truncated:
+		// What is missing is to be had nowhere.
+		f = fail(ClassProtocol, "the answer over TCP is truncated")
 	}
 	return m, f
 }
 
 // answer reads a message, which need not be the answer to the query. A name server
-// may write the name in another case than we did.
+// may write the name in another case than we did. Of one that was cut where it cannot
+// be read nothing is known but that it is truncated.
 func (p *dnsProber) answer(b, query []byte) (m *dns.Msg, ok bool, f failure) {
 	if len(b) < 12 || b[0] != query[0] || b[1] != query[1] || b[2]&0x80 == 0 {
 		return nil, false, failure{}
 	}
 	m = new(dns.Msg)
 	if err := m.Unpack(b); err != nil {
-		if b[2]&0x02 != 0 && !p.stream { // TC: cut anywhere, by some
+		if b[2]&0x02 != 0 { // TC: cut anywhere, by some
 			return &dns.Msg{MsgHdr: dns.MsgHdr{Truncated: true}}, true, failure{}
 		}
 		return nil, false, fail(ClassProtocol, "the answer is malformed")

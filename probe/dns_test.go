@@ -70,6 +70,16 @@ func one(m *dns.Msg) [][]byte { return [][]byte{packed(m)} }
 func TestDNS(t *testing.T) {
 	const a = "www.example.com. 60 IN A 192.0.2.7"
 	well := func(q *dns.Msg, _ int) [][]byte { return one(reply(q, dns.RcodeSuccess, a)) }
+	truncated := func(q *dns.Msg, _ int) [][]byte {
+		m := reply(q, dns.RcodeSuccess)
+		m.Truncated = true
+		return one(m)
+	}
+	cut := func(q *dns.Msg, _ int) [][]byte {
+		m := reply(q, dns.RcodeSuccess, a)
+		m.Truncated = true
+		return [][]byte{packed(m)[:40]}
+	}
 	re := regexp.MustCompile
 	for _, c := range []struct {
 		name   string
@@ -140,26 +150,17 @@ func TestDNS(t *testing.T) {
 			return well(q, n)
 		}, nil, ClassNone, "", 2 * time.Second},
 		{"all are lost", DNS{}, func(*dns.Msg, int) [][]byte { return nil }, nil, ClassTimeout, "timeout while waiting for the answer", 4 * time.Second},
-		{"truncated", DNS{Expect: re("7$")}, func(q *dns.Msg, _ int) [][]byte {
-			m := reply(q, 0)
-			m.Truncated = true
-			return one(m)
-		}, well, ClassNone, "", 0},
-		{"cut anywhere", DNS{Expect: re("7$")}, func(q *dns.Msg, _ int) [][]byte {
-			m := reply(q, 0, a)
-			m.Truncated = true
-			return [][]byte{packed(m)[:40]}
-		}, well, ClassNone, "", 0},
-		{"truncated, and no TCP", DNS{}, func(q *dns.Msg, _ int) [][]byte {
-			m := reply(q, 0)
-			m.Truncated = true
-			return one(m)
-		}, nil, ClassRefused, "over TCP, after a truncated answer: connection refused", 0},
+		{"truncated", DNS{Expect: re("7$")}, truncated, well, ClassNone, "", 0},
+		{"cut anywhere", DNS{Expect: re("7$")}, cut, well, ClassNone, "", 0},
+		{"truncated, and no TCP", DNS{}, truncated, nil, ClassRefused, "over TCP, after a truncated answer: connection refused", 0},
 		{"another question over TCP", DNS{TCP: true}, nil, func(q *dns.Msg, _ int) [][]byte {
 			m := reply(q, 0)
 			m.Question[0].Qtype = dns.TypeMX
 			return one(m)
 		}, ClassProtocol, "what came back answers another question, or none", 0},
+		{"truncated over TCP", DNS{TCP: true}, nil, truncated, ClassProtocol, "the answer over TCP is truncated", 0},
+		{"truncated over both", DNS{}, truncated, truncated, ClassProtocol, "over TCP, after a truncated answer: the answer over TCP is truncated", 0},
+		{"cut anywhere over both", DNS{}, cut, cut, ClassProtocol, "over TCP, after a truncated answer: the answer over TCP is truncated", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
