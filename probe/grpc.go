@@ -217,11 +217,11 @@ func (a *answer) read() failure {
 		case *http2.GoAwayFrame:
 			// RFC 9113 section 6.8: what is below the last stream is still answered.
 			if f.LastStreamID < 1 || f.ErrCode != http2.ErrCodeNo {
-				return fail(ClassProtocol, "the server ended the connection: %s", knownCode(f.ErrCode))
+				return fail(ClassReset, "the server ended the connection %s: %s", awaitingCall, knownCode2(f.ErrCode))
 			}
 		case *http2.RSTStreamFrame:
 			if f.StreamID == 1 && a.code == "" {
-				return fail(ClassProtocol, "the server ended the call: %s", knownCode(f.ErrCode))
+				return fail(ClassReset, "the server ended the call: %s", knownCode2(f.ErrCode))
 			}
 		case *http2.MetaHeadersFrame:
 			if f.StreamID == 1 {
@@ -273,13 +273,6 @@ func (a *answer) broken(err error) failure {
 	return fail(ClassProtocol, "the answer is not HTTP/2")
 }
 
-func knownCode(c http2.ErrCode) string {
-	if c <= http2.ErrCodeHTTP11Required {
-		return c.String()
-	}
-	return "unknown error"
-}
-
 // take takes header or trailer in.
 func (a *answer) take(f *http2.MetaHeadersFrame) {
 	for _, h := range f.Fields {
@@ -307,6 +300,13 @@ var grpcCodes = []string{
 	"INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 }
 
+// isGRPC is whether a content type is that of gRPC, in whatever encoding: that of
+// gRPC-Web is another.
+func isGRPC(content string) bool {
+	rest, ok := strings.CutPrefix(strings.ToLower(content), "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}
+
 // judge says what the answer means. The text of an error is the server's and is
 // left out.
 func (a *answer) judge(service string) failure {
@@ -314,14 +314,19 @@ func (a *answer) judge(service string) failure {
 	if service != "" {
 		whose = "service " + oneLine(service, 80)
 	}
-	if a.code == "" {
+	// Clients of gRPC go by both, whatever its own status says; where that is an error it
+	// says more.
+	if a.code == "" || strings.Trim(a.code, "0") == "" {
 		switch {
 		case len(a.status) == 3 && a.status != "200" && a.status[0] >= '2' && a.status[0] <= '5':
 			return fail(ClassStatus, "HTTP status %s, not a gRPC answer", oneLine(a.status, 3))
-		case a.status == "200" && !strings.HasPrefix(a.content, "application/grpc"):
+		case a.status == "200" && !isGRPC(a.content):
 			return fail(ClassProtocol, "the server speaks HTTP/2, not gRPC")
+		case a.status != "200":
+			return fail(ClassProtocol, "the answer has no HTTP status")
+		case a.code == "":
+			return fail(ClassProtocol, "the answer has no gRPC status")
 		}
-		return fail(ClassProtocol, "the answer has no gRPC status")
 	}
 	code, err := strconv.ParseUint(a.code, 10, 8)
 	if err != nil {

@@ -192,17 +192,50 @@ func TestGRPCAnswers(t *testing.T) {
 		}, ClassProtocol, "the answer is not one of grpc.health.v1"},
 		{"refused stream", func(fr *http2.Framer, _ header) {
 			_ = fr.WriteRSTStream(1, http2.ErrCodeRefusedStream)
-		}, ClassProtocol, "the server ended the call: REFUSED_STREAM"},
+		}, ClassReset, "the server ended the call: REFUSED_STREAM"},
 		{"a code that is none", func(fr *http2.Framer, _ header) {
 			_ = fr.WriteRSTStream(1, 0xdead)
-		}, ClassProtocol, "the server ended the call: unknown error"},
+		}, ClassReset, "the server ended the call: unknown error"},
 		{"going away", func(fr *http2.Framer, _ header) {
 			_ = fr.WriteGoAway(0, http2.ErrCodeEnhanceYourCalm, []byte("s3cr3t"))
-		}, ClassProtocol, "the server ended the connection: ENHANCE_YOUR_CALM"},
+		}, ClassReset, "the server ended the connection while waiting for the call's answer: ENHANCE_YOUR_CALM"},
 		{"a web server", func(fr *http2.Framer, h header) {
 			h(1, false, ":status", "200", "content-type", "text/html")
 			_ = fr.WriteData(1, true, []byte("<html>"))
 		}, ClassProtocol, "the server speaks HTTP/2, not gRPC"},
+		{"a web server that says that all is well", func(fr *http2.Framer, h header) {
+			h(1, false, ":status", "200", "content-type", "text/html")
+			_ = fr.WriteData(1, false, []byte(serving))
+			h(1, true, grpcTrailer...)
+		}, ClassProtocol, "the server speaks HTTP/2, not gRPC"},
+		{"gRPC-Web", func(fr *http2.Framer, h header) {
+			h(1, false, ":status", "200", "content-type", "application/grpc-web+proto")
+			_ = fr.WriteData(1, false, []byte(serving))
+			h(1, true, grpcTrailer...)
+		}, ClassProtocol, "the server speaks HTTP/2, not gRPC"},
+		{"no content type", func(fr *http2.Framer, h header) {
+			h(1, false, ":status", "200")
+			_ = fr.WriteData(1, false, []byte(serving))
+			h(1, true, grpcTrailer...)
+		}, ClassProtocol, "the server speaks HTTP/2, not gRPC"},
+		{"an encoding in the content type", func(fr *http2.Framer, h header) {
+			h(1, false, ":status", "200", "content-type", "application/grpc+proto; charset=utf-8")
+			_ = fr.WriteData(1, false, []byte(serving))
+			h(1, true, grpcTrailer...)
+		}, ClassNone, ""},
+		{"a proxy that says that all is well", func(fr *http2.Framer, h header) {
+			h(1, false, ":status", "503", "content-type", "application/grpc")
+			_ = fr.WriteData(1, false, []byte(serving))
+			h(1, true, grpcTrailer...)
+		}, ClassStatus, "HTTP status 503, not a gRPC answer"},
+		{"a proxy that speaks gRPC", func(_ *http2.Framer, h header) {
+			h(1, true, ":status", "503", "content-type", "application/grpc", "grpc-status", "14")
+		}, ClassStatus, "gRPC status 14 UNAVAILABLE"},
+		{"no HTTP status", func(fr *http2.Framer, h header) {
+			h(1, false, "content-type", "application/grpc")
+			_ = fr.WriteData(1, false, []byte(serving))
+			h(1, true, grpcTrailer...)
+		}, ClassProtocol, "the answer has no HTTP status"},
 		{"a proxy", func(_ *http2.Framer, h header) { h(1, true, ":status", "503") }, ClassStatus, "HTTP status 503, not a gRPC answer"},
 		{"no status", func(_ *http2.Framer, h header) { h(1, true, grpcHeader...) }, ClassProtocol, "the answer has no gRPC status"},
 		{"a status that is no number", func(_ *http2.Framer, h header) {
