@@ -96,8 +96,13 @@ func (b *Board) excuse(o *outcome, now time.Time) bool {
 	r, res := o.r, &o.result
 	before := r.excused
 	r.excused = 0
-	if res.OK || before >= maxExcused ||
-		res.Class != probe.ClassTimeout && res.Class != probe.ClassSlow && res.Class != probe.ClassReset {
+	if res.OK || before >= maxExcused {
+		return false
+	}
+	switch res.Class {
+	case probe.ClassTimeout, probe.ClassSlow, probe.ClassReset:
+	case probe.ClassDNS: // name servers are waited for as well
+	default:
 		return false
 	}
 	limit := r.given() / 4

@@ -28,6 +28,8 @@ func TestStallExcuses(t *testing.T) {
 			"stalled":              {probe.ClassTimeout, 2 * time.Second, [][2]time.Duration{{0, time.Second}}, true},
 			"stalled, then hung":   {probe.ClassSlow, 2 * time.Second, [][2]time.Duration{{0, time.Second}}, true},
 			"stalled, then reset":  {probe.ClassReset, 2 * time.Second, [][2]time.Duration{{0, time.Second}}, true},
+			"no name server":       {probe.ClassDNS, 2 * time.Second, [][2]time.Duration{{0, time.Second}}, true},
+			"no such name":         {probe.ClassDNS, time.Second, nil, false},
 			"refused all the same": {probe.ClassRefused, 2 * time.Second, [][2]time.Duration{{0, time.Second}}, false},
 			"for a moment":         {probe.ClassTimeout, 2 * time.Second, [][2]time.Duration{{0, 200 * time.Millisecond}}, false},
 			"for some moments":     {probe.ClassTimeout, 2 * time.Second, [][2]time.Duration{{0, 200 * time.Millisecond}, {500 * time.Millisecond, 900 * time.Millisecond}}, true},

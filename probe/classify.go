@@ -41,7 +41,7 @@ func classify(ctx context.Context, err error, at stage) failure {
 		if errors.Is(ctx.Err(), context.Canceled) {
 			return fail(ClassCanceled, "canceled %s", at)
 		}
-		return fail(ClassTimeout, "timeout %s", at)
+		return outOfTime(at)
 	}
 
 	switch {
@@ -78,6 +78,15 @@ func classify(ctx context.Context, err error, at stage) failure {
 	return fail(ClassError, "%s", err)
 }
 
+// outOfTime is the failure of a probe whose time is over. Where no address was known
+// yet it is the name servers that were late, and not the endpoint.
+func outOfTime(at stage) failure {
+	if at == resolving {
+		return fail(ClassDNS, "timeout %s", at)
+	}
+	return fail(ClassTimeout, "timeout %s", at)
+}
+
 func classifyDNS(ctx context.Context, err *net.DNSError) failure {
 	deadline, limited := ctx.Deadline()
 	switch {
@@ -86,7 +95,7 @@ func classifyDNS(ctx context.Context, err *net.DNSError) failure {
 	case limited && !time.Now().Before(deadline):
 		// Not by ctx.Err: the resolver sees the deadline by a timer of its
 		// own, which may be the first to fire.
-		return fail(ClassTimeout, "timeout %s", resolving)
+		return outOfTime(resolving)
 	case err.IsNotFound:
 		return fail(ClassDNS, "no such host: %s", err.Name)
 	case err.IsTimeout:

@@ -197,7 +197,7 @@ func TestConnectingAndResolvingObeyTheContext(t *testing.T) {
 				check(t, on(t, kind(), n).Probe(ctx, somewhere), ClassTimeout, "timeout while connecting")
 				ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				check(t, on(t, kind(), n).Probe(ctx, Target{Host: "www.example.com", Port: 1}), ClassTimeout, "timeout while resolving the host name")
+				check(t, on(t, kind(), n).Probe(ctx, Target{Host: "www.example.com", Port: 1}), ClassDNS, "timeout while resolving the host name")
 			})
 			ended, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -283,7 +283,7 @@ func TestClassify(t *testing.T) {
 		{"canceled", dead, os.ErrDeadlineExceeded, ClassCanceled, "canceled while connecting"},
 		{"no host", live, &net.DNSError{Name: "x.test", IsNotFound: true}, ClassDNS, "no such host: x.test"},
 		{"resolver's timeout", live, dnsTimeout(), ClassDNS, "resolver did not answer for x.test"},
-		{"our timeout", late, dnsTimeout(), ClassTimeout, "timeout while resolving the host name"},
+		{"our timeout", late, dnsTimeout(), ClassDNS, "timeout while resolving the host name"},
 		{"canceled in the resolver", dead, dnsTimeout(), ClassCanceled, "canceled while resolving the host name"},
 		{"resolver fails", live, &net.DNSError{Err: "server misbehaving", Name: "x.test"}, ClassDNS, "host name x.test: server misbehaving"},
 	} {

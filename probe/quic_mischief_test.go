@@ -120,7 +120,7 @@ func TestNameServerIsSilent(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		got := on(t, must(t, TCP{}), n).Probe(ctx, Target{Host: "never.example.com.", Port: 80})
-		check(t, got, ClassTimeout, "timeout while resolving the host name")
+		check(t, got, ClassDNS, "timeout while resolving the host name")
 		synctest.Wait()
 		if open := p.open.Load(); open != 0 || asked != 1 || len(p.dialed) == 0 {
 			t.Errorf("%d sockets open, asked %d times on %d", open, asked, len(p.dialed))
