@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -59,7 +60,7 @@ func (n *network) dialQUIC(ctx context.Context, t Target, cfg *tls.Config) (*qui
 	start := time.Now()
 	conn, err := q.layer.Dial(ctx, l.RemoteAddr(), cfg, quicConfig(ctx))
 	if err != nil {
-		f := q.failure(ctx, err, handshaking)
+		f := late(q.failure(ctx, err, handshaking), q.socket.heard.Load())
 		q.release()
 		return nil, f
 	}
@@ -142,12 +143,16 @@ func alertOf(e *quic.TransportError) string {
 // It keeps the first error: QUIC may take another for the reason.
 type datagramSocket struct {
 	net.Conn
+	heard atomic.Bool // something has come
 	mu    sync.Mutex
 	first error
 }
 
 func (s *datagramSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, err := s.Read(b)
+	if err == nil {
+		s.heard.Store(true)
+	}
 	return n, s.RemoteAddr(), s.ended(err)
 }
 

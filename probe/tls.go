@@ -164,17 +164,32 @@ func (s *security) of(name string, own bool) *tls.Config {
 
 // handshake makes the handshake over conn, whose deadline ctx governs, as of has it.
 func (s *security) handshake(ctx context.Context, conn net.Conn, name string, own bool) (*tls.Conn, failure) {
-	c := tls.Client(strict{conn}, s.of(name, own))
+	return s.shake(ctx, conn, s.of(name, own))
+}
+
+// shake is handshake with a configuration that is made of this one's.
+func (s *security) shake(ctx context.Context, conn net.Conn, cfg *tls.Config) (*tls.Conn, failure) {
+	below := &strict{Conn: conn}
+	c := tls.Client(below, cfg)
 	// Not HandshakeContext: it starts a goroutine to do what the connection's
 	// own deadline does already.
 	if err := c.Handshake(); err != nil {
-		return nil, classify(ctx, err, handshaking)
+		return nil, late(classify(ctx, err, handshaking), below.heard)
 	}
 	return c, failure{}
 }
 
 // strict keeps the TLS layer from setting deadlines of its own. On closing, it
 // would give a peer that reads nothing five seconds more than ctx does.
-type strict struct{ net.Conn }
+type strict struct {
+	net.Conn
+	heard bool // something has been read
+}
 
-func (strict) SetWriteDeadline(time.Time) error { return nil }
+func (s *strict) Read(b []byte) (int, error) {
+	n, err := s.Conn.Read(b)
+	s.heard = s.heard || n > 0
+	return n, err
+}
+
+func (*strict) SetWriteDeadline(time.Time) error { return nil }
