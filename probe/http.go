@@ -157,6 +157,7 @@ func NewHTTP(o HTTP) (Prober, error) {
 	if err := p.setLogin(o); err != nil {
 		return nil, err
 	}
+	p.secrets = saidAgain(p.login, o)
 	var sec TLSConfig
 	if o.TLS != nil {
 		sec = *o.TLS
@@ -184,6 +185,13 @@ func (p *httpProber) setSecurity(sec TLSConfig) (err error) {
 			return err
 		}
 	}
+	defer func() {
+		for _, s := range []*security{p.tls, p.away} {
+			if s != nil {
+				s.secrets = p.secrets
+			}
+		}
+	}()
 	switch {
 	case p.secure && p.version == HTTP1:
 		p.away = p.tls
@@ -324,6 +332,28 @@ func (p *httpProber) setLogin(o HTTP) error {
 	return nil
 }
 
+// saidAgain is what a server is told that is not to be seen when it names a host by it.
+// The value of a header may be a secret: its words are taken for such, unless they are of
+// the host's name.
+func saidAgain(login string, o HTTP) []string {
+	var all []string
+	if o.Basic != nil {
+		all = append(all, o.Basic.Password)
+	}
+	for _, value := range append(slices.Collect(maps.Values(o.Headers)), login) {
+		for _, word := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t=;,\"", r) }) {
+			if len(word) >= minWord && !strings.Contains(strings.ToLower(o.Host), strings.ToLower(word)) {
+				all = append(all, word)
+			}
+		}
+	}
+	return all
+}
+
+// minWord is the shortest word of a header that is taken for a secret: most of those
+// that are none, such as the names of schemes, are shorter.
+const minWord = 8
+
 type httpProber struct {
 	net, udp *network
 	version  string
@@ -339,6 +369,7 @@ type httpProber struct {
 	// body and content its fields. They may hold secrets.
 	headers, content []field
 	login            string
+	secrets          []string // those of them that a peer could say again
 	send             []byte
 	first            []byte // the first request, when it is the same for all targets
 	expected         []Range

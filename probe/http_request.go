@@ -125,7 +125,8 @@ func (p *httpProber) run(ctx context.Context, t Target) (connect time.Duration, 
 			}
 		}
 		if f.failed() && redirects > 0 {
-			f.detail = "after a redirect to " + oneLine(h.String(), maxDetail/2) + ": " + f.detail
+			// The host's name is the server's word.
+			f.detail = blot("after a redirect to "+oneLine(h.String(), maxDetail/2)+": "+f.detail, p.secrets)
 		}
 		return connect, f
 	}

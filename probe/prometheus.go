@@ -96,6 +96,7 @@ func NewPrometheus(o Prometheus) (Prober, error) {
 		if p.tls, err = newSecurity(sec, []string{"http/1.1"}); err != nil {
 			return nil, err
 		}
+		p.tls.secrets = saidAgain("", HTTP{Host: o.Host, Headers: o.Headers})
 	}
 	return p, nil
 }

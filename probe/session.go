@@ -192,7 +192,9 @@ func newDatabase(sec *TLSConfig, expect []Condition, role Role, password string)
 		return d, fmt.Errorf("expect: %w", err)
 	}
 	if sec != nil {
-		d.tls, err = newSecurity(*sec, nil)
+		if d.tls, err = newSecurity(*sec, nil); err == nil {
+			d.tls.secrets = []string{password}
+		}
 	}
 	return d, err
 }

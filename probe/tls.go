@@ -127,6 +127,9 @@ type security struct {
 	named *tls.Config
 	// own is the client's certificate, for the server under probe.
 	own *tls.Certificate
+	// secrets are what the check tells the server. It could have them in the names of
+	// its next certificate.
+	secrets []string
 }
 
 func newSecurity(o TLSConfig, alpn []string) (*security, error) {
@@ -174,9 +177,15 @@ func (s *security) shake(ctx context.Context, conn net.Conn, cfg *tls.Config) (*
 	// Not HandshakeContext: it starts a goroutine to do what the connection's
 	// own deadline does already.
 	if err := c.Handshake(); err != nil {
-		return nil, late(classify(ctx, err, handshaking), below.heard)
+		return nil, s.discreet(late(classify(ctx, err, handshaking), below.heard))
 	}
 	return c, failure{}
+}
+
+// discreet hides secrets in what a handshake failed by.
+func (s *security) discreet(f failure) failure {
+	f.detail = blot(f.detail, s.secrets)
+	return f
 }
 
 // strict keeps the TLS layer from setting deadlines of its own. On closing, it

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,6 +10,8 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"net"
+	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,6 +231,49 @@ func TestClientCertificateWantedLate(t *testing.T) {
 		ClientAuth:   tls.RequireAnyClientCert, MinVersion: tls.VersionTLS13,
 	}, nil, nil)
 	check(t, must(t, HTTP{TLS: &TLSConfig{Roots: ca.roots}}).Probe(ctxFor(t, patience), target), ClassTLS, "certificate required")
+}
+
+// A server could have what it was told in the names of its certificate, or in where it
+// sends the probe on to.
+func TestSecretsSaidAgain(t *testing.T) {
+	const token = "s3cr3t-T0ken-abcdefghijklmnopqrstuvwxyz0123456789"
+	ca := newAuthority(t)
+	echo := ca.issue(t, nil, token[:20]+".example.com", strings.ToLower(token)+".example.com", "c3VzaTpodW50ZXIyMg.example.com", "hunter22.example.com")
+	target := tlsServer(t, "127.0.0.1", tlsOf(echo), nil, nil)
+	basic := &Login{User: "susi", Password: "hunter22"}
+	for _, version := range []string{HTTP1, HTTP2} {
+		for _, o := range []HTTP{
+			{Bearer: token},
+			{Headers: map[string]string{"X-Api-Key": token, "Cookie": "session=hunter22; a=c3VzaTpodW50ZXIyMg"}},
+			{Basic: basic, Headers: map[string]string{"X-Api-Key": token}},
+		} {
+			o.Version, o.Host, o.TLS = version, "www.example.com", &TLSConfig{Roots: ca.roots}
+			r := must(t, o).Probe(ctxFor(t, patience), target)
+			check(t, r, ClassTLS, "certificate is not for www.example.com but for ***")
+			for _, part := range []string{"s3cr3t-T0ken", "ghijklmnopqr"} {
+				if strings.Contains(strings.ToLower(r.Detail), strings.ToLower(part)) {
+					t.Errorf("%+v: %q", o.Headers, r.Detail)
+				}
+			}
+		}
+	}
+	for _, host := range []string{"hunter22", "HUNTER22", "c3VzaTpodW50ZXIyMg", "c3VzaTpodW50", "xc3VzaT.podW50ZXIyMg"} {
+		to := serve(t, "127.0.0.1", answering(nil, "HTTP/1.1 302 x\r\nLocation: http://"+host+".invalid/\r\n\r\n"))
+		p := must(t, HTTP{Basic: basic, FollowRedirects: true}).(*httpProber)
+		n := system
+		n.lookup = func(_ context.Context, host string) ([]netip.Addr, error) {
+			return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+		}
+		r := on(t, p, &n).Probe(ctxFor(t, patience), to)
+		check(t, r, ClassDNS, "after a redirect to http://")
+		if low := strings.ToLower(r.Detail); strings.Contains(low, "hunter22") || strings.Contains(low, "dw50zxiymg") {
+			t.Errorf("%q", r.Detail)
+		}
+	}
+	if r := must(t, HTTP{Host: "www.example.com", Headers: map[string]string{"X-Forwarded-Host": "www.example.com"}, TLS: &TLSConfig{Roots: ca.roots}}).
+		Probe(ctxFor(t, patience), target); !strings.Contains(r.Detail, "not for www.example.com but") {
+		t.Errorf("the name that is asked for is hidden: %q", r.Detail)
+	}
 }
 
 func TestSNI(t *testing.T) {
