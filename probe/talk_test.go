@@ -132,6 +132,7 @@ func TestCertificateDays(t *testing.T) {
 		{"too short", ca.issue(t, ends(6), "127.0.0.1"), 7, 30, false, ClassTLS, false, "certificate ends in 6 days, on 2"},
 		{"what it hangs on", inter(5), 7, 0, false, ClassTLS, false, "certificate ends in 5 days"},
 		{"the certificate alone", inter(5), 7, 0, true, ClassNone, false, ""},
+		{"ended, unverified", ca.issue(t, ends(-2), "127.0.0.1"), 1, 0, true, ClassTLS, false, "certificate expired on 2"},
 		{"unverified", ca.issue(t, ends(6), "127.0.0.1"), 7, 30, true, ClassTLS, false, "certificate ends in 6 days"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

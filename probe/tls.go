@@ -98,6 +98,8 @@ func (p *tlsProber) lifetime(s tls.ConnectionState, now time.Time) failure {
 	left := end.Sub(now)
 	words := fmt.Sprintf("certificate ends in %d days, on %s", int(left/days(1)), end.UTC().Format(time.DateOnly))
 	switch {
+	case left < 0: // it was not verified
+		return fail(ClassTLS, "certificate expired on %s", end.UTC().Format(time.DateOnly))
 	case left < p.minimum:
 		return fail(ClassTLS, "%s", words)
 	case left < p.warning:
