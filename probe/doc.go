@@ -3,6 +3,7 @@
 //
 //	tcp.go         connects, and holds a short conversation (talk.go)
 //	tls.go         connects, makes the TLS handshake, verifies the certificate, talks
+//	               (tls_accept.go: whether the server takes the client's)
 //	http.go        connects, (TLS,) one HTTP request, judges status, header and body
 //	               (http_request.go: what is asked, and redirects; exchange.go,
 //	               http2.go, http3.go and quic.go: what goes over the wire;

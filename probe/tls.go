@@ -67,7 +67,8 @@ func (p *tlsProber) Probe(ctx context.Context, t Target) Result {
 		return f.result(start, 0)
 	}
 	defer l.release()
-	secure, f := p.tls.handshake(ctx, l.Conn, t.name(), true)
+	v := &acceptance{conn: l.Conn}
+	secure, f := p.tls.shake(ctx, l.Conn, v.watch(p.tls.of(t.name(), true)))
 	if f.failed() {
 		return f.result(start, l.took)
 	}
@@ -75,6 +76,11 @@ func (p *tlsProber) Probe(ctx context.Context, t Target) Result {
 	if !f.failed() && p.talk.any() {
 		if said := p.talk.over(ctx, secure); said.failed() {
 			f = said
+		}
+	}
+	if !f.failed() && p.talk.Expect == nil {
+		if refused := v.await(ctx, secure, l.took); refused.failed() {
+			f = refused
 		}
 	}
 	r := f.result(start, l.took)
@@ -153,7 +159,10 @@ func (s *security) config(name string, own bool) *tls.Config {
 	c := s.base.Clone()
 	c.ServerName = strings.TrimSuffix(name, ".")
 	if own && s.own != nil {
-		c.Certificates = []tls.Certificate{*s.own}
+		// Not Certificates, of which none is shown where the server names authorities
+		// and this one's is not among them: the file may lack what is between the
+		// two, and a server says better than we why it does not like a certificate.
+		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return s.own, nil }
 	}
 	return c
 }

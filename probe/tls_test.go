@@ -233,6 +233,45 @@ func TestClientCertificateWantedLate(t *testing.T) {
 	check(t, must(t, HTTP{TLS: &TLSConfig{Roots: ca.roots}}).Probe(ctxFor(t, patience), target), ClassTLS, "certificate required")
 }
 
+// A tls check says nothing to the server and is told all the same that its certificate is
+// not taken, in every version; silence, and a ticket, mean that it is.
+func TestClientCertificateOfTLS(t *testing.T) {
+	ca, stranger := newAuthority(t), newAuthority(t)
+	client := func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }
+	mine, other := ca.issue(t, client, "probe.example.com"), stranger.issue(t, client, "probe.example.com")
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, silent := range []bool{false, true} {
+			target := tlsServer(t, "127.0.0.1", &tls.Config{
+				Certificates: []tls.Certificate{ca.issue(t, nil, "127.0.0.1")}, ClientCAs: ca.roots,
+				ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: version, MaxVersion: version, SessionTicketsDisabled: silent,
+			}, nil, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) })
+			for _, tc := range []struct {
+				name   string
+				cert   *tls.Certificate
+				class  Class
+				detail string
+			}{
+				{"right", &mine, ClassNone, ""},
+				{"none", nil, ClassTLS, "the server refused the handshake: "},
+				{"of a stranger", &other, ClassTLS, "the server refused the handshake: "},
+			} {
+				for _, talk := range []Talk{{}, {Send: []byte("x")}} {
+					start := time.Now()
+					o := TLS{TLSConfig: TLSConfig{Roots: ca.roots, Certificate: tc.cert}, Talk: talk}
+					r := must(t, o).Probe(ctxFor(t, patience), target)
+					check(t, r, tc.class, tc.detail)
+					if tc.cert == &other && version == tls.VersionTLS13 && strings.HasSuffix(r.Detail, "certificate required") {
+						t.Errorf("%s: the certificate was not shown: %+v", tc.name, r)
+					}
+					if took := time.Since(start); took > patience/2 {
+						t.Errorf("%s took %v", tc.name, took)
+					}
+				}
+			}
+		}
+	}
+}
+
 // A server could have what it was told in the names of its certificate, or in where it
 // sends the probe on to.
 func TestSecretsSaidAgain(t *testing.T) {
