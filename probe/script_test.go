@@ -70,7 +70,7 @@ func TestScriptVerdicts(t *testing.T) {
 		"escape sequences":      {`printf 'a\033[31mb\001'; exit 1`, nil, ClassValue, "a?[31mb?", false},
 		"long":                  {`echo ` + long + `; exit 1`, nil, ClassValue, "exit status 1: xxx", false},
 		"killed":                {`echo so; kill -KILL $$`, nil, ClassScript, "the script was ended by killed: so", false},
-		"no such interpreter":   {"#!/no/such/shell\n", nil, ClassLocal, "the script cannot be started: no such file", false},
+		"no such interpreter":   {"#!/no/such/shell\n", nil, ClassLocal, "the script cannot be started: the interpreter", false},
 		"directory that is not": {`exit 0`, func(s *Script) { s.Dir = "/no/such" }, ClassLocal, "the script cannot be started", false},
 		"writes too much":       {`while :; do echo ` + long + `; done`, nil, ClassOversize, "more than 1048576 bytes", false},
 		"arguments": {

@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"time"
 )
@@ -56,10 +57,18 @@ func Grace(ctx context.Context) time.Duration {
 // Reason is why a program cannot be started, without its path.
 func Reason(err error) string {
 	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err.Error()
+	if !errors.As(err, &pe) {
+		return err.Error()
 	}
-	return err.Error()
+	_, missing := os.Stat(pe.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && missing == nil:
+		// The system says the same of a program that is not there.
+		return "the interpreter that its first line names is not there"
+	case errors.Is(err, noFormat):
+		return pe.Err.Error() + ": it is no program, and no script that begins with #!"
+	}
+	return pe.Err.Error()
 }
 
 // Path is the variable PATH that a program is given: that of the node, whose

@@ -11,6 +11,8 @@ import (
 // has started.
 const Supported = false
 
+var noFormat = errors.ErrUnsupported
+
 // Run runs nothing.
 func Run(_ context.Context, _ Command, release func()) Ending {
 	release()

@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// noFormat is of a file that the system does not know how to run.
+const noFormat = syscall.ENOEXEC
+
 // Supported is whether programs can be run on this system.
 const Supported = true
 
@@ -144,8 +147,30 @@ func (h *heard) listen(from *os.File) {
 		if h.total += n; h.total > MaxWritten && before <= MaxWritten {
 			close(h.full)
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			h.rest(from)
+		}
 		if err != nil || h.total > 2*MaxWritten {
 			return
 		}
 	}
+}
+
+// rest takes what is in the pipe when its time is over: a read that begins then fails
+// whatever there is, and on a busy machine none may have begun before.
+func (h *heard) rest(from *os.File) {
+	_ = from.SetReadDeadline(time.Time{})
+	raw, err := from.SyscallConn()
+	if err != nil {
+		return
+	}
+	buf := make([]byte, MaxSaid)
+	_ = raw.Read(func(fd uintptr) bool {
+		n, err := syscall.Read(int(fd), buf) // which does not wait: the pipe is not blocking
+		if err == nil && n > 0 {
+			h.kept = append(h.kept, buf[:min(n, MaxSaid-len(h.kept))]...)
+			h.total += n
+		}
+		return true
+	})
 }
