@@ -131,7 +131,7 @@ func TestCheckSSH(t *testing.T) {
 		"password": "the login was refused",
 		"status":   "the command ended with status 3",
 		"long":     "the command wrote more than 65536 bytes",
-		"hang":     "timeout in the SSH session",
+		"hang":     "timeout of the command",
 	}
 	if len(all.Servers) != len(want) {
 		t.Fatalf("%d servers", len(all.Servers))

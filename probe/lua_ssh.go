@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -19,6 +20,9 @@ const (
 	// the probe ends before.
 	defaultSSH = 5 * time.Second
 	maxOutput  = 64 << 10 // of a command
+	// maxSSH is all that a server may send. The window of a channel is 2 MiB, so that of a
+	// command that writes without end is told by maxOutput.
+	maxSSH = 4 << 20
 )
 
 // sshExec is ssh_exec(host, user, password, command, timeout). What the command
@@ -60,7 +64,8 @@ func (r *luaRun) ssh(ctx context.Context, login sshLogin, command string) (strin
 		return "", f
 	}
 	defer l.release()
-	conn, channels, requests, err := ssh.NewClientConn(l.Conn, authority, &ssh.ClientConfig{
+	in := &measured{Conn: l.Conn, left: maxSSH}
+	conn, channels, requests, err := ssh.NewClientConn(in, authority, &ssh.ClientConfig{
 		User: login.user,
 		Auth: []ssh.AuthMethod{
 			ssh.Password(login.password),
@@ -73,29 +78,91 @@ func (r *luaRun) ssh(ctx context.Context, login sshLogin, command string) (strin
 		ClientVersion:     "SSH-2.0-" + userAgent,
 	})
 	if err != nil {
-		return "", sshFailure(ctx, err)
+		return "", in.failure(ctx, err)
 	}
 	client := ssh.NewClient(conn, channels, requests)
 	// Its goroutines end when the connection does.
 	defer func() { _ = client.Close(); _ = client.Wait() }()
 	session, err := client.NewSession()
 	if err != nil {
-		return "", sshFailure(ctx, err)
+		return "", in.failure(ctx, err)
 	}
 	out := &bounded{limit: maxOutput, full: func() { _ = l.Close() }}
 	session.Stdout, session.Stderr = out, out
-	err = session.Run(command)
+	if err = session.Start(command); err == nil {
+		limit := endRemote(ctx, session.Signal)
+		err = session.Wait()
+		if limit.stop() {
+			return "", fail(ClassTimeout, "timeout of the command")
+		}
+	}
 	if out.over() {
 		return "", fail(ClassOversize, "the command wrote more than %d bytes", maxOutput)
 	}
 	var exit *ssh.ExitError
-	if errors.As(err, &exit) {
+	switch {
+	case errors.As(err, &exit) && exit.Signal() != "":
+		return "", fail(ClassValue, "the command was ended by a signal")
+	case errors.As(err, &exit):
 		return "", fail(ClassValue, "the command ended with status %d", exit.ExitStatus())
-	}
-	if err != nil {
-		return "", sshFailure(ctx, err)
+	case err != nil:
+		return "", in.failure(ctx, err)
 	}
 	return out.String(), failure{}
+}
+
+// remoteLimit ends a command that takes too long.
+type remoteLimit struct {
+	asked      atomic.Bool // to end
+	term, kill *time.Timer
+}
+
+// endRemote has a command that runs for nine tenths of its time ended, by TERM and then by
+// KILL. A server lets commands run on whose connection has gone: one that hangs would
+// stay there, one more with each probe.
+func endRemote(ctx context.Context, signal func(ssh.Signal) error) *remoteLimit {
+	l := &remoteLimit{}
+	if deadline, limited := ctx.Deadline(); limited {
+		left := time.Until(deadline)
+		l.term = time.AfterFunc(left/10*9, func() { l.asked.Store(true); _ = signal(ssh.SIGTERM) })
+		l.kill = time.AfterFunc(left/20*19, func() { _ = signal(ssh.SIGKILL) })
+	}
+	return l
+}
+
+// stop is for when the command is over. It is true where it had been asked to end.
+func (l *remoteLimit) stop() bool {
+	if l.term != nil {
+		l.term.Stop()
+		l.kill.Stop()
+	}
+	return l.asked.Load()
+}
+
+// measured is a connection of which only so much is read. SSH has messages that mean
+// nothing, of which a server may send any number.
+type measured struct {
+	net.Conn
+	left int
+	over atomic.Bool
+}
+
+func (m *measured) Read(b []byte) (int, error) {
+	if m.left <= 0 {
+		m.over.Store(true)
+		return 0, errOversize
+	}
+	n, err := m.Conn.Read(b[:min(len(b), m.left)])
+	m.left -= n
+	return n, err
+}
+
+// failure is that of an error of the SSH library.
+func (m *measured) failure(ctx context.Context, err error) failure {
+	if m.over.Load() {
+		return fail(ClassOversize, "the server sent more than %d KiB", maxSSH>>10)
+	}
+	return sshFailure(ctx, err)
 }
 
 // hostAlgorithms are those of the keys that are known of a host. A server that has

@@ -19,8 +19,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -353,6 +355,12 @@ func TestLuaSSH(t *testing.T) {
 			}
 		case "hang":
 			_ = server.Wait()
+		case "nothing, and for ever":
+			for {
+				if _, _, err := server.SendRequest("nothing", false, make([]byte, 1<<14)); err != nil {
+					break
+				}
+			}
 		default:
 			return 3
 		}
@@ -378,7 +386,8 @@ func TestLuaSSH(t *testing.T) {
 		{"unknown host", "other.example " + strings.SplitN(right, " ", 2)[1], `"monitor", "secret", "pgrep nginx"`, "false|the host's key is not in known_hosts"},
 		{"no file", "", `"monitor", "secret", "pgrep nginx"`, "false|the check states no known_hosts"},
 		{"endless", right, `"monitor", "secret", "endless"`, "false|the command wrote more than 65536 bytes"},
-		{"hang", right, `"monitor", "secret", "hang", 0.5`, "false|timeout in the SSH session"},
+		{"hang", right, `"monitor", "secret", "hang", 0.5`, "false|timeout "},
+		{"messages without end", right, `"monitor", "secret", "nothing, and for ever", 30`, "false|the server sent more than 4096 KiB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := ran.Load()
@@ -402,6 +411,46 @@ func TestLuaSSH(t *testing.T) {
 	known := knownHosts(t, knownhosts.Line([]string{misled.String()}, key))
 	p := newLua(t, Lua{Source: fmt.Sprintf(`return false, select(2, ssh_exec(%q, "a", "secret", "b", 5))`, misled), KnownHosts: known})
 	check(t, p.Probe(ctxFor(t, patience), endpointOfLua), ClassValue, "SSH session")
+}
+
+// A command that takes too long is asked to end, and then ended, before its time is over;
+// one that ends by itself is left alone.
+func TestRemoteCommandsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tc := range []struct {
+			takes time.Duration
+			asked bool
+			want  string
+		}{
+			{time.Second, false, ""},
+			{8900 * time.Millisecond, false, ""},
+			{9100 * time.Millisecond, true, "TERM after 9s"},
+			{time.Minute, true, "TERM after 9s, KILL after 9.5s"},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			start := time.Now()
+			var mu sync.Mutex
+			var got []string
+			l := endRemote(ctx, func(s ssh.Signal) error {
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, fmt.Sprintf("%s after %v", s, time.Since(start)))
+				return errors.New("the connection has gone")
+			})
+			time.Sleep(tc.takes)
+			asked := l.stop()
+			time.Sleep(time.Minute)
+			mu.Lock()
+			if all := strings.Join(got, ", "); all != tc.want || asked != tc.asked {
+				t.Errorf("%v: %q, asked %t", tc.takes, all, asked)
+			}
+			mu.Unlock()
+			cancel()
+		}
+		if endRemote(t.Context(), nil).stop() {
+			t.Error("a command without a limit was asked to end")
+		}
+	})
 }
 
 func eventuallyFew(t *testing.T, goroutines int) {
