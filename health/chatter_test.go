@@ -79,3 +79,27 @@ func TestFlappingEnds(t *testing.T) {
 		}
 	})
 }
+
+// A probe that can never be made, such as of a script that is not there, is said once,
+// and again when it could be made between, however many others can.
+func TestLackingIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.set(f.local, at(0), true)
+		r := newRig(t, f, nil)
+		r.apply(target(0, check("web")), target(1, check("web")), target(2, check("web")))
+		r.run()
+		defer r.stop()
+		after(time.Minute)
+		if got := r.log.count("probes cannot be made"); got != 1 {
+			t.Errorf("said %d times", got)
+		}
+		f.set(f.local, at(0), false)
+		after(time.Minute)
+		f.set(f.local, at(0), true)
+		after(time.Minute)
+		if got := r.log.count("probes cannot be made"); got != 2 {
+			t.Errorf("said %d times", got)
+		}
+	})
+}

@@ -313,7 +313,9 @@ func (b *Board) judge(o *outcome, now time.Time) bool {
 	if res.Class == probe.ClassLocal {
 		// It says something of this node and nothing of the endpoint, which stays
 		// what it was.
-		if !b.lacking && !excused {
+		// Once of each check's probes, and not each time that others can be made between.
+		if before := b.result(&r.last); !b.lacking && !excused &&
+			(r.runs == 0 || before.Class != res.Class || before.Detail != res.Detail) {
 			b.say(slog.LevelError, "probes cannot be made; verdicts stay as they are", "check", r.check.Name, "reason", res.Detail)
 		}
 		if !excused {
