@@ -100,6 +100,10 @@ func classifyDNS(ctx context.Context, err *net.DNSError) failure {
 		return fail(ClassDNS, "no such host: %s", err.Name)
 	case err.IsTimeout:
 		return fail(ClassDNS, "resolver did not answer for %s", err.Name)
+	case err.Err == "server misbehaving": // package net's words for all codes but NXDOMAIN
+		return fail(ClassDNS, "the name server answers with an error for %s", err.Name)
+	case err.Err == "lame referral":
+		return fail(ClassDNS, "the name server gives no address for %s, and does not ask others", err.Name)
 	}
 	return fail(ClassDNS, "host name %s: %s", err.Name, err.Err)
 }

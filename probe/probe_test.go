@@ -285,7 +285,9 @@ func TestClassify(t *testing.T) {
 		{"resolver's timeout", live, dnsTimeout(), ClassDNS, "resolver did not answer for x.test"},
 		{"our timeout", late, dnsTimeout(), ClassDNS, "timeout while resolving the host name"},
 		{"canceled in the resolver", dead, dnsTimeout(), ClassCanceled, "canceled while resolving the host name"},
-		{"resolver fails", live, &net.DNSError{Err: "server misbehaving", Name: "x.test"}, ClassDNS, "host name x.test: server misbehaving"},
+		{"resolver fails", live, &net.DNSError{Err: "server misbehaving", Name: "x.test"}, ClassDNS, "the name server answers with an error for x.test"},
+		{"no recursion", live, &net.DNSError{Err: "lame referral", Name: "x.test"}, ClassDNS, "the name server gives no address for x.test, and does not ask others"},
+		{"resolver, otherwise", live, &net.DNSError{Err: "cannot unmarshal DNS message", Name: "x.test"}, ClassDNS, "host name x.test: cannot unmarshal DNS message"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f := classify(tc.ctx, fmt.Errorf("wrapped: %w", tc.err), connecting)
