@@ -115,7 +115,7 @@ var nodeSection = section{
 	fields: []field{
 		{name: "name", typ: "text", prose: "the host's name", doc: "How the node calls itself."},
 		{name: "region", typ: "text", doc: "Where the node is; the same words as `place.region`."},
-		{name: "data_dir", typ: "directory", prose: "memory only, with a warning", doc: "Where the last known health, overrides, maintenance the [audit log](api.md#audit-log) and the [history](events.md#history) are kept over a restart."},
+		{name: "data_dir", typ: "directory", prose: "memory only, with a warning", doc: "Where the last known health, overrides, maintenance, the [audit log](api.md#audit-log) and the [history](events.md#history) are kept over a restart."},
 	},
 }
 
