@@ -474,8 +474,8 @@ func TestEngineOverRestart(t *testing.T) {
 			stop()
 		}
 		k.m["overrides"] = map[string][]byte{"x": []byte("{")}
-		if _, err := rhumb.New(rhumb.Options{Keeper: k}); err == nil {
-			t.Error("an override that cannot be read is passed over")
+		if e, err := rhumb.New(rhumb.Options{Keeper: k}); err != nil || len(e.Overrides()) != 0 {
+			t.Errorf("an override that cannot be read keeps the node from starting: %v", err)
 		}
 	})
 }

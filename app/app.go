@@ -103,8 +103,8 @@ func New(o Options) (*App, error) {
 
 	engine := rhumb.Options{Logger: a.log, Registerer: a.registry}
 	if s.Node.DataDir != "" {
-		if a.store, err = store.Open(s.Node.DataDir); err != nil {
-			return nil, fmt.Errorf("node.data_dir: %w", err)
+		if err = a.openStore(s.Node.DataDir); err != nil {
+			return nil, err
 		}
 		engine.Keeper = keeper{a.store}
 	}
@@ -473,7 +473,7 @@ func (a *App) note(err error) {
 // Condition implements admin.Process.
 func (a *App) Condition() admin.Condition {
 	c := admin.Condition{
-		Started: a.started, Version: a.version, Config: a.file.Path(),
+		Started: a.started, Version: a.version, Config: a.file.Path(), Warnings: a.damage(),
 		DNS: a.dns.Addrs(), DNSOverTLS: a.dns.TLSAddrs(), Bound: closed(a.ready), Settled: closed(a.engine.Settled()),
 	}
 	if s := a.engine.Spec(); s != nil {

@@ -20,6 +20,30 @@ func (a *App) openAudit(dir string) error {
 	return nil
 }
 
+// openStore opens the store. One that is damaged keeps no node from starting.
+func (a *App) openStore(dir string) (err error) {
+	if a.store, err = store.Open(dir); err != nil {
+		return fmt.Errorf("node.data_dir: %w", err)
+	}
+	for _, w := range a.damage() {
+		a.log.Error(w)
+	}
+	return nil
+}
+
+// damage is what an operator is told of a store that was damaged when it was opened.
+func (a *App) damage() []string {
+	if a.store == nil || a.store.Damage() == nil {
+		return nil
+	}
+	d := a.store.Damage()
+	said := fmt.Sprintf("node.data_dir: the store was damaged (%s); %d entries of it could be read", d.Why, d.Rescued)
+	if d.Aside != "" {
+		said += ", and it is now " + d.Aside
+	}
+	return []string{said + ": compare `rhumb overrides` and `rhumb maintenance` with `rhumb audit`"}
+}
+
 // closeStore closes what New has opened in the data directory.
 func (a *App) closeStore() {
 	if err := a.audit.Close(); err != nil {

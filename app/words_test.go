@@ -91,4 +91,21 @@ zones: {a.example: {nameservers: {ns: 192.0.2.53}, services: {www: {pools: [eu]}
 	if n := strings.Count(string(b), "maintenance began"); n != 1 {
 		t.Errorf("it began %d times:\n%s", n, b)
 	}
+
+	// Of a store that is damaged the rest is there: the node answers, and says so.
+	if err := os.Truncate(filepath.Join(dir, "data", "rhumb.db"), 20_000); err != nil {
+		t.Fatal(err)
+	}
+	serve(func(c *api.Client) {
+		st, err := c.Status(t.Context())
+		if err != nil || len(st.Warnings) == 0 || !strings.HasPrefix(st.Warnings[0], "node.data_dir: the store was damaged (") {
+			t.Errorf("%v: warnings %q", err, st.Warnings)
+		}
+		if log, err := c.Audit(t.Context(), api.AuditQuery{}); err != nil || len(log.Entries) == 0 || log.Entries[0].ID != 1 {
+			t.Errorf("%v: the audit log is %+v", err, log)
+		}
+	})
+	if _, err := os.Stat(filepath.Join(dir, "data", "rhumb.db.damaged")); err != nil {
+		t.Error(err)
+	}
 }

@@ -111,17 +111,19 @@ func (b *Board) restore() error {
 	if err != nil {
 		return fmt.Errorf("health: restore: %w", err)
 	}
-	for _, raw := range kept {
+	for on, raw := range kept {
 		var o Overriding
-		if err := json.Unmarshal(raw, &o); err != nil {
-			return fmt.Errorf("health: restore override: %w", err)
+		var key overrideKey
+		err := json.Unmarshal(raw, &o)
+		if err == nil {
+			key, err = o.key()
 		}
-		key, err := o.key()
 		if err == nil {
 			err = o.check()
 		}
-		if err != nil {
-			return fmt.Errorf("health: restore override: %w", err)
+		if err != nil { // better than a node that does not start
+			b.log.Error("override not restored: set it again", "on", on, "error", err)
+			continue
 		}
 		b.overrides[key] = o
 	}

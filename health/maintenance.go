@@ -206,7 +206,8 @@ func (b *Board) restoreMaintenance() error {
 	for id, raw := range kept {
 		var m Maintenance
 		if err := json.Unmarshal(raw, &m); err != nil {
-			return fmt.Errorf("health: restore maintenance: %w", err)
+			b.log.Error("maintenance not restored: add it again", "id", id, "error", err)
+			continue
 		}
 		b.upkeep[id] = m
 	}

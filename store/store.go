@@ -19,23 +19,36 @@ const fileName = "rhumb.db"
 const lockWait = 3 * time.Second
 
 // Store is an open store. It is safe for concurrent use.
-type Store struct{ db *bolt.DB }
+type Store struct {
+	db     *bolt.DB
+	damage *Damage
+}
 
 // Open opens the store in dir, which is made when missing. It fails when
-// another process has it.
+// another process has it. A file that is damaged is put aside, and what can be read
+// of it is in the one that takes its place: see [Store.Damage].
 func Open(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	path := filepath.Join(dir, fileName)
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, FreelistType: bolt.FreelistMapType})
+	st, err := os.Stat(path)
+	emptied := err == nil && st.Size() == 0
+	s := &Store{}
+	s.db, err = openFile(path, false)
+	var d damaged
+	if errors.As(err, &d) {
+		s.db, s.damage, err = replace(path, d)
+	} else if err == nil && emptied {
+		s.damage = &Damage{Why: errors.New("it is empty")}
+	}
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, fmt.Errorf("store: %s is in use by another process; give each node a data_dir of its own", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
-	return &Store{db}, nil
+	return s, nil
 }
 
 // Close closes the store.

@@ -169,11 +169,11 @@ func TestCannotOpen(t *testing.T) {
 		t.Errorf("a file as directory: %v", err)
 	}
 	db := filepath.Join(dir, fileName)
-	if err := os.WriteFile(db, []byte(strings.Repeat("not a store\n", 5000)), 0o600); err != nil {
+	if err := os.Mkdir(db, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(dir); err == nil || !strings.HasPrefix(err.Error(), "store: open "+db+": ") {
-		t.Errorf("a file that is none of ours: %v", err)
+		t.Errorf("a directory as file: %v", err)
 	}
 }
 

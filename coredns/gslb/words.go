@@ -39,6 +39,9 @@ func openWords(dir string) (*words, error) {
 		if err != nil {
 			return nil, nil, err
 		}
+		if d := s.Damage(); d != nil {
+			log.Error("the store was damaged: what backends are on may be forgotten", "directory", dir, "error", d.Why, "rescued", d.Rescued, "file", d.Aside)
+		}
 		return s, func() {
 			if err := s.Close(); err != nil {
 				log.Error("the store is not closed", "directory", dir, "error", err)
