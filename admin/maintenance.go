@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/rhumb-dns/rhumb/api"
@@ -130,17 +131,17 @@ func wanted(req *api.MaintenanceRequest, now time.Time) (m health.Maintenance, e
 	case req.For != "":
 		m.Until, err = end(begin, req.For, req.Until)
 	default:
-		m.Until, err = end(now, "", req.Until)
+		m.Until, err = moment("until", req.Until) // how far ahead it may be goes by when it begins
 	}
 	if err != nil {
 		return m, err
 	}
 	if req.Drain != "" {
 		if m.Drain, err = time.ParseDuration(req.Drain); err != nil || m.Drain < 0 || m.Drain > health.MaxDrain {
-			return m, fmt.Errorf("drain: %.40q is not a duration from 0s to %v, such as 10m", req.Drain, health.MaxDrain)
+			return m, fmt.Errorf("drain: %.40q is not a duration from 0s to %s, such as 10m", req.Drain, hours(health.MaxDrain))
 		}
 	}
-	if req.Reason == "" {
+	if strings.TrimSpace(req.Reason) == "" {
 		return m, errors.New("reason: why is required")
 	}
 	return m, cmp.Or(oneLine("reason", req.Reason, maxReason), oneLine("source", req.Source, maxSource))

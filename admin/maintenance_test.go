@@ -53,10 +53,13 @@ func TestMaintenanceRefuses(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"select":{"pools":["eu"]},"reason":"x"}`:                                              "body: for: how long it takes is required, or until",
 		`{"select":{"pools":["eu"]},"for":"1h"}`:                                                "body: reason: why is required",
+		`{"select":{"pools":["eu"]},"for":"1h","reason":" "}`:                                   "body: reason: why is required",
+		`{"select":{"pools":["eu"]},"until":"2001-01-01T00:00Z","reason":"x"}`:                  "body: maintenance: its end is not ahead: until 2001-01-01T00:00:00Z",
+		`{"select":{"pools":["eu"]},"until":"2999-01-01T00:00Z","reason":"x"}`:                  "body: maintenance: it begins at most 8784h0m0s ahead and lasts as long at most",
 		`{"select":{"pools":["eu"]},"for":"1h","until":"2099-01-01T00:00Z","reason":"x"}`:       "body: for and until: one of them says it",
 		`{"select":{"pools":["eu"]},"for":"1h","at":"noon","reason":"x"}`:                       `body: at: "noon" is not a time such as 2026-11-21T18:00Z (RFC 3339)`,
 		`{"select":{"pools":["eu"]},"for":"1h","at":"2001-01-01T00:00Z","reason":"x"}`:          "body: maintenance: at: it is past; without it the maintenance begins now",
-		`{"select":{"pools":["eu"]},"for":"1h","drain":"10","reason":"x"}`:                      `body: drain: "10" is not a duration from 0s to 168h0m0s, such as 10m`,
+		`{"select":{"pools":["eu"]},"for":"1h","drain":"10","reason":"x"}`:                      `body: drain: "10" is not a duration from 0s to 168h, such as 10m`,
 		`{"select":{"pools":["eu"]},"for":"1h","drain":"2h","reason":"x"}`:                      "body: maintenance: drain: 2h0m0s is not a duration from 0s to 168h0m0s that ends before the maintenance does",
 		`{"select":{},"for":"1h","reason":"x"}`:                                                 "body: maintenance: select: it selects nothing: name endpoints, pools, tags or a place",
 		`{"select":{"pool":["eu"]},"for":"1h","reason":"x"}`:                                    `body: unknown field "pool"`,
@@ -73,6 +76,10 @@ func TestMaintenanceRefuses(t *testing.T) {
 	if len(n.engine.Maintenance()) > 0 {
 		t.Error("a refused request added maintenance")
 	}
+	// How long it may last goes by when it begins, however its end is stated.
+	at := time.Now().Add(300 * 24 * time.Hour)
+	body := fmt.Sprintf(`{"select":{"pools":["eu"]},"at":%q,"until":%q,"reason":"x"}`, at.Format(time.RFC3339), at.Add(100*24*time.Hour).Format(time.RFC3339))
+	decode[api.Maintenance](t, n.ask("POST", maintenancePath, body), http.StatusOK)
 }
 
 // Who did something is the token, or the address; whom the request names is

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -57,7 +58,7 @@ func asked(req api.OverrideRequest, now time.Time) (o health.Overriding, err err
 			return o, errors.New("duration: it is for state drain")
 		}
 		if o.Over, err = time.ParseDuration(req.Duration); err != nil || o.Over < 0 || o.Over > health.MaxDrain {
-			return o, fmt.Errorf("duration: %.40q is not a duration from 0s to %v, such as 10m", req.Duration, health.MaxDrain)
+			return o, fmt.Errorf("duration: %.40q is not a duration from 0s to %s, such as 10m", req.Duration, hours(health.MaxDrain))
 		}
 	}
 	if o.Until, err = end(now, req.For, req.Until); err != nil {
@@ -78,18 +79,25 @@ func end(now time.Time, lasts, until string) (time.Time, error) {
 	case lasts != "":
 		d, err := time.ParseDuration(lasts)
 		if err != nil || d < time.Second || d > health.MaxAhead {
-			return time.Time{}, fmt.Errorf("for: %.40q is not a duration from 1s to %v, such as 2h", lasts, health.MaxAhead)
+			return time.Time{}, fmt.Errorf("for: %.40q is not a duration from 1s to %s, such as 2h", lasts, hours(health.MaxAhead))
 		}
 		return now.Add(d), nil
 	case until != "":
 		at, err := moment("until", until)
-		if err == nil && (!at.After(now) || at.Sub(now) > health.MaxAhead) {
-			err = fmt.Errorf("until: %s is not ahead, within %v", until, health.MaxAhead)
+		switch {
+		case err != nil:
+		case !at.After(now):
+			err = fmt.Errorf("until: %s is past", until)
+		case at.Sub(now) > health.MaxAhead:
+			err = fmt.Errorf("until: %s is more than %s ahead", until, hours(health.MaxAhead))
 		}
 		return at, err
 	}
 	return time.Time{}, nil
 }
+
+// hours is a duration of whole hours.
+func hours(d time.Duration) string { return strconv.Itoa(int(d/time.Hour)) + "h" }
 
 // moment reads a time, of which the seconds may be left out.
 func moment(what, s string) (time.Time, error) {
@@ -165,8 +173,15 @@ func (a *Admin) setOverride(w http.ResponseWriter, r *http.Request) {
 	o.By = by(w, req.Source, req.Reason)
 	o.Source, o.Reason = o.By.Who, o.By.Why
 	switch err = a.engine.Override(o); {
+	case errors.Is(err, health.ErrPast):
+		refuse(w, http.StatusBadRequest, "body: until: it is past by now")
+		return
 	case errors.Is(err, health.ErrNotFound):
 		if s := a.engine.Snapshot(); s != nil {
+			if endpointsOf(s, service) == nil {
+				refuse(w, http.StatusNotFound, "there is no service %s", service)
+				return
+			}
 			if of := s.Table.Guest(service, address); of != "" {
 				refuse(w, http.StatusNotFound, "%s is an endpoint of %s, which %s nests: set the override there", address, of, service)
 				return
@@ -224,8 +239,14 @@ func oneLine(what, s string, limit int) error {
 	switch {
 	case len(s) > limit:
 		return fmt.Errorf("%s: longer than %d bytes", what, limit)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, acts):
 		return fmt.Errorf("%s: it has control characters", what)
 	}
 	return nil
+}
+
+// acts is whether a character does something to a line rather than stand in it: those
+// that turn the direction of writing around, and that end lines, among them.
+func acts(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 }

@@ -311,7 +311,7 @@ func TestMaintenanceRefused(t *testing.T) {
 			text string
 		}{
 			{Maintenance{Until: now.Add(time.Hour)}, ErrInvalid, "it selects nothing"},
-			{Maintenance{Select: eu}, ErrInvalid, "it is not after at"},
+			{Maintenance{Select: eu, From: now.Add(2 * time.Hour), Until: now.Add(time.Hour)}, ErrInvalid, "it is not after at"},
 			{Maintenance{Select: eu, From: now.Add(-time.Hour), Until: now.Add(time.Hour)}, ErrInvalid, "it is past"},
 			{Maintenance{Select: eu, From: now.Add(-time.Second), Until: now}, ErrPast, "until 2000"},
 			{Maintenance{Select: eu, Until: now.Add(time.Hour), Drain: time.Hour}, ErrInvalid, "drain: 1h0m0s"},

@@ -70,10 +70,10 @@ func (m *Maintenance) check(now time.Time) error {
 		return errors.New("select: it selects nothing: name endpoints, pools, tags or a place")
 	case m.From.Before(now.Add(-time.Minute)):
 		return errors.New("at: it is past; without it the maintenance begins now")
-	case !m.Until.After(m.From):
-		return errors.New("until: it is not after at")
 	case m.over(now):
 		return fmt.Errorf("%w: until %s", ErrPast, stamp(m.Until))
+	case !m.Until.After(m.From):
+		return errors.New("until: it is not after at")
 	case m.From.Sub(now) > MaxAhead || m.Until.Sub(m.From) > MaxAhead:
 		return fmt.Errorf("it begins at most %v ahead and lasts as long at most", MaxAhead)
 	case m.Drain < 0 || m.Drain > MaxDrain || m.Drain >= m.Until.Sub(m.From):
