@@ -134,6 +134,9 @@ func Bare(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return errors.New("no answer in time")
 	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("it hung up without an answer")
+	}
 	text, _, _ := strings.Cut(err.Error(), `"`)
 	return errors.New(oneLine(strings.TrimRight(text, " :=,(")))
 }
