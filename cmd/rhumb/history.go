@@ -48,6 +48,9 @@ func (c *cli) historyCommand() *cobra.Command {
 			if h.q.Since, err = c.sinceWhen(h.since); err != nil {
 				return misuse{err}
 			}
+			if h.q.Limit < 1 || h.q.Limit > 10_000 {
+				return misuse{fmt.Errorf("--limit %d: it is from 1 to 10000", h.q.Limit)}
+			}
 			all, err := ask(c, func(ctx context.Context, n *api.Client) (*api.History, error) { return n.History(ctx, h.q) })
 			if err != nil {
 				return err

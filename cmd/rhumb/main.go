@@ -162,6 +162,11 @@ func takes(names ...string) cobra.PositionalArgs {
 		if len(args) < len(names) && names[len(args)][0] != '[' {
 			return fmt.Errorf("%s is missing", names[len(args)])
 		}
+		for i := range min(len(args), len(names)) {
+			if args[i] == "" {
+				return fmt.Errorf("%s is empty", strings.Trim(names[i], "[]"))
+			}
+		}
 		if len(args) > len(names) {
 			return fmt.Errorf("%q is one argument too many", args[len(names)])
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,7 +53,10 @@ func (c *cli) addMaintenanceCommand() *cobra.Command {
 		Args: takes(),
 		RunE: running(func(*cobra.Command, []string) error {
 			for _, n := range asns {
-				req.Select.ASNs = append(req.Select.ASNs, uint32(min(n, 1<<32-1)))
+				if n > math.MaxUint32 {
+					return misuse{fmt.Errorf("--asn %d: it is at most %d", n, uint32(math.MaxUint32))}
+				}
+				req.Select.ASNs = append(req.Select.ASNs, uint32(n))
 			}
 			m, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Maintenance, error) { return n.AddMaintenance(ctx, req) })
 			if err != nil {

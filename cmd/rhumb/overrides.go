@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/user"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,9 @@ func (c *cli) setCommand() *cobra.Command {
 			"  rhumb overrides set www.gslb.example.com 192.0.2.10 --healthy=false --reason 'new disk' --for 2h",
 		Args: takes("SERVICE", "ADDRESS"),
 		RunE: running(func(_ *cobra.Command, args []string) error {
+			if strings.TrimSpace(reason) == "" {
+				return misuse{errors.New("--reason: why is required")}
+			}
 			o, err := ask(c, func(ctx context.Context, n *api.Client) (*api.Override, error) {
 				return n.SetOverride(ctx, args[0], args[1], api.OverrideRequest{
 					Healthy: &healthy, Reason: reason, Source: source, For: until.lasts, Until: until.until,

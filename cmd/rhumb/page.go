@@ -114,8 +114,8 @@ func clean(s string) string {
 		switch {
 		case r == '\n' || r == '\t':
 			return ' '
-		case unicode.IsControl(r):
-			return unicode.ReplacementChar
+		case unicode.IsControl(r), unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp):
+			return unicode.ReplacementChar // also what would turn the rest of the line around
 		}
 		return r
 	}, s)

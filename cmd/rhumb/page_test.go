@@ -10,7 +10,7 @@ func TestTable(t *testing.T) {
 	rows := [][]cell{
 		titles("NAME", "EMPTY", "STATE", "WHY"),
 		{{"a", bold}, {}, {"up", green}, {}},
-		{{"größer", plain}, {}, {"unknown", yellow}, {"a\x1b[2Jb\nc", dim}},
+		{{"größer", plain}, {}, {"unknown", yellow}, {"a\x1b[2Jb\nc\u202ed\u2028e", dim}},
 	}
 	for _, c := range []struct {
 		color bool
@@ -19,11 +19,11 @@ func TestTable(t *testing.T) {
 		{false, "" +
 			"  NAME    STATE    WHY\n" +
 			"  a       up\n" +
-			"  größer  unknown  a\uFFFD[2Jb c\n"},
+			"  größer  unknown  a\uFFFD[2Jb c\uFFFDd\uFFFDe\n"},
 		{true, "" +
 			"  \x1b[2mNAME\x1b[0m    \x1b[2mSTATE\x1b[0m    \x1b[2mWHY\x1b[0m\n" +
 			"  \x1b[1ma\x1b[0m       \x1b[32mup\x1b[0m\n" +
-			"  größer  \x1b[33munknown\x1b[0m  \x1b[2ma\uFFFD[2Jb c\x1b[0m\n"},
+			"  größer  \x1b[33munknown\x1b[0m  \x1b[2ma\uFFFD[2Jb c\uFFFDd\uFFFDe\x1b[0m\n"},
 	} {
 		var b strings.Builder
 		page{&b, c.color}.table("  ", true, rows)

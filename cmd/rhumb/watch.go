@@ -46,7 +46,7 @@ func (c *cli) watchServers(q api.ServersQuery, interval time.Duration) error {
 			return err
 		}
 		defer func() { _, _ = io.WriteString(c.out.w, leaveScreen) }() // nothing is left to be done about it
-		s := &screen{w: c.out.w, size: func() int { _, rows, _ := term.GetSize(fd); return rows }}
+		s := &screen{w: c.out.w, size: func() (int, int) { columns, rows, _ := term.GetSize(fd); return columns, rows }}
 		show = func(all *api.Servers, err error) error { return s.draw(c.frame(all, err)) }
 	}
 	w := watching{
@@ -104,17 +104,20 @@ func (c *cli) frame(all *api.Servers, trouble error) []string {
 
 // screen is a terminal with what is on it.
 type screen struct {
-	w      io.Writer
-	size   func() (rows int)
-	rows   int
-	before []string
+	w       io.Writer
+	size    func() (columns, rows int)
+	columns int
+	rows    int
+	before  []string
 }
 
 // draw writes the lines that are others than before.
 func (s *screen) draw(lines []string) error {
 	var b strings.Builder
-	if rows := max(s.size(), 2); rows != s.rows { // the terminal has moved its text about
-		s.rows, s.before = rows, nil
+	// When it changes, the terminal has moved its text about, or has room for what
+	// ended at its edge.
+	if columns, rows := s.size(); columns != s.columns || max(rows, 2) != s.rows {
+		s.columns, s.rows, s.before = columns, max(rows, 2), nil
 		b.WriteString("\x1b[2J")
 	}
 	if len(lines) > s.rows {

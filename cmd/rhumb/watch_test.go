@@ -74,8 +74,8 @@ func TestWatchChanges(t *testing.T) {
 // In a terminal only lines that changed are drawn, and no more than fit.
 func TestWatchScreen(t *testing.T) {
 	var out bytes.Buffer
-	rows := 4
-	s := &screen{w: &out, size: func() int { return rows }}
+	columns, rows := 0, 4
+	s := &screen{w: &out, size: func() (int, int) { return columns, rows }}
 	for _, c := range []struct {
 		lines []string
 		rows  int
@@ -87,8 +87,11 @@ func TestWatchScreen(t *testing.T) {
 		{[]string{"a"}, 4, "\x1b[2;1H\x1b[K\x1b[3;1H\x1b[K"},
 		{[]string{"a", "b", "c", "d", "e"}, 4, "\x1b[2;1Hb\x1b[K\x1b[3;1Hc\x1b[K\x1b[4;1H... and 2 lines more\x1b[K"},
 		{[]string{"a", "b"}, 2, "\x1b[2J\x1b[1;1Ha\x1b[K\x1b[2;1Hb\x1b[K"},
+		{[]string{"a", "b"}, 2, ""},
+		{[]string{"a", "b"}, 102, "\x1b[2J\x1b[1;1Ha\x1b[K\x1b[2;1Hb\x1b[K"}, // wider
+		{[]string{"a", "b"}, 102, ""},
 	} {
-		rows = c.rows
+		columns, rows = c.rows/100, c.rows%100
 		out.Reset()
 		if err := s.draw(c.lines); err != nil || out.String() != c.want {
 			t.Errorf("%q: %v, drew %q, want %q", c.lines, err, out.String(), c.want)
