@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -62,6 +64,10 @@ type Entry struct {
 
 // Put writes entries to a bucket, all or none.
 func (s *Store) Put(bucket string, entries []Entry) error {
+	// In the order of their keys each page is gone to once, and keys that are new are
+	// not put between others, which moves all that are behind.
+	entries = slices.Clone(entries)
+	slices.SortStableFunc(entries, func(x, y Entry) int { return strings.Compare(x.Key, y.Key) })
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(bucket))
 		if err != nil {
