@@ -49,6 +49,7 @@ type change struct {
 	st               *standing
 	data             *zone.Data
 	names            map[dnswire.Name]*named
+	before           map[dnswire.Name]named
 	updated, deleted int
 	report           report
 }
@@ -59,13 +60,14 @@ var errTooMany = errors.New("too many records")
 // change makes the data in which the ops have been done, in their order; the standing
 // stays as it is. An error is of the whole.
 func (st *standing) change(ops []op, most int) (*change, error) {
-	c := &change{st: st, names: map[dnswire.Name]*named{}, report: report{most: len(ops)}}
+	c := &change{st: st, names: map[dnswire.Name]*named{}, before: map[dnswire.Name]named{}, report: report{most: len(ops)}}
 	var order []dnswire.Name
 	for i := range ops {
 		o := &ops[i]
 		n := c.names[o.name]
 		if n == nil {
 			now := st.of(o.name)
+			c.before[o.name] = now
 			n = &now
 			c.names[o.name] = n
 			order = append(order, o.name)

@@ -56,6 +56,7 @@ type Edge struct {
 	anew    bool
 	changed bool // since they were written to disk
 	while   meanwhile
+	strays  strays
 	began   time.Time
 	good    time.Time // when a controller last said how things are
 	status  string
@@ -197,6 +198,11 @@ func (e *Edge) sync(ctx context.Context) error {
 
 func (e *Edge) syncWith(ctx context.Context, endpoint string) error {
 	since := e.version()
+	e.mu.Lock()
+	if e.strays.doubted {
+		since = ""
+	}
+	e.mu.Unlock()
 	err := e.askFor(ctx, endpoint, since)
 	if since != "" && errors.Is(err, ErrRequest) {
 		// It may not understand a version that another controller has made.
@@ -227,6 +233,9 @@ func (e *Edge) askFor(ctx context.Context, endpoint, since string) (err error) {
 	}
 	if r.taken == nil {
 		e.log.Debug("No changes detected")
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.strays.unchanged()
 		return nil
 	}
 	had := e.size()
@@ -268,9 +277,11 @@ func (e *Edge) take(ctx context.Context, t *taken, source string) error {
 	e.mu.Lock()
 	ops, hash, known := e.while.after(t.hash)
 	e.mu.Unlock()
+	var left strays
 	if len(ops) > 0 {
 		if c, err := st.change(ops, e.o.MaxRecords); err == nil {
 			c.done()
+			left.add(c)
 		} else {
 			hash, known = t.hash, false
 			e.log.Warn("What was changed while a snapshot came in is not in force after it", "error", err)
@@ -283,7 +294,7 @@ func (e *Edge) take(ctx context.Context, t *taken, source string) error {
 	e.st = st
 	e.mu.Lock()
 	e.count, e.hash, e.source, e.refused = st.records(), hash, source, t.refused.n
-	e.changed, e.anew = source == api.FromController, source == api.FromDisk
+	e.changed, e.anew, e.strays = source == api.FromController, source == api.FromDisk, left
 	count := e.count
 	e.mu.Unlock()
 	e.ready.Store(true)
@@ -334,6 +345,7 @@ func (e *Edge) apply(ops []op) (*change, error) {
 		defer e.mu.Unlock()
 		// Also what changes nothing now: a snapshot may bring what it takes away.
 		e.while.note(ops, "")
+		e.strays.add(c)
 	}
 	return c, err
 }

@@ -211,6 +211,7 @@ func (e *Edge) changeEvent(data []byte) error {
 	defer e.mu.Unlock()
 	e.hash, e.good, e.status, e.failure, e.source = h.hash, time.Now(), api.SyncSuccess, nil, api.FromController
 	e.while.note(ops, h.hash)
+	e.strays.settle(ops)
 	e.changed = true
 	poke(e.unsaved)
 	return nil
