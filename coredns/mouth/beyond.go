@@ -44,8 +44,8 @@ func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.Respons
 	if _, err := plugin.NextOrFailure(name, next, ctx, over, r); err != nil || over.msg == nil {
 		return nil
 	}
-	if over.msg.Rcode != dns.RcodeSuccess || len(over.msg.Answer) == 0 {
-		return nil
+	if over.msg.Rcode != dns.RcodeSuccess || len(over.msg.Answer) == 0 && !over.msg.Truncated {
+		return nil // one that is cut short has records, which the client asks for by TCP then
 	}
 	return over.msg
 }

@@ -253,6 +253,7 @@ func TestBeyond(t *testing.T) {
 		want   bool
 	}{
 		{"records", func(m *dns.Msg) { m.Answer = []dns.RR{txt} }, false, true},
+		{"records, too many for the client", func(m *dns.Msg) { m.Truncated = true }, false, true},
 		{"no data", func(*dns.Msg) {}, false, false},
 		{"no name", func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }, false, false},
 		{"nothing", nil, true, false},
