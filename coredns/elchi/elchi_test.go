@@ -268,7 +268,7 @@ func TestReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Elchi{block: &block{statement: s}}
+	e := &Elchi{block: &block{statement: s, all: &blocks{n: 1}}}
 	e.block.Attach(caddy.NewTestController("dns", ""), e.Name(), e.block.begin)
 	if e.Ready() {
 		t.Error("ready before the start")

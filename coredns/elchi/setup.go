@@ -30,10 +30,14 @@ func setup(c *caddy.Controller) error {
 	if err != nil {
 		return plugin.Error("elchi", err)
 	}
-	b := &block{statement: s}
+	b := &block{statement: s, all: blocksOf(c)}
 	if err := errors.Join(b.check(), s.alone(c)); err != nil {
 		return plugin.Error("elchi", c.Err(err.Error()))
 	}
+	if b.webhook != "" {
+		doors.Announce(b.webhook, mouth.InstanceOf(c))
+	}
+	b.all.n++
 	lane.Offer(c) // first, so that lanes end before what they answer from
 	b.Attach(c, "elchi", b.begin)
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {
@@ -72,10 +76,58 @@ func (s *statement) alone(c *caddy.Controller) error {
 	return nil
 }
 
+// blocks are those of an instance of CoreDNS, which starts them one after the other.
+type blocks struct {
+	n       int // that there are
+	started []started
+}
+
+// started is a block that has been started, and when.
+type started struct {
+	*block
+	at time.Time
+}
+
+type blocksKey struct{}
+
+func blocksOf(c *caddy.Controller) *blocks {
+	all, ok := c.Get(blocksKey{}).(*blocks)
+	if !ok {
+		all = &blocks{}
+		c.Set(blocksKey{}, all)
+	}
+	return all
+}
+
+// await gives the controllers of all blocks, once these have been started, the time of one
+// request, so that the first queries are answered with records. Without it they come
+// later. They are awaited together: one that does not answer must not keep the others from
+// their webhook, nor CoreDNS from its start for as often as it is stated.
+func (all *blocks) await() {
+	if len(all.started) < all.n {
+		return
+	}
+	for _, b := range all.started {
+		late := time.NewTimer(b.timeout - time.Since(b.at))
+		for _, e := range b.edges() {
+			if e.Ready() {
+				continue // from before, or from the disk
+			}
+			select {
+			case <-e.Tried():
+			case <-late.C:
+				late.Reset(0) // the next ones have as little time
+			}
+		}
+		late.Stop()
+	}
+}
+
 // block is a statement at work in one instance of CoreDNS.
 type block struct {
 	*statement
 	mouth.Life
+	all   *blocks
 	mouth mouth.Mouth
 	site  atomic.Pointer[site]
 }
@@ -100,6 +152,7 @@ func (b *block) check() error {
 
 // begin is called when all of the Corefile has been read.
 func (b *block) begin() error {
+	begun := time.Now()
 	s, err := sites.Live(&b.Life, "", b.statement, found)
 	if err != nil {
 		return err
@@ -110,25 +163,9 @@ func (b *block) begin() error {
 			return fmt.Errorf("webhook: %w", err)
 		}
 	}
-	b.await()
+	b.all.started = append(b.all.started, started{b, begun})
+	b.all.await()
 	return nil
-}
-
-// await gives the controller the time of one request, so that the first queries are
-// answered with records. Without it they come later.
-func (b *block) await() {
-	late := time.NewTimer(b.timeout)
-	defer late.Stop()
-	for _, e := range b.edges() {
-		if e.Ready() {
-			continue // from before, or from the disk
-		}
-		select {
-		case <-e.Tried():
-		case <-late.C:
-			return
-		}
-	}
 }
 
 // snapshot is what queries are answered from; nil before the start.

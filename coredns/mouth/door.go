@@ -70,6 +70,9 @@ func NewDoors[T any](log *slog.Logger, handler func([]T) (http.Handler, error)) 
 	return d
 }
 
+// Announce says that Open will be called in an instance, once more each time.
+func (d *Doors[T]) Announce(address string, by *Instance) { d.shared.Announce(address, by) }
+
 func listen(address string, log *slog.Logger) (*Door, func(), error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {

@@ -15,6 +15,14 @@ import (
 type Instance struct {
 	number uint64
 	blocks []*Block
+	// takes are how often the instance takes a thing, where that is known before.
+	takes map[announced]int
+}
+
+// announced is a thing of some Shared.
+type announced struct {
+	shared any
+	key    string
 }
 
 // Number is greater than those of the instances before it.
@@ -98,6 +106,16 @@ type Hold[Thing, Want any] struct {
 	shared *Shared[Thing, Want]
 }
 
+// Announce says that an instance is going to take the thing of a key, once more each time.
+// What it wants is in force when it has: with a part of it those that are yet to come would
+// be without the thing that they had.
+func (s *Shared[Thing, Want]) Announce(key string, by *Instance) {
+	if by.takes == nil {
+		by.takes = map[announced]int{}
+	}
+	by.takes[announced{s, key}]++
+}
+
 // Take takes the thing of a key, which begin makes when nobody holds one, with
 // what ends it. It ends when nobody holds it any more.
 func (s *Shared[Thing, Want]) Take(key string, by *Instance, want Want, begin func() (thing Thing, end func(), err error)) (*Hold[Thing, Want], error) {
@@ -113,11 +131,13 @@ func (s *Shared[Thing, Want]) Take(key string, by *Instance, want Want, begin fu
 	}
 	h := &Hold[Thing, Want]{Thing: g.thing, want: want, by: by, key: key, shared: s}
 	g.holds = append(g.holds, h)
-	if err := s.apply(g); err != nil {
-		if g.holds = g.holds[:len(g.holds)-1]; len(g.holds) == 0 {
-			g.end()
+	if len(g.newest()) >= by.takes[announced{s, key}] {
+		if err := s.apply(g); err != nil {
+			if g.holds = g.holds[:len(g.holds)-1]; len(g.holds) == 0 {
+				g.end()
+			}
+			return nil, err
 		}
-		return nil, err
 	}
 	if s.held == nil {
 		s.held = map[string]*holding[Thing, Want]{}

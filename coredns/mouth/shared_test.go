@@ -83,6 +83,66 @@ func TestShared(t *testing.T) {
 	}
 }
 
+// TestAnnounced has an instance that takes a thing several times: what it wants is in force
+// once it has, and not in parts.
+func TestAnnounced(t *testing.T) {
+	var inForce [][]string
+	bad := errors.New("bad")
+	s := Shared[*int, string]{Apply: func(_ *int, wants []string) error {
+		if slices.Contains(wants, "bad") {
+			return bad
+		}
+		inForce = append(inForce, wants)
+		return nil
+	}}
+	ended := 0
+	begin := func() (*int, func(), error) { return new(int), func() { ended++ }, nil }
+	var before []*Hold[*int, string]
+	for n := range 3 {
+		by := &Instance{number: uint64(n)}
+		s.Announce("key", by)
+		s.Announce("other", by)
+		s.Announce("key", by)
+		var now []*Hold[*int, string]
+		for i, want := range []string{"a", "b"} {
+			h, err := s.Take("key", by, want, begin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if now = append(now, h); len(inForce) != n+i {
+				t.Errorf("%v is in force after take %d of start %d", inForce, i, n)
+			}
+		}
+		for _, h := range before {
+			if err := h.LetGo(); err != nil {
+				t.Error(err)
+			}
+		}
+		before = now
+	}
+	for _, got := range inForce {
+		if !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("%v was in force", got)
+		}
+	}
+	// The next one ends before it has all: the one before has the thing, as it was.
+	failing := &Instance{number: 9}
+	s.Announce("key", failing)
+	s.Announce("key", failing)
+	if _, err := s.Take("key", failing, "c", begin); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Take("key", failing, "bad", begin); !errors.Is(err, bad) {
+		t.Error(err)
+	}
+	if err := errors.Join(before[0].Reclaim(), before[0].LetGo(), before[1].LetGo()); err != nil || ended != 1 {
+		t.Errorf("%v, ended %d times", err, ended)
+	}
+	if slices.ContainsFunc(inForce, func(w []string) bool { return slices.Contains(w, "c") }) {
+		t.Errorf("%v was in force", inForce)
+	}
+}
+
 // TestInstance tells starts apart.
 func TestInstance(t *testing.T) {
 	one, other := caddy.NewTestController("dns", ""), caddy.NewTestController("dns", "")
