@@ -83,9 +83,8 @@ func (o *Options) check() error {
 	}
 	o.Endpoints = slices.Clone(o.Endpoints)
 	for i, e := range o.Endpoints {
-		u, err := url.Parse(e)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
-			return fmt.Errorf("endpoint %s is no URL of a controller, such as http://controller:8080", quoted(shown(e)))
+		if err := CheckEndpoint(e); err != nil {
+			return err
 		}
 		o.Endpoints[i] = strings.TrimRight(e, "/")
 	}
@@ -125,12 +124,29 @@ func (o *Options) check() error {
 		o.Regions = nil
 	}
 	for _, r := range o.Regions {
-		if r == "" || strings.ContainsAny(r, ", \t\r\n") {
-			return fmt.Errorf("region %s: a region is a word without commas", quoted(r))
+		if err := CheckRegion(r); err != nil {
+			return err
 		}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// CheckEndpoint says what is wrong with an endpoint.
+func CheckEndpoint(e string) error {
+	u, err := url.Parse(e)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("endpoint %s is no URL of a controller, such as http://controller:8080", quoted(shown(e)))
+	}
+	return nil
+}
+
+// CheckRegion says what is wrong with a region.
+func CheckRegion(r string) error {
+	if r == "" || strings.ContainsAny(r, ", \t\r\n") {
+		return fmt.Errorf("region %s: a region is a word without commas", quoted(r))
 	}
 	return nil
 }

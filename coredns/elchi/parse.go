@@ -130,8 +130,18 @@ func (s *statement) setLane(c *caddy.Controller, args []string, _ string) (err e
 	return err
 }
 
-func (s *statement) setEndpoint(_ *caddy.Controller, args []string, _ string) error {
-	s.endpoints = append(s.endpoints, args...) // edge.New says whether they are
+func (s *statement) setEndpoint(c *caddy.Controller, args []string, _ string) error {
+	s.endpoints = append(s.endpoints, args...)
+	return each(c, args, edge.CheckEndpoint)
+}
+
+// each says what is wrong with the first of some words that something is wrong with.
+func each(c *caddy.Controller, words []string, check func(string) error) error {
+	for _, w := range words {
+		if err := check(w); err != nil {
+			return c.Err(err.Error())
+		}
+	}
 	return nil
 }
 
@@ -216,13 +226,13 @@ func (s *statement) setWebhookTLS(c *caddy.Controller, args []string, root strin
 	return nil
 }
 
-func (s *statement) setRegions(_ *caddy.Controller, args []string, _ string) error {
+func (s *statement) setRegions(c *caddy.Controller, args []string, _ string) error {
 	if len(args) == 1 && strings.EqualFold(args[0], "all") {
 		s.regions = nil
 		return nil
 	}
 	s.regions = append(s.regions, args...)
-	return nil
+	return each(c, args, edge.CheckRegion)
 }
 
 func (s *statement) setTLS(c *caddy.Controller, args []string, root string) error {

@@ -55,6 +55,9 @@ func TestParseErrors(t *testing.T) {
 		{"", ":3 - Error during parsing: endpoint is required"},
 		{"endpoint http://one", ":3 - Error during parsing: secret is required"},
 		{"endpoint http://one\n secret short", ":3 - Error during parsing: secret must be at least 8 characters long"},
+		{"endpoint http://one ftp://one\n secret my-shared-secret", ":2 - Error during parsing: endpoint \"ftp://one\" is no URL of a controller"},
+		{"endpoint one:8080\n secret my-shared-secret", ":2 - Error during parsing: endpoint \"one:8080\" is no URL"},
+		{ok + "regions a,b\n ttl 30", ":4 - Error during parsing: region \"a,b\""},
 		{"endpoint", ":2 - Error during parsing: Wrong argument count or unexpected line ending after 'endpoint'"},
 		{"secret a b", ":2 - Error during parsing: Wrong argument count"},
 		{ok + "lane", "Wrong argument count"},
@@ -85,7 +88,7 @@ func TestParseErrors(t *testing.T) {
 		t.Error("two blocks were taken")
 	}
 	// What edge.New refuses comes with the file and the line as well.
-	for _, bad := range []string{"endpoint ftp://one\n secret my-shared-secret", "endpoint one:8080\n secret my-shared-secret", ok + "regions a,b"} {
+	for _, bad := range []string{"endpoint http://one\n secret my\x01shared-secret"} {
 		c := caddy.NewTestController("dns", "elchi {\n "+bad+"\n}")
 		c.ServerBlockKeys = []string{"dns://gslb.elchi.:53"}
 		if err := setup(c); err == nil || !strings.Contains(err.Error(), "plugin/elchi: Testfile:") {
