@@ -1,9 +1,12 @@
 package elchi
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -49,7 +52,8 @@ type statement struct {
 type secured struct {
 	args       []string // as CoreDNS takes them: CERT KEY CA, CERT KEY, CA, or nothing
 	skipVerify bool
-	config     *tls.Config // nil: none is stated
+	config     *tls.Config       // nil: none is stated
+	sum        [sha256.Size]byte // of what the files hold
 }
 
 // parse reads the block of a Corefile. Errors name the file and the line.
@@ -243,6 +247,16 @@ func (s *statement) setTLS(c *caddy.Controller, args []string, root string) erro
 	}
 	config.InsecureSkipVerify = s.client.skipVerify
 	s.client.config = config
+	sum := sha256.New()
+	for _, path := range s.client.args {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return c.Errf("tls: %v", err)
+		}
+		fmt.Fprintf(sum, "%d ", len(b))
+		sum.Write(b)
+	}
+	s.client.sum = [sha256.Size]byte(sum.Sum(nil))
 	return nil
 }
 

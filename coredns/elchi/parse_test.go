@@ -1,6 +1,12 @@
 package elchi
 
 import (
+	"encoding/pem"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -94,5 +100,31 @@ func TestParseErrors(t *testing.T) {
 		if err := setup(c); err == nil || !strings.Contains(err.Error(), "plugin/elchi: Testfile:") {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+// TestFilesOfTLS has a file of TLS become another, which a reload is to notice.
+func TestFilesOfTLS(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Close()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	said := func(file []byte) wanted {
+		t.Helper()
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := setUp("elchi {\n endpoint https://one\n secret my-shared-secret\n tls " + path + "\n}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.wanted()
+	}
+	first := said(ca)
+	if !reflect.DeepEqual(first, said(ca)) {
+		t.Error("the same is another")
+	}
+	if reflect.DeepEqual(first, said(append(ca, ca...))) {
+		t.Error("it is not noticed")
 	}
 }

@@ -2,6 +2,7 @@ package elchi
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"reflect"
 	"sync"
@@ -42,6 +43,7 @@ type running struct {
 // wanted is what the Corefile says of an edge, for comparing.
 type wanted struct {
 	endpoints, regions, tls []string
+	files                   [sha256.Size]byte // of tls: they may have become others
 	secret, nodeIP, dataDir string
 	ttl                     uint32
 	interval, timeout       time.Duration
@@ -50,7 +52,7 @@ type wanted struct {
 
 func (s *statement) wanted() wanted {
 	return wanted{
-		s.endpoints, s.regions, s.client.args, s.secret, s.nodeIP, s.dataDir, s.ttl, s.interval, s.timeout, s.client.skipVerify,
+		s.endpoints, s.regions, s.client.args, s.client.sum, s.secret, s.nodeIP, s.dataDir, s.ttl, s.interval, s.timeout, s.client.skipVerify,
 	}
 }
 
