@@ -84,6 +84,12 @@ func listen(address string, log *slog.Logger) (*Door, func(), error) {
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout,
 		WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if t, ok := c.(*tls.Conn); ok {
+				c = t.NetConn()
+			}
+			return context.WithValue(ctx, acceptedKey{}, c)
+		},
 	}
 	over := make(chan struct{})
 	go func() {
@@ -104,12 +110,38 @@ func listen(address string, log *slog.Logger) (*Door, func(), error) {
 
 // ServeHTTP implements http.Handler.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if b := d.behind.Load(); b != nil {
-		b.handler.ServeHTTP(w, r)
+	b := d.behind.Load()
+	if b == nil {
+		http.Error(w, "not ready", http.StatusServiceUnavailable)
 		return
 	}
-	http.Error(w, "not ready", http.StatusServiceUnavailable)
+	if a, ok := r.Context().Value(acceptedKey{}).(accepted); ok && a.tls != b.tls {
+		// The connection is from before a reload. Who made it may not be let in now.
+		w.Header().Set("Connection", "close")
+		if !admitsSame(a.tls, b.tls) {
+			http.Error(w, "connect again", http.StatusServiceUnavailable)
+			return
+		}
+	}
+	b.handler.ServeHTTP(w, r)
 }
+
+// admitsSame is whether those who could connect by one configuration can by another. Nil
+// is plain HTTP.
+func admitsSame(a, b *tls.Config) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.ClientAuth == b.ClientAuth && (a.ClientCAs == b.ClientCAs || a.ClientCAs != nil && b.ClientCAs != nil && a.ClientCAs.Equal(b.ClientCAs))
+}
+
+// accepted is a connection, and as what it was taken.
+type accepted struct {
+	net.Conn
+	tls *tls.Config
+}
+
+type acceptedKey struct{}
 
 // handshakes is a listener whose connections are as what is behind the door wants
 // them now.
@@ -124,10 +156,12 @@ func (h handshakes) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	a := accepted{Conn: c}
 	if b := h.door.behind.Load(); b != nil && b.tls != nil {
-		return tls.Server(c, b.tls), nil
+		a.tls = b.tls
+		return tls.Server(a, b.tls), nil
 	}
-	return c, nil
+	return a, nil
 }
 
 // Each calls f with where each door is that is open.
