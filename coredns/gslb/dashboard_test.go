@@ -160,14 +160,12 @@ records:
 	})
 	i.Ask("web.example.net.", dns.TypeA)
 	i.Ask("web.example.net.", dns.TypeAAAA)
+	more := moreReloads(t)
 	put(t, dir, "db.yml", "# another\n"+text)
-	rig.Until(t, "the file is not read again", func() bool {
-		return missing(scraped(t), `gslb_config_reload_total{result="success"}`, nil) == ""
-	})
+	rig.Until(t, "the file is not read again", more("success"))
+	more = moreReloads(t)
 	put(t, dir, "db.yml", "nonsense")
-	rig.Until(t, "the wrong file is not noticed", func() bool {
-		return missing(scraped(t), `gslb_config_reload_total{result="failure"}`, nil) == ""
-	})
+	rig.Until(t, "the wrong file is not noticed", more("failure"))
 	all := scraped(t)
 	for _, q := range dashboard {
 		if what := missing(all, q, legends[q]); what != "" {

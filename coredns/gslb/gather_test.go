@@ -2,11 +2,26 @@ package gslb
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
+
+// moreReloads makes of a result whether files have been read again with it since.
+func moreReloads(t *testing.T) func(result string) func() bool {
+	t.Helper()
+	was := gathered(t)
+	return func(result string) func() bool {
+		prefix := "gslb_config_reload_total{result=" + result + "} "
+		return func() bool {
+			return slices.ContainsFunc(gathered(t), func(s string) bool {
+				return strings.HasPrefix(s, prefix) && !slices.Contains(was, s)
+			})
+		}
+	}
+}
 
 // gathered are the metrics of the plugin, as name{labels} value; of a histogram the
 // number of observations.

@@ -1,14 +1,17 @@
 package gslb
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/rhumb-dns/rhumb/health"
 	"github.com/rhumb-dns/rhumb/probe"
 	"github.com/rhumb-dns/rhumb/spec/corednsgslb"
 )
@@ -34,6 +37,9 @@ var (
 	reloads    = counters("gslb_config_reload_total", "Total number of config reloads, labeled by result.", "result")
 	selected   = counters("gslb_backend_selected_total", "Total number of times a backend was selected for a record.", "name", "address")
 )
+
+// reloaded are the results of reading files again.
+var reloaded = [2]string{"success", "failure"}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, labels, nil)
@@ -101,6 +107,9 @@ func (r *roster) Collect(ch chan<- prometheus.Metric) {
 		}
 		return 0
 	}
+	if len(sites) == 0 {
+		return // no block: to somebody else's dashboard this CoreDNS has nothing to say
+	}
 	told := map[string]bool{}
 	zones := map[string]bool{}
 	records, backends, checks := 0, 0, 0
@@ -109,6 +118,7 @@ func (r *roster) Collect(ch chan<- prometheus.Metric) {
 		if now == nil || snap == nil || snap.Table != now.table {
 			continue
 		}
+		var failing map[of]bool // made for the first backend that wants it
 		for _, rec := range now.order {
 			if told[rec.Name] {
 				continue
@@ -124,12 +134,17 @@ func (r *roster) Collect(ch chan<- prometheus.Metric) {
 					is = 2
 				}
 				gauge(backendHealth, is, rec.Name, b.Address)
-				seen := map[string]bool{}
-				for _, c := range b.Checks {
-					if !seen[c.Label] {
-						gauge(checkHealth, is, rec.Name, b.Address, c.Label)
+				labels := b.labels()
+				if is == 0 && len(labels) > 1 && failing == nil {
+					failing = s.failing()
+				}
+				for _, l := range labels {
+					// Of several checks of a backend that is down some may pass.
+					v := is
+					if is == 0 && len(labels) > 1 {
+						v = yes(!failing[of{rec.Name, b.Address, l}])
 					}
-					seen[c.Label] = true
+					gauge(checkHealth, v, rec.Name, b.Address, l)
 				}
 				checks += len(b.Checks)
 			}
@@ -145,19 +160,59 @@ func (r *roster) Collect(ch chan<- prometheus.Metric) {
 	gauge(versionInfo, 1, version)
 }
 
+// of is what checkHealth is told of: the checks of a backend with one label.
+type of struct{ record, address, label string }
+
+// labels are those of the backend's checks, each once.
+func (b *backend) labels() (all []string) {
+	for _, c := range b.Checks {
+		if !slices.Contains(all, c.Label) {
+			all = append(all, c.Label)
+		}
+	}
+	return all
+}
+
+// failing is where a check does not pass.
+func (s *site) failing() map[of]bool {
+	type check struct{ pool, address, name string }
+	down := map[check]bool{}
+	all := s.engine.Endpoints()
+	for i := range all {
+		for k := range all[i].Checks {
+			if c := &all[i].Checks[k]; c.State != health.Up {
+				down[check{all[i].Pool.Name, all[i].Endpoint.String(), c.Check}] = true
+			}
+		}
+	}
+	out := map[of]bool{}
+	for _, rec := range s.served.Load().order {
+		pool := strings.TrimSuffix(rec.Name, ".") // it has every backend
+		for i := range rec.backends {
+			b := &rec.backends[i]
+			for _, c := range b.Checks {
+				if down[check{pool, b.Address, c.Name}] {
+					out[of{rec.Name, b.Address, c.Label}] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
 // tally counts the results of checks under the names of records.
 type tally struct {
 	of atomic.Pointer[map[aimed][]*checkMeters]
 }
 
-// aimed is a check of an address.
+// aimed is a check of an address, which may be that of none of the backends that it is for.
 type aimed struct{ check, address string }
 
 // checkMeters are those of one check of a backend of a record.
 type checkMeters struct {
 	name, label, address string
 	passed, failed       prometheus.Counter
-	duration             prometheus.Observer
+	duration             prometheus.Observer // nil where another one's is the same
 }
 
 // follow has the checks of these records counted, and gives what was before.
@@ -168,18 +223,26 @@ func (t *tally) follow(records []corednsgslb.Record) *map[aimed][]*checkMeters {
 		for k := range rec.Backends {
 			b := &rec.Backends[k]
 			for _, c := range b.Checks {
-				at := aimed{c.Name, b.Address}
-				next[at] = append(next[at], &checkMeters{
+				at := aimed{c.Name, cmp.Or(c.Target, b.Address)}
+				m := &checkMeters{
 					name: rec.Name, label: c.Label, address: b.Address,
 					passed: checked.WithLabelValues(rec.Name, c.Label, b.Address, "success"),
 					failed: checked.WithLabelValues(rec.Name, c.Label, b.Address, "fail"),
-					// One probe may be for several records; it took its time once.
-					duration: checkedIn.WithLabelValues(c.Label, b.Address),
-				})
+				}
+				// One probe may be for several records; it took its time once.
+				if !slices.ContainsFunc(next[at], m.sameBackend) {
+					m.duration = checkedIn.WithLabelValues(c.Label, b.Address)
+				}
+				next[at] = append(next[at], m)
 			}
 		}
 	}
 	return t.of.Swap(&next)
+}
+
+// sameBackend is whether another one's series of what has no name of a record are m's.
+func (m *checkMeters) sameBackend(o *checkMeters) bool {
+	return o.label == m.label && o.address == m.address
 }
 
 // seen counts a result.
@@ -192,13 +255,13 @@ func (t *tally) seen(check string, aim probe.Target, res probe.Result) {
 	if aim.Addr.IsValid() {
 		address = aim.Addr.String()
 	}
-	for i, m := range (*of)[aimed{check, address}] {
+	for _, m := range (*of)[aimed{check, address}] {
 		if res.OK {
 			m.passed.Inc()
 		} else {
 			m.failed.Inc()
 		}
-		if i > 0 {
+		if m.duration == nil {
 			continue
 		}
 		m.duration.Observe(res.RTT.Seconds())

@@ -58,6 +58,10 @@ func found(dir string) (*site, func(), error) {
 			log.Error("the engine has ended", "error", err)
 		}
 	})
+	// From 0, so that a rate sees the first of each.
+	for _, result := range reloaded {
+		reloads.WithLabelValues(result)
+	}
 	enroll(s)
 	return s, func() {
 		dismiss(s)
@@ -210,11 +214,11 @@ func (s *site) reload(ctx context.Context) {
 	}
 	sp, err := s.load(s.file)
 	if err != nil {
-		reloads.WithLabelValues("failure").Inc()
+		reloads.WithLabelValues(reloaded[1]).Inc()
 		log.Error("what the files have become is not in force", "error", err)
 		return
 	}
-	reloads.WithLabelValues("success").Inc()
+	reloads.WithLabelValues(reloaded[0]).Inc()
 	log.Info("the files have changed", "records", len(sp.Records))
 	warn(sp)
 }

@@ -34,6 +34,7 @@ type profile struct {
 	timeout time.Duration
 	timed   document.Node
 	path    string // of timed
+	target  string // what it is aimed at in place of the backends; empty: these
 	base    pace   // that of the native check
 	own     func(use *document.Value, address string, at document.Node)
 }
@@ -250,8 +251,9 @@ func (c *checking) mysql() {
 	c.port(3306)
 	if k := c.params.get("host"); k != nil {
 		if host := c.text(c.params, "host", ""); host != "" {
+			c.target = canonical(host)
 			c.own = func(use *document.Value, address string, _ document.Node) {
-				if canonical(host) != address {
+				if c.target != address {
 					putAt(use, "target", k.val, literal(host))
 				}
 			}
@@ -292,8 +294,9 @@ func (c *checking) grpc() {
 	}
 	c.set("host", "host", literal(host))
 	at := c.params.get("host").val
+	c.target = canonical(host)
 	c.own = func(use *document.Value, address string, _ document.Node) {
-		if canonical(host) != address {
+		if c.target != address {
 			putAt(use, "target", at, literal(host))
 		}
 	}
@@ -339,7 +342,11 @@ func (f *file) uses(k *stated, b *backend, as *asked) (uses []*document.Value, c
 			continue
 		}
 		there[c.name] = true
-		checks = append(checks, Check{c.name, c.metric})
+		target := c.target
+		if target == b.Address {
+			target = ""
+		}
+		checks = append(checks, Check{c.name, c.metric, target})
 		uses = append(uses, f.use(c, it, b, as.pace))
 	}
 	return uses, checks

@@ -90,6 +90,9 @@ type Check struct {
 	Name string // in the native configuration
 	// Label is what CoreDNS-GSLB calls it in its metrics: "https/443", "tcp/80", "icmp".
 	Label string
+	// Target is what it is aimed at in place of the backend, spelled as Backend.Address;
+	// empty: the backend.
+	Target string
 }
 
 // Read reads files that belong together.

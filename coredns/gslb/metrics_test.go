@@ -1,0 +1,77 @@
+package gslb
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rhumb-dns/rhumb/coredns/rig"
+)
+
+// TestMetricsOfChecks has a backend of which one check passes and one does not, and one
+// whose check is aimed at somebody else: two records share that one.
+func TestMetricsOfChecks(t *testing.T) {
+	for _, s := range gathered(t) {
+		if strings.HasPrefix(s, "gslb_records_total") || strings.HasPrefix(s, "gslb_version_info") {
+			t.Errorf("no block states gslb, and there is %s", s)
+		}
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	t.Cleanup(srv.Close)
+	u, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := put(t, t.TempDir(), "db.yml", strings.ReplaceAll(`
+defaults: {scrape_interval: 1s}
+healthcheck_profiles:
+  elsewhere: {type: grpc, params: {host: 127.0.0.1, port: PORT, timeout: 1s}}
+records:
+  half.example.com.:
+    backends:
+      - address: 127.0.0.1
+        healthchecks:
+          - {type: tcp, params: {port: PORT}}
+          - {type: http, params: {port: PORT, enable_tls: false}}
+  one.example.com.: {backends: [{address: 192.0.2.7, healthchecks: [elsewhere]}]}
+  two.example.com.: {backends: [{address: 192.0.2.7, healthchecks: [elsewhere]}, {address: 192.0.2.8, healthchecks: [elsewhere]}]}
+`, "PORT", u.Port()))
+	rig.Start(t, fmt.Sprintf("example.com:0 {\n bind 127.0.0.1\n gslb {\n  zone example.com. %s\n }\n}\n", path))
+	for _, result := range reloaded {
+		if s := "gslb_config_reload_total{result=" + result + "} "; !slices.ContainsFunc(gathered(t), func(g string) bool { return strings.HasPrefix(g, s) }) {
+			t.Errorf("%s is not there before the first", s)
+		}
+	}
+	for _, want := range []string{
+		"gslb_backend_healthcheck_status{address=127.0.0.1,name=half.example.com.,type=tcp/" + u.Port() + "} 1",
+		"gslb_backend_healthcheck_status{address=127.0.0.1,name=half.example.com.,type=http/" + u.Port() + "} 0",
+		"gslb_backend_health_status{address=127.0.0.1,name=half.example.com.} 0",
+		"gslb_backend_healthcheck_status{address=192.0.2.7,name=one.example.com.,type=grpc} 0",
+	} {
+		rig.Until(t, want+" is not told", func() bool { return slices.Contains(gathered(t), want) })
+	}
+	count := func(parts ...string) (n float64) {
+		for _, s := range gathered(t) {
+			if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(s, part) }) {
+				v, err := strconv.ParseFloat(s[strings.LastIndexByte(s, ' ')+1:], 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n += v
+			}
+		}
+		return n
+	}
+	for _, address := range []string{"192.0.2.7", "192.0.2.8"} {
+		rig.Until(t, "the checks for "+address+" are not counted alike", func() bool {
+			failed := count("gslb_healthcheck_total{address="+address, "name=two.example.com.,result=fail,type=grpc}")
+			return failed > 0 && failed == count("gslb_healthcheck_failures_total{address="+address, "type=grpc}") &&
+				failed == count("gslb_healthcheck_duration_seconds{address="+address, "type=grpc}")
+		})
+	}
+}
