@@ -187,8 +187,8 @@ func TestDialectDisabled(t *testing.T) {
 	}
 }
 
-// A record without backends, as in an example of the documents, keeps no other from being
-// there, and is not passed over in silence.
+// A record without backends, as in an example of the documents, is there and has no data;
+// it is not passed over in silence.
 func TestDialectWithoutBackends(t *testing.T) {
 	for _, record := range []string{"", "{}", "{mode: failover, record_ttl: 60}", "{backends: }", "{backends: []}"} {
 		file := filepath.Join(t.TempDir(), "zone.yml")
@@ -204,8 +204,18 @@ func TestDialectWithoutBackends(t *testing.T) {
 		told := slices.ContainsFunc(s.Warnings, func(w Error) bool {
 			return w.Line == 3 && strings.HasPrefix(w.Path, "records[a.example.org.]") && strings.Contains(w.Msg, "a record without backends")
 		})
-		if !told || len(s.Records) != 1 || s.Records[0].Name != "b.example.org." {
+		if !told || len(s.Records) != 2 || s.Records[0].Name != "a.example.org." || len(s.Records[0].Backends) != 0 {
 			t.Errorf("%q: %+v, %v", record, s.Records, s.Warnings)
+		}
+		if p := s.Pools["a.example.org"]; p == nil || len(p.Endpoints) != 0 {
+			t.Errorf("%q: %+v", record, p)
+		}
+		text, _, err = ConvertGSLB(&GSLB{Name: "Corefile", Files: []GSLBFile{{file, "example.org"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := Parse("rhumb.yaml", []byte(text)); err != nil || len(s.Pools["a.example.org"].Disabled) != 1 {
+			t.Errorf("%q: %v\n%s", record, err, text)
 		}
 	}
 }

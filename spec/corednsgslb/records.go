@@ -121,8 +121,8 @@ func (f *file) record(name, label string, e *stated, o *object) {
 		if k := o.get("backends"); k != nil {
 			at = k.val
 		}
-		f.warn(at, dot(o.path, "backends"), "a record without backends has nothing to answer, and is left out: state at least one, or remove it")
-		return
+		f.warn(at, dot(o.path, "backends"), "a record without backends has no data: state at least one, or remove it")
+		all = nobody(e.key)
 	}
 	pools := f.poolsOf(strings.TrimSuffix(name, "."), e, all, mode)
 	if pools == nil {
@@ -149,7 +149,7 @@ func (f *file) record(name, label string, e *stated, o *object) {
 	if slices.ContainsFunc(all, func(b *backend) bool { return b.host }) {
 		set("flatten", "", word("true"))
 	}
-	if f.DebugTXT {
+	if f.DebugTXT && len(r.Backends) > 0 {
 		set("debug_txt", "", word("true"))
 	}
 	putAt(f.services, label, e.key, service)
@@ -161,6 +161,15 @@ func (f *file) record(name, label string, e *stated, o *object) {
 			key.Above = append(key.Above, " "+text)
 		}
 	}
+}
+
+// nobody are the backends of a record without any. The name is there: somebody who is told
+// that it is not would remember that for as long as the zone says, and of the names below it
+// as well (RFC 8020). So it has one that is disabled, of a name that nobody can have.
+func nobody(at document.Node) []*backend {
+	b := &backend{at: at, of: &object{}, rows: []*row{{}}, weight: 1}
+	b.Address = "nobody.invalid"
+	return []*backend{b}
 }
 
 // chain is the steering of a mode, and how many answers it gives; 0 is all that it leaves.
