@@ -32,8 +32,10 @@ type statement struct {
 	subnets  string // a file; empty: none
 	// databases are files of MaxMind's format, each once.
 	databases []string
-	ecs       bool
-	noTXT     bool
+	// stated is where the Corefile names a file.
+	stated map[string]place
+	ecs    bool
+	noTXT  bool
 
 	// spread is that something is said of how the first checks are spread over time:
 	// they begin at once here, as many as this machine can have under way.
@@ -44,6 +46,12 @@ type statement struct {
 	api     api
 	dataDir string // empty: memory only
 	noLane  bool
+}
+
+// place is a line of a Corefile.
+type place struct {
+	file string
+	line int
 }
 
 // zoneFile is a zone and the file with its records.
@@ -79,7 +87,7 @@ type parser struct {
 func parse(c *caddy.Controller) (*statement, error) {
 	s := &statement{
 		idleAfter: defaultIdle, idleMultiplier: defaultMultiplier,
-		api: api{addr: defaultAPIAddr, port: defaultAPIPort},
+		api: api{addr: defaultAPIAddr, port: defaultAPIPort}, stated: map[string]place{},
 	}
 	p := &parser{s, c, dnsserver.GetConfig(c).Root}
 	for blocks := 0; c.Next(); blocks++ {
@@ -202,8 +210,9 @@ func (p *parser) zone(zone, file string) error {
 // path is a path below the directory that the plugin root states; empty: no file.
 func (p *parser) path(file string) string {
 	if p.root != "" && file != "" && !filepath.IsAbs(file) {
-		return filepath.Join(p.root, file)
+		file = filepath.Join(p.root, file)
 	}
+	p.stated[file] = place{p.c.File(), p.c.Line()}
 	return file
 }
 

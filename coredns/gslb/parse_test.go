@@ -1,11 +1,15 @@
 package gslb
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/coredns/caddy"
+
+	"github.com/rhumb-dns/rhumb/coredns/rig"
+	"github.com/rhumb-dns/rhumb/spec"
 )
 
 func setUp(text string) (*statement, error) {
@@ -110,5 +114,25 @@ func TestParseErrors(t *testing.T) {
 	c.ServerBlockKeys = []string{"dns://example.org.:53"}
 	if err := setup(c); err == nil || !strings.Contains(err.Error(), "plugin/gslb: Testfile:3") || !strings.Contains(err.Error(), path+":3:11:") {
 		t.Error(err)
+	}
+}
+
+// TestFilesThatAreNotThere names the line that states the file, at the start and when it
+// goes later.
+func TestFilesThatAreNotThere(t *testing.T) {
+	dir := t.TempDir()
+	there := put(t, dir, "db.yml", records)
+	for _, line := range []string{"zone test.org. none", "zones {\n   test.org. none\n  }", "healthcheck_profiles none", "geoip_custom none", "geoip_maxmind country_db none", "geoip_maxmind {\n   city_db none\n  }"} {
+		text := fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n root %s\n gslb {\n  zone example.org. %s\n  %s\n  use_edns_csubnet\n }\n}\n", dir, there, line)
+		at := 6 + strings.Count(line[:strings.Index(line, "none")], "\n")
+		want := fmt.Sprintf("plugin/gslb: Corefile:%d - Error during parsing: %s/none: no such file", at, dir)
+		if _, err := caddy.Start(rig.Corefile(text)); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", line, err, want)
+		}
+	}
+	s := &statement{stated: map[string]place{there: {"Corefile", 5}}}
+	err := s.told(spec.Errors{{File: inside, Line: 2, Col: 3, Path: "include[0].path", Msg: there + ": no such file"}, {File: there, Line: 1, Msg: "else"}})
+	if want := "Corefile:5: " + there + ": no such file\n" + there + ":1: else"; err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }

@@ -2,6 +2,7 @@ package gslb
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/rhumb-dns/rhumb/coredns/lane"
 	"github.com/rhumb-dns/rhumb/coredns/mouth"
 	"github.com/rhumb-dns/rhumb/resolve"
+	"github.com/rhumb-dns/rhumb/spec"
 )
 
 func init() { plugin.Register("gslb", setup) }
@@ -27,7 +29,7 @@ func setup(c *caddy.Controller) error {
 	}
 	b := &block{statement: s}
 	if err := b.check(); err != nil {
-		return plugin.Error("gslb", c.Err(err.Error()))
+		return plugin.Error("gslb", misread(c, err))
 	}
 	if b.api.cert != "" {
 		if b.tls, err = pkgtls.NewTLSConfig(b.api.cert, b.api.key, ""); err != nil {
@@ -49,6 +51,16 @@ func setup(c *caddy.Controller) error {
 		return &GSLB{Next: next, block: b}
 	})
 	return nil
+}
+
+// misread is what is wrong with a block in CoreDNS's form: at the line that names a file which
+// cannot be read, or else at the block's end.
+func misread(c *caddy.Controller, err error) error {
+	var all spec.Errors
+	if errors.As(err, &all) && len(all) == 1 && all[0].File == c.File() {
+		return fmt.Errorf("%s:%d - Error during parsing: %s", all[0].File, all[0].Line, all[0].Msg)
+	}
+	return c.Err(err.Error())
 }
 
 // block is a statement at work in one instance of CoreDNS.

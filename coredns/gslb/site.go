@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type site struct {
 	running sync.WaitGroup
 
 	mu      sync.Mutex // of who puts a statement in force
+	want    *statement
 	file    *source.File
 	unwatch context.CancelFunc
 	served  atomic.Pointer[served]
@@ -157,10 +159,33 @@ func (s *statement) check() error {
 	}
 	sp, err := s.source(nil).Load()
 	if err != nil {
-		return err
+		return s.told(err)
 	}
 	_, err = e.Prepare(sp)
 	return err
+}
+
+// told has errors in our own words, which are about files that cannot be read, name the line
+// of the Corefile that names the file.
+func (s *statement) told(err error) error {
+	var all spec.Errors
+	if !errors.As(err, &all) {
+		return err
+	}
+	all = slices.Clone(all)
+	for i := range all {
+		e := &all[i]
+		if e.File != inside {
+			continue
+		}
+		for file, at := range s.stated {
+			if strings.HasPrefix(e.Msg, file+": ") {
+				*e = spec.Error{File: at.file, Line: at.line, Msg: e.Msg}
+				break
+			}
+		}
+	}
+	return all
 }
 
 // follow puts a statement in force, and from then on what its files become.
@@ -170,13 +195,13 @@ func (s *site) follow(want *statement) error {
 	f := want.source(s.words.said)
 	sp, err := s.load(f)
 	if err != nil {
-		return err
+		return want.told(err)
 	}
 	if s.unwatch != nil {
 		s.unwatch()
 	}
 	ctx, stop := context.WithCancel(s.ctx)
-	s.file, s.unwatch = f, stop
+	s.want, s.file, s.unwatch = want, f, stop
 	s.running.Go(func() {
 		if err := f.Watch(ctx, func() { s.reload(ctx) }); err != nil {
 			log.Error("files are not watched any more", "error", err)
@@ -215,7 +240,7 @@ func (s *site) reload(ctx context.Context) {
 	sp, err := s.load(s.file)
 	if err != nil {
 		reloads.WithLabelValues(reloaded[1]).Inc()
-		log.Error("what the files have become is not in force", "error", err)
+		log.Error("what the files have become is not in force", "error", s.want.told(err))
 		return
 	}
 	reloads.WithLabelValues(reloaded[0]).Inc()
