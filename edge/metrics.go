@@ -102,6 +102,21 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// offered has the counters of an edge's own paths begin at 0, so that a rate sees the first
+// of each: somebody with a wrong secret, for one.
+func (m *Metrics) offered() {
+	if m == nil {
+		return
+	}
+	for _, endpoint := range []string{"notify", "health", "records"} {
+		for _, status := range []string{succeeded, refusedIt, unauthorized} {
+			if endpoint != "health" || status != unauthorized { // which wants no secret
+				m.webhook.WithLabelValues(endpoint, status)
+			}
+		}
+	}
+}
+
 // requested counts a request at one of an edge's own paths.
 func (m *Metrics) requested(endpoint, status string) {
 	if m != nil {
@@ -135,6 +150,10 @@ func (m *Metrics) zone(e *Edge) *zoneMeters {
 	for i, t := range []string{"snapshot", "changes"} {
 		z.duration[i] = m.duration.WithLabelValues(name, t)
 		z.failures[i] = m.failures.WithLabelValues(name, t)
+	}
+	// From 0, so that a rate sees the first of each.
+	for _, t := range []dnswire.Type{dnswire.TypeA, dnswire.TypeAAAA} {
+		z.of(t)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -182,7 +201,8 @@ func (e *Edge) Asked(t dnswire.Type, hit bool) {
 	}
 }
 
-func (z *zoneMeters) asked(t dnswire.Type, hit bool) {
+// of are the meters of a type of queries.
+func (z *zoneMeters) of(t dnswire.Type) *queryMeters {
 	i := int(t)
 	if i >= queryTypes {
 		i = 0
@@ -200,6 +220,11 @@ func (z *zoneMeters) asked(t dnswire.Type, hit bool) {
 		}
 		z.queries[i].Store(q)
 	}
+	return q
+}
+
+func (z *zoneMeters) asked(t dnswire.Type, hit bool) {
+	q := z.of(t)
 	q.asked.Inc()
 	if hit {
 		q.hit.Inc()

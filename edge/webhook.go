@@ -61,6 +61,7 @@ func NewWebhook(edges ...*Edge) *Webhook {
 			h.metrics = e.o.Metrics
 		}
 	}
+	h.metrics.offered()
 	return h
 }
 

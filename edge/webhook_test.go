@@ -331,6 +331,10 @@ func TestMetrics(t *testing.T) {
 		o := options()
 		o.Metrics = m
 		e := loaded(t, o, one, two, `{"name":"x"}`)
+		// A rate sees the first of each only when it was 0 before.
+		if n := testutil.CollectAndCount(m, "coredns_elchi_requests_total", "coredns_elchi_cache_hits_total", "coredns_elchi_cache_misses_total"); n != 6 {
+			t.Errorf("%d series of A and AAAA before the first query", n)
+		}
 		h := e.Handler()
 		e.client.http.Transport = wire{noController}
 		_ = e.sync(t.Context())
@@ -379,9 +383,12 @@ coredns_elchi_sync_errors_total{type="changes",zone="gslb.elchi."} 1
 coredns_elchi_sync_errors_total{type="snapshot",zone="gslb.elchi."} 0
 # HELP coredns_elchi_webhook_requests_total Total number of webhook requests received.
 # TYPE coredns_elchi_webhook_requests_total counter
+coredns_elchi_webhook_requests_total{endpoint="health",status="error"} 0
 coredns_elchi_webhook_requests_total{endpoint="health",status="success"} 1
 coredns_elchi_webhook_requests_total{endpoint="notify",status="error"} 1
 coredns_elchi_webhook_requests_total{endpoint="notify",status="success"} 1
+coredns_elchi_webhook_requests_total{endpoint="notify",status="unauthorized"} 0
+coredns_elchi_webhook_requests_total{endpoint="records",status="error"} 0
 coredns_elchi_webhook_requests_total{endpoint="records",status="success"} 1
 coredns_elchi_webhook_requests_total{endpoint="records",status="unauthorized"} 1
 `
