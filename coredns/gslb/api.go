@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -174,7 +175,11 @@ func (b *block) zoneOverview(w http.ResponseWriter, r *http.Request) {
 // say enables or disables backends. When it answers, queries are answered so.
 func (b *block) say(w http.ResponseWriter, r *http.Request, on bool) {
 	var c choice
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&c); err != nil {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		err = json.Unmarshal(body, &c) // the whole of it: what is behind was meant, too
+	}
+	if err != nil {
 		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 			fail(w, http.StatusRequestEntityTooLarge, "Request body is too large")
 			return

@@ -279,6 +279,7 @@ func TestAPI(t *testing.T) {
 		{"POST", "/api/overview", "", "admin", 405, `{"error":"Method not allowed. Only GET is supported."}`},
 		{"GET", "/api/backends/disable", "", "admin", 405, `{"error":"Method not allowed. Only POST is supported."}`},
 		{"POST", "/api/backends/disable", "{", "admin", 400, `{"error":"Invalid JSON"}`},
+		{"POST", "/api/backends/disable", `{"tags": ["blue"]} {"tags": ["green"]}`, "admin", 400, `{"error":"Invalid JSON"}`},
 		{"POST", "/api/backends/disable", "{}", "admin", 400, `{"error":"location, address_prefix or tags required"}`},
 		{"POST", "/api/backends/disable", `{"location": "` + strings.Repeat("x", 100_000) + `"}`, "admin", 413, `{"error":`},
 		{"POST", "/api/backends/disable", `{"location": "nowhere"}`, "admin", 200, `{"success":true,"backends":[]}`},
