@@ -132,13 +132,15 @@ func (b *block) overviews() map[string][]overview {
 	if snap == nil || snap.Table != now.table {
 		return out
 	}
-	last := map[string]time.Time{}
+	// By the record's own checks: those of another one for the same address have times of
+	// their own.
+	last := map[inPool]time.Time{}
 	all := s.engine.Endpoints()
 	for i := range all {
-		name := all[i].Endpoint.String()
+		at := inPool{all[i].Pool.Name, all[i].Endpoint.String()}
 		for _, c := range all[i].Checks {
-			if c.At.After(last[name]) {
-				last[name] = c.At
+			if c.At.After(last[at]) {
+				last[at] = c.At
 			}
 		}
 	}
@@ -146,7 +148,7 @@ func (b *block) overviews() map[string][]overview {
 		o := overview{Record: rec.Name, Status: unhealthy, Backends: []standing{}}
 		for i := range rec.backends {
 			back := &rec.backends[i]
-			st := standing{back.Address, unhealthy, last[back.Address].UTC().Format(time.RFC3339)}
+			st := standing{back.Address, unhealthy, last[inPool{rec.pool(), back.Address}].UTC().Format(time.RFC3339)}
 			if back.up(snap.Health) {
 				st.Alive, o.Status = healthy, healthy
 			}

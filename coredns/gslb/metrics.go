@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -175,23 +174,25 @@ func (b *backend) labels() (all []string) {
 
 // failing is where a check does not pass.
 func (s *site) failing() map[of]bool {
-	type check struct{ pool, address, name string }
+	type check struct {
+		inPool
+		name string
+	}
 	down := map[check]bool{}
 	all := s.engine.Endpoints()
 	for i := range all {
 		for k := range all[i].Checks {
 			if c := &all[i].Checks[k]; c.State != health.Up {
-				down[check{all[i].Pool.Name, all[i].Endpoint.String(), c.Check}] = true
+				down[check{inPool{all[i].Pool.Name, all[i].Endpoint.String()}, c.Check}] = true
 			}
 		}
 	}
 	out := map[of]bool{}
 	for _, rec := range s.served.Load().order {
-		pool := strings.TrimSuffix(rec.Name, ".") // it has every backend
 		for i := range rec.backends {
 			b := &rec.backends[i]
 			for _, c := range b.Checks {
-				if down[check{pool, b.Address, c.Name}] {
+				if down[check{inPool{rec.pool(), b.Address}, c.Name}] {
 					out[of{rec.Name, b.Address, c.Label}] = true
 				}
 			}

@@ -1,6 +1,7 @@
 package gslb
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -38,10 +39,11 @@ records:
         healthchecks:
           - {type: tcp, params: {port: PORT}}
           - {type: http, params: {port: PORT, enable_tls: false}}
+  unchecked.example.com.: {backends: [{address: 127.0.0.1}, {address: 192.0.2.7, enable: false, healthchecks: [elsewhere]}]}
   one.example.com.: {backends: [{address: 192.0.2.7, healthchecks: [elsewhere]}]}
   two.example.com.: {backends: [{address: 192.0.2.7, healthchecks: [elsewhere]}, {address: 192.0.2.8, healthchecks: [elsewhere]}]}
 `, "PORT", u.Port()))
-	rig.Start(t, fmt.Sprintf("example.com:0 {\n bind 127.0.0.1\n gslb {\n  zone example.com. %s\n }\n}\n", path))
+	rig.Start(t, fmt.Sprintf("example.com:0 {\n bind 127.0.0.1\n gslb {\n  zone example.com. %s\n  api_enable\n  api_listen_port 0\n }\n}\n", path))
 	for _, result := range reloaded {
 		if s := "gslb_config_reload_total{result=" + result + "} "; !slices.ContainsFunc(gathered(t), func(g string) bool { return strings.HasPrefix(g, s) }) {
 			t.Errorf("%s is not there before the first", s)
@@ -73,5 +75,20 @@ records:
 			return failed > 0 && failed == count("gslb_healthcheck_failures_total{address="+address, "type=grpc}") &&
 				failed == count("gslb_healthcheck_duration_seconds{address="+address, "type=grpc}")
 		})
+	}
+	// What is not checked has no time of a check, whoever else has the address checked.
+	c := client{t: t}
+	doors.Each(func(a string) { c.base = "http://" + a })
+	_, raw := c.do(http.MethodGet, "/api/overview/example.com.", "")
+	var all []overview
+	if err := json.Unmarshal(raw, &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range all {
+		for _, b := range o.Backends {
+			if never := strings.HasPrefix(b.Last, "0001-"); never != (o.Record == "unchecked.example.com.") {
+				t.Errorf("%s: %+v", o.Record, b)
+			}
+		}
 	}
 }

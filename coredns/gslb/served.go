@@ -1,6 +1,7 @@
 package gslb
 
 import (
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -64,6 +65,12 @@ func serve(sp *spec.Spec, s *resolve.Snapshot, was *served) *served {
 	}
 	return out
 }
+
+// inPool is an endpoint of a pool.
+type inPool struct{ pool, address string }
+
+// pool is the name of the record's first pool, which has every backend.
+func (r *record) pool() string { return strings.TrimSuffix(r.Name, ".") }
 
 // up is whether a backend is enabled and healthy.
 func (b *backend) up(v *health.View) bool {
