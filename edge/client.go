@@ -78,6 +78,7 @@ type client struct {
 	rules *rules
 	http  *http.Client
 	tags  map[string]tag // of the last answer with records, by endpoint
+	read  int64          // octets of the last answer that came with records
 }
 
 // tag is an ETag and the version that it stands for. It is of use while that version is
@@ -146,6 +147,7 @@ func (c *client) ask(ctx context.Context, endpoint, since string) (*reply, error
 	slow := time.AfterFunc(max(c.lim.transfer, c.o.SyncInterval), func() { cancel(errSlow) })
 	defer slow.Stop()
 
+	c.read = 0
 	path := api.SnapshotPath
 	if since != "" {
 		path = api.ChangesPath
@@ -173,6 +175,7 @@ func (c *client) ask(ctx context.Context, endpoint, since string) (*reply, error
 	default:
 		return nil, &StatusError{resp.StatusCode, said(body, c.o.Secret)}
 	}
+	defer func() { c.read = body.most - body.left }()
 	t, err := gather(body, gatherOptions{rules: c.rules, apex: c.o.Apex, most: c.o.MaxRecords, since: since, ended: ended})
 	if err != nil {
 		return nil, err

@@ -245,7 +245,7 @@ func (e *Edge) restore(ctx context.Context) {
 	t, at, err := e.disk.load(ctx)
 	if err == nil && t != nil {
 		err = e.take(ctx, t, api.FromDisk)
-		spare(e.size())
+		spare(e.size() >= manyRecords)
 	}
 	switch {
 	case ctx.Err() != nil:

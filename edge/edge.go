@@ -229,6 +229,7 @@ func (e *Edge) askFor(ctx context.Context, endpoint, since string) (err error) {
 	}
 	r, err := e.client.ask(ctx, endpoint, since)
 	if err != nil {
+		spare(e.client.read >= manyOctets)
 		return err
 	}
 	if r.taken == nil {
@@ -242,7 +243,7 @@ func (e *Edge) askFor(ctx context.Context, endpoint, since string) (err error) {
 	if err := e.take(ctx, r.taken, api.FromController); err != nil {
 		return err
 	}
-	spare(max(had, e.size()))
+	spare(max(had, e.size()) >= manyRecords)
 	e.client.tags[endpoint] = r.tag
 	return nil
 }
