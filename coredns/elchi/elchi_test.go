@@ -316,7 +316,7 @@ func TestLane(t *testing.T) {
 	}{
 		{"default.lane.test.", dns.TypeA, "lane", dns.RcodeSuccess},
 		{"asia.lane.test.", dns.TypeAAAA, "lane", dns.RcodeSuccess}, // a CNAME
-		{"default.lane.test.", dns.TypeMX, "coredns", dns.RcodeSuccess},
+		{"default.lane.test.", dns.TypeMX, "coredns", dns.RcodeServerFailure}, // nobody knows whether it has some
 		{"none.lane.test.", dns.TypeA, "coredns", dns.RcodeServerFailure}, // of the next plugin
 	} {
 		before := to(q.to)

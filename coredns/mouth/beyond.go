@@ -2,6 +2,7 @@ package mouth
 
 import (
 	"context"
+	"strings"
 
 	"github.com/coredns/coredns/plugin"
 	"github.com/miekg/dns"
@@ -26,28 +27,44 @@ func (d *Draft) Yield(ctx context.Context, name string, next plugin.Handler, w d
 	}
 	// Also of names that are there for the records below them, such as the zone's own,
 	// which the plugin file says do not exist when its file has only SOA and NS records.
-	if m := Beyond(ctx, name, next, w, r); m != nil {
-		return dns.RcodeSuccess, w.WriteMsg(m)
+	m, code, err := Beyond(ctx, name, next, w, r)
+	switch {
+	case m != nil:
+		return m.Rcode, w.WriteMsg(m)
+	case code != dns.RcodeSuccess:
+		return code, err
 	}
 	return d.Send(w)
 }
 
 // Beyond asks the next plugin for records of a name that we have and a type that
-// we do not: a zone file beside us may state its SOA, NS or TXT records. It is nil
-// when nobody has any. That the next plugin does not know the name says nothing:
-// passed on, its NXDOMAIN would take our records from resolvers with it (RFC 8020).
-func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) *dns.Msg {
+// we do not: a zone file beside us may state its SOA, NS or TXT records. Without a
+// message, and with RcodeSuccess, nobody has any. That the next plugin does not know the
+// name says nothing: passed on, its NXDOMAIN would take our records from resolvers with
+// it (RFC 8020). That it failed says that there may be some, and is passed on as its
+// message or its code and error: a denial would be remembered, and mail for a name
+// without MX goes to its address.
+func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) (m *dns.Msg, code int, err error) {
 	if next == nil {
-		return nil
+		return nil, dns.RcodeSuccess, nil
 	}
 	over := &overheard{ResponseWriter: w}
-	if _, err := plugin.NextOrFailure(name, next, ctx, over, r); err != nil || over.msg == nil {
-		return nil
+	code, err = plugin.NextOrFailure(name, next, ctx, over, r)
+	switch m = over.msg; {
+	case m == nil && code == dns.RcodeServerFailure && !unanswered(err):
+		return nil, code, err
+	case m == nil:
+		return nil, dns.RcodeSuccess, nil
+	case m.Rcode == dns.RcodeServerFailure, m.Rcode == dns.RcodeSuccess && (len(m.Answer) > 0 || m.Truncated):
+		return m, m.Rcode, nil // one that is cut short has records, which the client asks for by TCP then
 	}
-	if over.msg.Rcode != dns.RcodeSuccess || len(over.msg.Answer) == 0 && !over.msg.Truncated {
-		return nil // one that is cut short has records, which the client asks for by TCP then
-	}
-	return over.msg
+	return nil, dns.RcodeSuccess, nil
+}
+
+// unanswered is whether an error is of plugin.NextOrFailure, for want of a plugin that
+// answers for the zone: nobody has failed.
+func unanswered(err error) bool {
+	return err != nil && strings.HasSuffix(err.Error(), "no next plugin found")
 }
 
 // overheard is a writer that keeps what is written.

@@ -2,6 +2,7 @@ package mouth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -238,30 +239,39 @@ func TestAllocs(t *testing.T) {
 	}
 }
 
-// TestBeyond has the next plugin know something, nothing, and say that there is no
-// such name.
+// TestBeyond has the next plugin know something, nothing, say that there is no such
+// name, and fail, in its own message or in CoreDNS's.
 func TestBeyond(t *testing.T) {
 	r := new(dns.Msg).SetQuestion("www.x.test.", dns.TypeTXT)
 	txt, err := dns.NewRR("www.x.test. 60 IN TXT there")
 	if err != nil {
 		t.Fatal(err)
 	}
+	const success, failure = dns.RcodeSuccess, dns.RcodeServerFailure
+	broken := errors.New("the upstream is gone")
 	for _, c := range []struct {
 		name   string
-		answer func(*dns.Msg)
-		silent bool
-		want   bool
+		answer func(*dns.Msg) // nil: it writes nothing, and returns
+		code   int
+		err    error
+		wantM  bool
+		want   int
 	}{
-		{"records", func(m *dns.Msg) { m.Answer = []dns.RR{txt} }, false, true},
-		{"records, too many for the client", func(m *dns.Msg) { m.Truncated = true }, false, true},
-		{"no data", func(*dns.Msg) {}, false, false},
-		{"no name", func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }, false, false},
-		{"nothing", nil, true, false},
+		{"records", func(m *dns.Msg) { m.Answer = []dns.RR{txt} }, 0, nil, true, success},
+		{"records, too many for the client", func(m *dns.Msg) { m.Truncated = true }, 0, nil, true, success},
+		{"no data", func(*dns.Msg) {}, 0, nil, false, success},
+		{"no name", func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }, 0, nil, false, success},
+		{"refused", func(m *dns.Msg) { m.Rcode = dns.RcodeRefused }, 0, nil, false, success},
+		{"failed", func(m *dns.Msg) { m.Rcode = failure }, 0, nil, true, failure},
+		{"refused, and nothing written", nil, dns.RcodeRefused, nil, false, success},
+		{"failed, and nothing written", nil, failure, nil, false, failure},
+		{"failed, and why", nil, failure, broken, false, failure},
+		{"nobody answers for the zone", nil, failure, nobody(t), false, success},
 	} {
 		for _, packed := range []bool{false, true} {
 			h := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-				if c.silent {
-					return dns.RcodeServerFailure, nil
+				if c.answer == nil {
+					return c.code, c.err
 				}
 				m := new(dns.Msg).SetReply(r)
 				c.answer(m)
@@ -275,14 +285,24 @@ func TestBeyond(t *testing.T) {
 				_, err = w.Write(b)
 				return m.Rcode, err
 			})
-			if got := Beyond(context.Background(), "x", h, &mute{}, r); (got != nil) != c.want {
-				t.Errorf("%s: %v", c.name, got)
+			m, code, err := Beyond(t.Context(), "x", h, &mute{}, r)
+			if (m != nil) != c.wantM || code != c.want || errors.Is(err, broken) != (c.err == broken) {
+				t.Errorf("%s: %v, code %d, error %v", c.name, m, code, err)
 			}
 		}
 	}
-	if Beyond(context.Background(), "x", nil, &mute{}, r) != nil {
+	if m, code, err := Beyond(t.Context(), "x", nil, &mute{}, r); m != nil || code != success || err != nil {
 		t.Error("nobody has answered")
 	}
+}
+
+// nobody is the error of CoreDNS for a plugin that is the last and has no answer.
+func nobody(t *testing.T) error {
+	code, err := plugin.NextOrFailure("file", nil, t.Context(), &mute{}, new(dns.Msg))
+	if code != dns.RcodeServerFailure || err == nil {
+		t.Fatalf("code %d, error %v", code, err)
+	}
+	return err
 }
 
 // TestDecorated has a server whose messages go by a writer of somebody else, as with
