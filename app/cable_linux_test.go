@@ -107,6 +107,26 @@ func (h *host) forward(t *testing.T, on string) {
 	})
 }
 
+// reach waits until the network leads to all addresses. The kernel tells a link that it is
+// up once a second and not at once when many links change on the machine, and until then
+// it drops what it is to send: a node that asked so early would find its endpoints down.
+func reach(t *testing.T, all []string) {
+	t.Helper()
+	d := net.Dialer{Deadline: time.Now().Add(patience)}
+	for _, addr := range all {
+		for {
+			c, err := d.DialContext(t.Context(), "tcp", addr+":8080")
+			if err == nil {
+				_ = c.Close()
+				break
+			}
+			if time.Now().After(d.Deadline) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // condition waits until something is so.
 func (n *node) condition(what string, is func() bool) {
 	n.t.Helper()
@@ -175,6 +195,7 @@ func TestPulledCable(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+	reach(t, all)
 	config += "zones:\n  example.com:\n    nameservers: {ns1.example.net.: []}\n    services:\n      www: {pools: [site0, site1, site2], answers: 0}\n"
 	path := filepath.Join(t.TempDir(), "rhumb.yaml")
 	write(t, path, config)
@@ -312,6 +333,7 @@ func TestOwnSegment(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+	reach(t, all)
 	path := filepath.Join(t.TempDir(), "rhumb.yaml")
 	write(t, path, header+"checks:\n  web: {type: tcp, port: 8080, interval: 500ms, timeout: 250ms, confirm: 100ms, fall: 3, rise: 1}\npools:\n  main: {checks: [web], endpoints: ["+
 		strings.Join(all, ", ")+"]}\nzones:\n  example.com:\n    nameservers: {ns1.example.net.: []}\n    services:\n      www: {pools: [main], answers: 0}\n")
