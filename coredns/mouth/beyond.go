@@ -30,7 +30,7 @@ func (d *Draft) Yield(ctx context.Context, name string, next plugin.Handler, w d
 	m, code, err := Beyond(ctx, name, next, w, r)
 	switch {
 	case m != nil:
-		return m.Rcode, w.WriteMsg(m)
+		return dns.RcodeSuccess, w.WriteMsg(m) // whatever its code: by another one CoreDNS would answer once more
 	case code != dns.RcodeSuccess:
 		return code, err
 	}
@@ -42,7 +42,7 @@ func (d *Draft) Yield(ctx context.Context, name string, next plugin.Handler, w d
 // message, and with RcodeSuccess, nobody has any. That the next plugin does not know the
 // name says nothing: passed on, its NXDOMAIN would take our records from resolvers with
 // it (RFC 8020). That it failed says that there may be some, and is passed on as its
-// message or its code and error: a denial would be remembered, and mail for a name
+// message, or else its code and error: a denial would be remembered, and mail for a name
 // without MX goes to its address.
 func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) (m *dns.Msg, code int, err error) {
 	if next == nil {
@@ -56,7 +56,7 @@ func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.Respons
 	case m == nil:
 		return nil, dns.RcodeSuccess, nil
 	case m.Rcode == dns.RcodeServerFailure, m.Rcode == dns.RcodeSuccess && (len(m.Answer) > 0 || m.Truncated):
-		return m, m.Rcode, nil // one that is cut short has records, which the client asks for by TCP then
+		return m, dns.RcodeSuccess, nil // one that is cut short has records, which the client asks for by TCP then
 	}
 	return nil, dns.RcodeSuccess, nil
 }

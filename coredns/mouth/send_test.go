@@ -262,7 +262,7 @@ func TestBeyond(t *testing.T) {
 		{"no data", func(*dns.Msg) {}, 0, nil, false, success},
 		{"no name", func(m *dns.Msg) { m.Rcode = dns.RcodeNameError }, 0, nil, false, success},
 		{"refused", func(m *dns.Msg) { m.Rcode = dns.RcodeRefused }, 0, nil, false, success},
-		{"failed", func(m *dns.Msg) { m.Rcode = failure }, 0, nil, true, failure},
+		{"failed", func(m *dns.Msg) { m.Rcode = failure }, 0, nil, true, success},
 		{"refused, and nothing written", nil, dns.RcodeRefused, nil, false, success},
 		{"failed, and nothing written", nil, failure, nil, false, failure},
 		{"failed, and why", nil, failure, broken, false, failure},
@@ -294,6 +294,52 @@ func TestBeyond(t *testing.T) {
 	if m, code, err := Beyond(t.Context(), "x", nil, &mute{}, r); m != nil || code != success || err != nil {
 		t.Error("nobody has answered")
 	}
+}
+
+// TestYield has the next plugin fail, in its own message or in CoreDNS's: the client gets
+// one answer, which is CoreDNS's where the code that is returned says so.
+func TestYield(t *testing.T) {
+	var m Mouth
+	r := new(dns.Msg).SetQuestion("www.x.test.", dns.TypeTXT)
+	for _, c := range []struct {
+		name   string
+		writes bool
+		code   int
+		want   int // what is written
+	}{
+		{"in its own message", true, dns.RcodeSuccess, dns.RcodeServerFailure},
+		{"in its own message, and with its code", true, dns.RcodeServerFailure, dns.RcodeServerFailure},
+		{"in CoreDNS's", false, dns.RcodeServerFailure, -1},
+		{"to know the zone", false, dns.RcodeRefused, dns.RcodeSuccess},
+	} {
+		next := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+			if !c.writes {
+				return c.code, nil
+			}
+			return c.code, w.WriteMsg(new(dns.Msg).SetRcode(r, dns.RcodeServerFailure))
+		})
+		w := &written{ResponseWriter: &mute{}}
+		d := m.Draft(snapshot(t), w, r)
+		code, err := d.Yield(t.Context(), "x", next, w, r)
+		d.Done()
+		if !plugin.ClientWrite(code) {
+			w.codes = append(w.codes, -1)
+		}
+		if err != nil || len(w.codes) != 1 || w.codes[0] != c.want {
+			t.Errorf("%s: answered with %v, error %v", c.name, w.codes, err)
+		}
+	}
+}
+
+// written notes the codes of the answers.
+type written struct {
+	dns.ResponseWriter
+	codes []int
+}
+
+func (w *written) WriteMsg(m *dns.Msg) error {
+	w.codes = append(w.codes, m.Rcode)
+	return nil
 }
 
 // nobody is the error of CoreDNS for a plugin that is the last and has no answer.
