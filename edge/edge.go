@@ -276,13 +276,17 @@ func (e *Edge) take(ctx context.Context, t *taken, source string) error {
 		return err // another edge may keep the zone by now
 	}
 	e.mu.Lock()
-	ops, hash, known := e.while.after(t.hash)
+	again, hash, known := e.while.after(t.hash)
 	e.mu.Unlock()
 	var left strays
-	if len(ops) > 0 {
+	if len(again) > 0 {
+		var ops []op
+		for _, s := range again {
+			ops = append(ops, s.ops...)
+		}
 		if c, err := st.change(ops, e.o.MaxRecords); err == nil {
 			c.done()
-			left.add(c)
+			left.redone(c, again)
 		} else {
 			hash, known = t.hash, false
 			e.log.Warn("What was changed while a snapshot came in is not in force after it", "error", err)

@@ -1,5 +1,10 @@
 package edge
 
+import (
+	"cmp"
+	"slices"
+)
+
 // maxMeanwhile is how many changes are remembered while a snapshot comes in.
 const maxMeanwhile = 10_000
 
@@ -39,11 +44,12 @@ func (m *meanwhile) note(ops []op, to string) {
 // after is what is to be done again once a snapshot of a version is there, and which
 // version it leads to.
 //
-// What notifications said is: nobody knows whether the snapshot has it, and done twice
-// it is as done once. Events are those that come after the version: what leads up to it
-// is in the snapshot, and done again it would undo what came later. All is not known
-// when the version is none of theirs, or steps were forgotten.
-func (m *meanwhile) after(version string) (ops []op, to string, known bool) {
+// What notifications said is, but for records that an event has said otherwise since which is
+// in the snapshot: nobody knows whether the snapshot has it, and done twice it is as done
+// once. Events are those that come after the version: what leads up to it is in the
+// snapshot, and done again it would undo what came later. All is not known when the version
+// is none of theirs, or steps were forgotten.
+func (m *meanwhile) after(version string) (again []step, to string, known bool) {
 	at := -1 // the first step that the snapshot does not have; -1: not known
 	if m.since == version {
 		at = 0
@@ -53,16 +59,23 @@ func (m *meanwhile) after(version string) (ops []op, to string, known bool) {
 			at = i + 1
 		}
 	}
-	to, known = version, m.n <= maxMeanwhile
-	for i, s := range m.steps {
+	to, known = "", m.n <= maxMeanwhile
+	settled := map[stray]bool{}
+	for i, s := range slices.Backward(m.steps) {
 		switch {
 		case s.to == "":
-			ops = append(ops, s.ops...)
+			s.ops = slices.DeleteFunc(slices.Clone(s.ops), func(o op) bool { return settled[o.of()] })
+			again = append(again, s)
 		case at < 0:
 			known = false
 		case i >= at:
-			ops, to = append(ops, s.ops...), s.to
+			again, to = append(again, s), cmp.Or(to, s.to)
+		default:
+			for k := range s.ops {
+				settled[s.ops[k].of()] = true
+			}
 		}
 	}
-	return ops, to, known
+	slices.Reverse(again)
+	return again, cmp.Or(to, version), known
 }

@@ -63,6 +63,15 @@ func TestMeanwhile(t *testing.T) {
 			want: []string{"a.gslb.elchi. 20 A 192.0.2.4", "b.gslb.elchi. 20 A 192.0.2.2"},
 		},
 		{
+			name: "a notification, and an event of the same record that is in the snapshot", snapshot: snapshot("2", a(2)), version: "3",
+			do:   []func(*testing.T, *Edge){push(`{"records":[` + a(9) + `,` + two + `]}`), event(1, 2, a(2)), event(2, 3, "")},
+			want: []string{"a.gslb.elchi. 20 A 192.0.2.2", "b.gslb.elchi. 20 A 192.0.2.2"},
+		},
+		{
+			name: "an event that is in the snapshot, and a notification of the same record", snapshot: snapshot("2", a(2)), version: "2",
+			do: []func(*testing.T, *Edge){event(1, 2, a(2)), push(`{"records":[` + a(9) + `]}`)}, want: []string{"a.gslb.elchi. 20 A 192.0.2.9"},
+		},
+		{
 			name: "events after the version that was there", snapshot: snapshot("1", one), version: "3",
 			do: []func(*testing.T, *Edge){event(1, 2, a(2)), event(2, 3, "")}, want: []string{"a.gslb.elchi. 20 A 192.0.2.2"},
 		},

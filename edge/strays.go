@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
@@ -27,6 +28,9 @@ type stray struct {
 	name dnswire.Name
 	kind kind
 }
+
+// of is which record an op is of.
+func (o *op) of() stray { return stray{o.name, o.kind} }
 
 func (s *strays) none() bool { return len(s.since) == 0 && !s.many }
 
@@ -54,10 +58,34 @@ func alike(a, b *record) bool {
 	return a.form == b.form && a.off == b.off && a.ttl == b.ttl && bytes.Equal(a.data, b.data)
 }
 
+// redone adds what a change that does steps again has really changed. Where an event has the
+// last word it is as good as a snapshot.
+func (s *strays) redone(c *change, steps []step) {
+	s.add(c)
+	var sure []op
+	told := map[stray]bool{}
+	for _, st := range slices.Backward(steps) {
+		for k := range st.ops {
+			o := &st.ops[k]
+			switch {
+			case st.to != "" && !told[o.of()]:
+				sure = append(sure, *o)
+			case st.to == "" && o.gone && o.kind == kindCNAME: // whatever makes an alias
+				for k := range kinds {
+					told[stray{o.name, kind(k)}] = true
+				}
+			case st.to == "":
+				told[o.of()] = true
+			}
+		}
+	}
+	s.settle(sure)
+}
+
 // settle takes those away of which an event says how they are.
 func (s *strays) settle(ops []op) {
 	for i := range ops {
-		delete(s.since, stray{ops[i].name, ops[i].kind})
+		delete(s.since, ops[i].of())
 	}
 	if s.none() {
 		s.doubted = false

@@ -120,3 +120,62 @@ func TestStraysOfMeanwhile(t *testing.T) {
 		}
 	}
 }
+
+// An event while a snapshot comes in is done again after it as well, and is certain: were it
+// doubted, an edge of a zone in which something changes all the time would ask for it as a
+// whole with every second poll.
+func TestStraysOfEventsMeanwhile(t *testing.T) {
+	type word func(t *testing.T, e *Edge, version int)
+	push := func(body string) word {
+		return func(t *testing.T, e *Edge, _ int) {
+			if w := (call{method: http.MethodPost, path: "/notify", body: body}).do(e.Handler()); w.Code != http.StatusOK {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		}
+	}
+	event := func(body string) word {
+		return func(t *testing.T, e *Edge, version int) {
+			if err := e.event(api.EventChange, fmt.Appendf(nil, `{"from":"%s","version_hash":"%d",%s}`, e.version(), version, body)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	inIt := event(`"records":[]`) // the snapshot has what leads up to it
+	three, other := strings.ReplaceAll(one, "192.0.2.1", "192.0.2.3"), strings.ReplaceAll(two, "192.0.2.2", "192.0.2.4")
+	gone := `{"deletes":[{"name":"a.gslb.elchi","type":"CNAME"}]}`
+	alias := `"records":[{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":[],"failover":"x.elchi"}]`
+	for _, c := range []struct {
+		name   string
+		words  []word
+		doubts bool
+	}{
+		{"an event", []word{inIt, event(`"records":[` + three + `]`)}, false},
+		{"a notification, and an event", []word{inIt, push(`{"records":[` + two + `]}`), event(`"records":[` + two + `]`)}, false},
+		{"an event, and a notification that changes nothing", []word{inIt, event(`"records":[` + three + `]`), push(`{"deletes":[{"name":"b.gslb.elchi","type":"A"}]}`)}, false},
+		{"an event, and a notification of something else", []word{inIt, event(`"records":[` + three + `]`), push(`{"records":[` + two + `]}`)}, true},
+		{"an event, and a notification that says otherwise", []word{inIt, event(`"records":[` + two + `]`), push(`{"records":[` + other + `]}`)}, true},
+		{"an event of an alias, and a notification that takes it away", []word{inIt, event(alias), push(gone)}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var e *Edge
+			polls := 0
+			answers := []string{snapshot("1", one), snapshot("2", one), `{"unchanged":true}`, snapshot("3", one)}
+			e = start(t, options(), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				for i, s := range c.words {
+					if polls == 1 {
+						s(t, e, i+2)
+					}
+				}
+				if polls == 3 && (r.URL.Path == api.SnapshotPath) != c.doubts {
+					t.Errorf("the last poll asks for %s", r.URL.Path)
+				}
+				_, _ = io.WriteString(w, answers[polls])
+			}))
+			for polls = range answers {
+				if err := e.sync(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
