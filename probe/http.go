@@ -334,13 +334,19 @@ func (p *httpProber) setLogin(o HTTP) error {
 
 // saidAgain is what a server is told that is not to be seen when it names a host by it.
 // The value of a header may be a secret: its words are taken for such, unless they are of
-// the host's name.
+// the host's name, or the header is one in which nobody has any.
 func saidAgain(login string, o HTTP) []string {
 	var all []string
 	if o.Basic != nil {
 		all = append(all, o.Basic.Password)
 	}
-	for _, value := range append(slices.Collect(maps.Values(o.Headers)), login) {
+	values := []string{login}
+	for name, value := range o.Headers {
+		if !slices.Contains(openHeaders, strings.ToLower(name)) {
+			values = append(values, value)
+		}
+	}
+	for _, value := range values {
 		for _, word := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t=;,\"", r) }) {
 			if len(word) >= minWord && !strings.Contains(strings.ToLower(o.Host), strings.ToLower(word)) {
 				all = append(all, word)
@@ -349,6 +355,9 @@ func saidAgain(login string, o HTTP) []string {
 	}
 	return all
 }
+
+// openHeaders are those whose words are of hosts, or such as messages have.
+var openHeaders = []string{"accept", "accept-encoding", "accept-language", "cache-control", "content-type", "origin", "user-agent", "x-forwarded-host", "x-forwarded-proto"}
 
 // minWord is the shortest word of a header that is taken for a secret: most of those
 // that are none, such as the names of schemes, are shorter.

@@ -60,7 +60,7 @@ func (p *httpProber) request3(h *hop) []byte {
 func (p *httpProber) visit3(ctx context.Context, h *hop, request []byte) (redirect, time.Duration, failure) {
 	q, f := p.udp.dialQUIC(ctx, h.target, p.tls.of(h.name, h.own))
 	if f.failed() {
-		return redirect{}, 0, p.tls.discreet(f)
+		return redirect{}, 0, p.tls.discreet(f, h.name, h.own)
 	}
 	defer q.release()
 	to, f := p.exchange3(ctx, q, h, request)

@@ -126,7 +126,7 @@ func (p *httpProber) run(ctx context.Context, t Target) (connect time.Duration, 
 		}
 		if f.failed() && redirects > 0 {
 			// The host's name is the server's word.
-			f.detail = blot("after a redirect to "+oneLine(h.String(), maxDetail/2)+": "+f.detail, p.secrets)
+			f.detail = blot("after a redirect to "+oneLine(h.String(), maxDetail/2)+": "+f.detail, p.secrets, first.name)
 		}
 		return connect, f
 	}

@@ -178,7 +178,8 @@ func (s *security) of(name string, own bool) *tls.Config {
 
 // handshake makes the handshake over conn, whose deadline ctx governs, as of has it.
 func (s *security) handshake(ctx context.Context, conn net.Conn, name string, own bool) (*tls.Conn, failure) {
-	return s.shake(ctx, conn, s.of(name, own))
+	c, f := s.shake(ctx, conn, s.of(name, own))
+	return c, s.discreet(f, name, own)
 }
 
 // shake is handshake with a configuration that is made of this one's.
@@ -188,14 +189,21 @@ func (s *security) shake(ctx context.Context, conn net.Conn, cfg *tls.Config) (*
 	// Not HandshakeContext: it starts a goroutine to do what the connection's
 	// own deadline does already.
 	if err := c.Handshake(); err != nil {
-		return nil, s.discreet(late(classify(ctx, err, handshaking), below.heard))
+		return nil, late(classify(ctx, err, handshaking), below.heard)
 	}
 	return c, failure{}
 }
 
-// discreet hides secrets in what a handshake failed by.
-func (s *security) discreet(f failure) failure {
-	f.detail = blot(f.detail, s.secrets)
+// discreet hides secrets in what a handshake failed by that was made as handshake makes it.
+func (s *security) discreet(f failure, name string, own bool) failure {
+	if !f.failed() {
+		return f
+	}
+	known := "" // another host's is the server's word
+	if own {
+		known = s.of(name, own).ServerName
+	}
+	f.detail = blot(f.detail, s.secrets, known)
 	return f
 }
 

@@ -309,9 +309,22 @@ func TestSecretsSaidAgain(t *testing.T) {
 			t.Errorf("%q", r.Detail)
 		}
 	}
-	if r := must(t, HTTP{Host: "www.example.com", Headers: map[string]string{"X-Forwarded-Host": "www.example.com"}, TLS: &TLSConfig{Roots: ca.roots}}).
-		Probe(ctxFor(t, patience), target); !strings.Contains(r.Detail, "not for www.example.com but") {
-		t.Errorf("the name that is asked for is hidden: %q", r.Detail)
+	// What everybody knows is seen: the name that is asked for, wherever it is from.
+	other := tlsServer(t, "127.0.0.1", tlsOf(ca.issue(t, nil, "other.example.com")), nil, nil)
+	for _, c := range []struct {
+		o    HTTP
+		name string
+	}{
+		{HTTP{Host: "www.example.com", Headers: map[string]string{"X-Forwarded-Host": "www.example.com"}}, "www.example.com"},
+		{HTTP{Host: "www.example.com", Headers: map[string]string{"Referer": "https://www.example.com/?from=www.example.com"}}, "www.example.com"},
+		{HTTP{Host: "api.example.com", Headers: map[string]string{"Referer": "https://www.example.com"}, TLS: &TLSConfig{SNI: "www.example.com"}}, "www.example.com"},
+		{HTTP{Headers: map[string]string{"Origin": "https://other.example.com", "User-Agent": "certificate/1.0"}}, "127.0.0.1"},
+	} {
+		if c.o.TLS == nil {
+			c.o.TLS = &TLSConfig{}
+		}
+		c.o.TLS.Roots = ca.roots
+		check(t, must(t, c.o).Probe(ctxFor(t, patience), other), ClassTLS, "certificate is not for "+c.name+" but for other.example.com")
 	}
 }
 
