@@ -56,7 +56,7 @@ func soakKinds() []soakKind {
 		{"https, HTTP/2", "https", probe.HTTP{TLS: unverified, Version: probe.HTTP2, Body: body}, 3, 0, is(none)},
 		{"https, HTTP/3", "http3", probe.HTTP{TLS: unverified, Version: probe.HTTP3, Body: body}, 2, 0, is(none)},
 		{"https, HTTP/3, refused", "refuses", probe.HTTP{TLS: unverified, Version: probe.HTTP3}, 2, 0, is(probe.ClassRefused)},
-		{"https, HTTP/3, silent", "dns", probe.HTTP{TLS: unverified, Version: probe.HTTP3}, 1, short, is(probe.ClassTimeout, probe.ClassProtocol)},
+		{"https, HTTP/3, no QUIC", "dns", probe.HTTP{TLS: unverified, Version: probe.HTTP3}, 1, short, is(probe.ClassSlow, probe.ClassTimeout, probe.ClassProtocol)},
 		{"https, plain", "talks", probe.HTTP{TLS: unverified}, 5, 0, is(probe.ClassTLS)},
 		{"https, silent", "silent", probe.HTTP{TLS: unverified}, 2, short, is(probe.ClassTimeout)},
 		{"tls", "https", probe.TLS{TLSConfig: *unverified}, 3, 0, is(none)},
