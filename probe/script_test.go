@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rhumb-dns/rhumb/program"
 )
 
 // script writes an executable and gives its path.
@@ -199,13 +201,12 @@ func TestScriptsThatStay(t *testing.T) {
 	}
 }
 
-// A script is asked before it is killed, and has time to clean up.
+// A script that was asked to end, and did, says what it was at.
 func TestScriptIsAsked(t *testing.T) {
-	file := script(t, `exec 2>/dev/null; trap 'echo bye >said; echo "was at it"; exit 0' TERM; echo $$ >child; while :; do sleep 0.01; done`)
-	got := newScript(t, Script{Command: file}).Probe(ctxFor(t, 3*time.Second), endpoint)
-	check(t, got, ClassTimeout, "timeout of the script: was at it")
-	if _, err := os.Stat(filepath.Join(filepath.Dir(file), "said")); err != nil {
-		t.Error(err)
+	p := newScript(t, Script{Command: script(t, "")})
+	f, degraded := p.judge(t.Context(), program.Ending{Stopped: true, Said: "was at it\nand more\n"})
+	if f.class != ClassTimeout || f.detail != "timeout of the script: was at it" || degraded {
+		t.Errorf("%+v", f)
 	}
 }
 

@@ -3,9 +3,12 @@
 package program
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -42,6 +45,46 @@ func TestHeardTooLate(t *testing.T) {
 		}
 		_ = write.Close()
 		_ = read.Close()
+	}
+}
+
+// over is a context whose deadline is there as soon as the program is at work, and whose
+// end never comes: a program that is asked to stop has all the time that it needs.
+type over struct {
+	context.Context
+	ready func() time.Time
+}
+
+func (o over) Deadline() (time.Time, bool) { return o.ready(), true }
+
+// A program is asked before it is killed, and has time to clean up.
+func TestAsked(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "asked")
+	text := "#!/bin/sh\nexec 2>/dev/null; trap 'echo bye >said; echo was at it; exit 7' TERM; exec 3>ready; echo >&3; while :; do sleep 0.01; done"
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	fifo := filepath.Join(dir, "ready")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ready, err := os.OpenFile(fifo, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ready.Close()
+	heard := sync.OnceValue(func() time.Time {
+		_ = ready.SetReadDeadline(time.Now().Add(time.Minute))
+		_, _ = ready.Read(make([]byte, 1))
+		return time.Now()
+	})
+	e := Run(over{t.Context(), heard}, Command{Path: path, Dir: dir, Env: []string{Path()}}, func() {})
+	if e.Err != nil || !e.Stopped || e.Status != 7 || e.Said != "was at it\n" {
+		t.Errorf("%+v", e)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "said")); string(b) != "bye\n" {
+		t.Errorf("%q, %v", b, err)
 	}
 }
 
