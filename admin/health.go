@@ -193,29 +193,22 @@ func server(e rhumb.EndpointStatus) api.Server {
 			r.LastError = c.Detail
 		}
 	}
-	if len(e.Checks) > 0 {
-		r.Port = e.Checks[0].Port
-		r.ConsecutiveFailures, r.ConsecutiveSuccesses = streaks(e.Checks[max(told, 0)])
-	}
 	r.LastHealthy = e.Detail.LastUp.UTC()
 	if e.Detail.State == health.Up && r.LastHealthy.Before(r.LastCheck) && told < 0 {
 		r.LastHealthy = r.LastCheck
 	}
-	return r
-}
-
-// streaks is how many of the last results of a check failed and passed in a
-// row. The board counts those that speak against the state; of the others it
-// is known that there is one.
-func streaks(c health.Probed) (failures, successes int) {
-	switch n := max(c.Streak, 1); {
-	case c.Runs == 0:
-		return 0, 0
-	case c.OK:
-		return 0, n
-	default:
-		return n, 0
+	if len(e.Checks) > 0 {
+		r.Port = e.Checks[0].Port
+		if told < 0 { // one that is calculated has no results of its own
+			told = max(slices.IndexFunc(e.Checks, func(c health.Probed) bool { return c.Type != string(spec.CheckCalculated) }), 0)
+		}
+		if c := e.Checks[told]; c.OK {
+			r.ConsecutiveSuccesses = c.Row
+		} else {
+			r.ConsecutiveFailures = c.Row
+		}
 	}
+	return r
 }
 
 func check(c health.Probed) api.Check {

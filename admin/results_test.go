@@ -82,6 +82,11 @@ func testResults(t *testing.T) {
 		t.Errorf("failed: %+v", s)
 	}
 	later()
+	decode[api.CheckResult](t, n.ask("PUT", reportedAt, `{"ok":false}`), http.StatusOK)
+	if s := first(); s.ConsecutiveFailures != 2 || s.ConsecutiveSuccesses != 0 {
+		t.Errorf("failed twice, down at the first: %+v", s)
+	}
+	later()
 	if resp := n.ask("DELETE", reportedAt, ""); resp.StatusCode != http.StatusNoContent {
 		t.Errorf("cleared with status %d", resp.StatusCode)
 	}

@@ -20,9 +20,8 @@ type Server struct {
 	// Times are absent when the thing never happened.
 	LastCheck   time.Time `json:"last_check,omitzero"`
 	LastHealthy time.Time `json:"last_healthy,omitzero"`
-	// Of the check that failed last, or else of the first. They count results
-	// in a row as far as they matter: towards the threshold that would change
-	// the state, and at least the last result.
+	// How many of the last results in a row failed or passed, at most 32767, of the
+	// check that failed last, or else of the first that has results of its own.
 	ConsecutiveFailures  int     `json:"consecutive_failures"`
 	ConsecutiveSuccesses int     `json:"consecutive_successes"`
 	LastError            string  `json:"last_error"` // of the last failed result; empty when all passed

@@ -2,6 +2,7 @@ package health
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -46,7 +47,7 @@ func TestRingByOracle(t *testing.T) {
 			if !was {
 				all = nil // of what is well only the last one is known
 				if r.runs > 0 {
-					all = []Past{{At: r.verdict.seen, OK: r.last.ok, Class: string(b.result(&r.last).Class), Detail: r.last.detail, RTT: time.Duration(r.last.rtt) * time.Microsecond}}
+					all = []Past{{At: r.verdict.seen, OK: r.last.ok(), Class: string(b.result(&r.last).Class), Detail: r.last.detail, RTT: time.Duration(r.last.rtt) * time.Microsecond}}
 				}
 				if !bad {
 					all = nil
@@ -55,7 +56,7 @@ func TestRingByOracle(t *testing.T) {
 			all = append([]Past{p}, all...)
 			all = all[:min(len(all), pastLen)]
 			b.note(r, res, now)
-			r.last, r.verdict.seen = b.lately(res), now
+			r.last, r.verdict.seen = b.after(&r.last, res), now
 			r.runs++
 			if got := b.pasts(r); !slices.Equal(got, all) {
 				t.Fatalf("got\n%+v\nwant\n%+v", got, all)
@@ -63,6 +64,62 @@ func TestRingByOracle(t *testing.T) {
 		}
 		if (r.past != nil) != bad {
 			t.Fatalf("kept %t, although bad is %t", r.past != nil, bad)
+		}
+	}
+}
+
+// How many results in a row were like the last one is counted on when the verdict has
+// long been made, and costs no room: there may be a hundred thousand probes.
+func TestRow(t *testing.T) {
+	if size := unsafe.Sizeof(runner{}); size > 288 && unsafe.Sizeof(size) == 8 {
+		t.Errorf("%d bytes for each probe", size)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		r := newRig(t, f, nil)
+		web := limited("web", 0.5)
+		r.apply(target(1, web))
+		r.run()
+		defer r.stop()
+		of := func() Probed { return r.Probed(r.View().Generation(), 0)[0] }
+		soon()
+		after(10 * time.Minute)
+		if p := of(); !p.OK || p.Row != p.Runs || p.Row < 50 {
+			t.Errorf("%d of %d results in a row", p.Row, p.Runs)
+		}
+		well := of().Runs
+		f.set(f.bad, at(1), true)
+		after(10 * time.Minute)
+		if p := of(); p.OK || p.State != Down || p.Row != p.Runs-well || p.Row < 50 {
+			t.Errorf("%d of %d results in a row failed", p.Row, p.Runs-well)
+		}
+		r.apply(target(1, web))
+		if p := of(); p.Row != p.Runs-well {
+			t.Errorf("after a reload: %d of %d", p.Row, p.Runs-well)
+		}
+		f.set(f.bad, at(1), false)
+		for range 100 {
+			if after(time.Second); of().OK {
+				break
+			}
+		}
+		if p := of(); p.Row != 1 {
+			t.Errorf("when it passes again: %+v", p)
+		}
+	})
+	b, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var last lately
+	for _, ok := range []bool{true, false} {
+		for range 1 << 16 {
+			if last = b.after(&last, probe.Result{OK: ok}); last.ok() != ok {
+				t.Fatalf("%t is taken for %t in a row of %d", ok, !ok, last.row)
+			}
+		}
+		if row := max(last.row, -last.row); row != math.MaxInt16 {
+			t.Errorf("%d results in a row", row)
 		}
 	}
 }

@@ -158,7 +158,7 @@ func (b *Board) SetReport(rep Report) (Report, error) {
 			b.urgent = true
 			b.tell(r, before, moved)
 		}
-		r.last = b.lately(res)
+		r.last = b.after(&r.last, res)
 		r.runs++
 		r.report.source = rep.Source
 		b.until(r, rep.At.Add(min(rep.For, r.check.Interval)))

@@ -19,7 +19,7 @@ type Probed struct {
 	State    State
 	Cause    Cause  // what degrades it; NotDegraded while it is not up and degraded
 	Degraded string // why, one line
-	Streak   int    // results in a row against State
+	Row      int    // last results in a row that were like the last one
 	Runs     int    // results since this node started
 	// Of the last result; zero before the first. Of a calculated check they are those
 	// of its condition.
@@ -103,7 +103,7 @@ func (b *Board) probed(r *runner, check string, results bool, now time.Time) Pro
 	v, last := &r.verdict, b.result(&r.last)
 	p := Probed{
 		Check: check, Type: string(r.check.Type), Host: r.check.Host, Port: r.check.Port,
-		Interval: r.check.Interval, State: v.state, Streak: int(v.streak), Runs: int(r.runs),
+		Interval: r.check.Interval, State: v.state, Row: int(max(r.last.row, -r.last.row)), Runs: int(r.runs),
 		OK: last.OK, Class: string(last.Class), Detail: last.Detail, RTT: last.RTT,
 		Latency: time.Duration(r.trip.known(b.pace(r), b.due.at(now))) * time.Microsecond,
 	}

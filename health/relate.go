@@ -120,7 +120,7 @@ func (b *Board) blame(i int, d *Detail) (check, class string) {
 			continue
 		}
 		for _, r := range all[:len(all)-len(rs)] { // of a calculated check, that which failed last
-			if r.verdict.state == Down && r.runs > 0 && !r.last.ok {
+			if r.verdict.state == Down && r.runs > 0 && !r.last.ok() {
 				class = string(b.result(&r.last).Class)
 			}
 		}

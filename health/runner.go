@@ -1,6 +1,7 @@
 package health
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -105,19 +106,29 @@ func (r *runner) lapses() time.Time {
 
 // lately is the last result of a probe.
 type lately struct {
-	ok, degraded bool
-	class        uint8  // number in Board.classes
-	rtt          uint32 // microseconds
-	detail       string
+	row      int16 // how many in a row passed, or below 0 failed; 0: there was none
+	degraded bool
+	class    uint8  // number in Board.classes
+	rtt      uint32 // microseconds
+	detail   string
 }
 
-func (b *Board) lately(res probe.Result) lately {
-	return lately{ok: res.OK, degraded: res.Degraded, class: b.classOf(res.Class), rtt: microseconds(res.RTT), detail: res.Detail}
+func (l *lately) ok() bool { return l.row > 0 }
+
+// after is the last result that follows another.
+func (b *Board) after(l *lately, res probe.Result) lately {
+	next := lately{degraded: res.Degraded, class: b.classOf(res.Class), rtt: microseconds(res.RTT), detail: res.Detail}
+	if res.OK {
+		next.row = min(max(l.row, 0), math.MaxInt16-1) + 1
+	} else {
+		next.row = max(min(l.row, 0), -math.MaxInt16+1) - 1
+	}
+	return next
 }
 
 // remember keeps a result as the last one of a probe.
 func (b *Board) remember(r *runner, res probe.Result) {
-	r.last = b.lately(res)
+	r.last = b.after(&r.last, res)
 	if a := &b.aware; res.Class != probe.ClassLocal && r.begun >= a.round.begun {
 		a.stances[r.number].round = a.round.number
 	}
@@ -134,7 +145,7 @@ func (b *Board) remember(r *runner, res probe.Result) {
 
 // result is what a last result was, but for the time of its connection.
 func (b *Board) result(l *lately) probe.Result {
-	r := probe.Result{OK: l.ok, Degraded: l.degraded, Detail: l.detail, RTT: time.Duration(l.rtt) * time.Microsecond}
+	r := probe.Result{OK: l.ok(), Degraded: l.degraded, Detail: l.detail, RTT: time.Duration(l.rtt) * time.Microsecond}
 	if int(l.class) < len(b.classes) {
 		r.Class = b.classes[l.class]
 	}
