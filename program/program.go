@@ -64,7 +64,7 @@ func Reason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && missing == nil:
 		// The system says the same of a program that is not there.
-		return "the interpreter that its first line names is not there"
+		return "the interpreter that its first line names, or the loader that a binary does, is not there"
 	case errors.Is(err, noFormat):
 		return pe.Err.Error() + ": it is no program, and no script that begins with #!"
 	}

@@ -91,12 +91,18 @@ func TestAsked(t *testing.T) {
 // Why a program cannot be started, in words that say what to do.
 func TestReason(t *testing.T) {
 	dir := t.TempDir()
-	for name, tc := range map[string]struct{ text, want string }{
-		"interpreter": {"#!/no/such/interpreter\n", "the interpreter that its first line names is not there"},
-		"line":        {"#!/bin/sh\r\necho\r\n", "the interpreter that its first line names is not there"},
+	const lacks = "the interpreter that its first line names, or the loader that a binary does, is not there"
+	type try struct{ text, want string }
+	tries := map[string]try{
+		"interpreter": {"#!/no/such/interpreter\n", lacks},
+		"line":        {"#!/bin/sh\r\necho\r\n", lacks},
 		"text":        {"echo yes\n", "exec format error: it is no program, and no script that begins with #!"},
 		"absent":      {"", "no such file or directory"},
-	} {
+	}
+	if b, err := os.ReadFile("/bin/sh"); err == nil && strings.Contains(string(b), "/ld-linux") {
+		tries["loader"] = try{strings.ReplaceAll(string(b), "/ld-linux", "/no-linux"), lacks}
+	}
+	for name, tc := range tries {
 		path := filepath.Join(dir, name)
 		if tc.text != "" {
 			if err := os.WriteFile(path, []byte(tc.text), 0o700); err != nil {
