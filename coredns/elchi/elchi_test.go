@@ -315,9 +315,9 @@ func TestLane(t *testing.T) {
 		code int
 	}{
 		{"default.lane.test.", dns.TypeA, "lane", dns.RcodeSuccess},
-		{"asia.lane.test.", dns.TypeAAAA, "lane", dns.RcodeSuccess}, // a CNAME
+		{"asia.lane.test.", dns.TypeAAAA, "lane", dns.RcodeSuccess},           // a CNAME
 		{"default.lane.test.", dns.TypeMX, "coredns", dns.RcodeServerFailure}, // nobody knows whether it has some
-		{"none.lane.test.", dns.TypeA, "coredns", dns.RcodeServerFailure}, // of the next plugin
+		{"none.lane.test.", dns.TypeA, "coredns", dns.RcodeServerFailure},     // of the next plugin
 	} {
 		before := to(q.to)
 		asked := rig.Metric(t, "coredns_elchi_requests_total", "zone=lane.test.")
