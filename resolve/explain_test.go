@@ -2,6 +2,7 @@ package resolve_test
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/health"
+	"github.com/rhumb-dns/rhumb/hosts"
 	"github.com/rhumb-dns/rhumb/resolve"
 )
 
@@ -148,6 +150,36 @@ func TestExplainFigures(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %s, want %s", x.Address, got, want)
+		}
+	}
+}
+
+// A host name that is flattened has one address, or more.
+func TestExplainFlattened(t *testing.T) {
+	for _, c := range []struct {
+		addresses []string
+		want      string
+	}{
+		{[]string{"192.0.2.1"}, "move.example has 1 address"},
+		{[]string{"192.0.2.1", "192.0.2.2"}, "move.example has 2 addresses"},
+	} {
+		s := compile(t, `
+pools: {p: {endpoints: [move.example]}}
+zones: {x.test: {nameservers: {ns1: 192.0.2.53}, services: {www: {pools: [p], flatten: true}}}}
+`)
+		d := hosts.Detail{Name: s.Table.Hosts[0], V4: hosts.Records{TTL: time.Minute, Resolved: time.Unix(1_700_000_000, 0)}}
+		for _, a := range c.addresses {
+			d.V4.Addrs = append(d.V4.Addrs, netip.MustParseAddr(a))
+		}
+		s.Hosts = hosts.Fixed(d)
+		said := ""
+		for _, step := range s.Explain(asked(t, []string{"www.x.test", "A"}), 1, 2).Steps {
+			if step.What == "flatten" {
+				said = step.Why
+			}
+		}
+		if said != c.want {
+			t.Errorf("%q, want %q", said, c.want)
 		}
 	}
 }

@@ -220,7 +220,11 @@ func (s *Snapshot) flatten(m *message, at *question, ms *table.Members, picked [
 			addrs, _ = s.addrs(ms.Hosts[cand.Index], ms.Family)
 			addrs = addrs[:min(len(addrs), maxFlat*size)]
 			if c.trace != nil {
-				c.trace.note("flatten", "%s has %d addresses", ms.Endpoints[cand.Index], len(addrs)/size)
+				noun := "addresses"
+				if len(addrs) == size {
+					noun = "address"
+				}
+				c.trace.note("flatten", "%s has %d %s", ms.Endpoints[cand.Index], len(addrs)/size, noun)
 			}
 		}
 		for ; len(addrs) > 0; addrs = addrs[size:] {
