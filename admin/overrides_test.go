@@ -155,6 +155,9 @@ func TestOverrideWithoutEndpoint(t *testing.T) {
 }
 
 func TestOverrideRefuses(t *testing.T) {
+	if api.MaxDrain != health.MaxDrain {
+		t.Errorf("clients take a drain of %v for the longest, and it is %v", api.MaxDrain, health.MaxDrain)
+	}
 	n := newNode(t, configuration)
 	const path = "/api/v1/overrides/www.gslb.example.com/192.0.2.10"
 	for _, c := range []struct {

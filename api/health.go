@@ -143,6 +143,9 @@ const (
 	OverrideDrain = "drain" // down, when the share has shrunk to nothing
 )
 
+// MaxDrain is the longest Duration.
+const MaxDrain = 168 * time.Hour
+
 // OverrideRequest is the body of a request that sets an override.
 type OverrideRequest struct {
 	Healthy  *bool  `json:"healthy,omitempty"`  // required unless State is there

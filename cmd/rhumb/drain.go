@@ -34,6 +34,9 @@ func (c *cli) drainCommand() *cobra.Command {
 			if (len(args) == 2) == (pool != "") || len(args) == 1 {
 				return misuse{errors.New("SERVICE and ADDRESS, or --pool, is what is drained")}
 			}
+			if over < 0 || over > api.MaxDrain {
+				return misuse{fmt.Errorf("--over: %v is not from 0s to %dh", over, api.MaxDrain/time.Hour)}
+			}
 			word := api.OverrideRequest{State: api.OverrideDrain, Duration: over.String(), Reason: reason, Source: source, For: until.lasts, Until: until.until}
 			seats := []seat{}
 			if pool == "" {
