@@ -74,5 +74,8 @@ func (e *Engine) CancelMaintenance(id string, by audit.By) error {
 // Maintenance lists what is in force and to come, by when it begins.
 func (e *Engine) Maintenance() []health.Planned { return e.board.Maintenance() }
 
+// MaintenanceNow is how much of it has begun, and how much has not.
+func (e *Engine) MaintenanceNow() (begun, planned int) { return e.board.MaintenanceNow() }
+
 // Audit is the log of what operators did; nil when Options had none.
 func (e *Engine) Audit() *audit.Log { return e.audit }

@@ -13,6 +13,13 @@ import (
 
 const maintenancePath = "/api/v1/maintenance"
 
+func count(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 func TestMaintenance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t, configuration)
@@ -27,6 +34,10 @@ func TestMaintenance(t *testing.T) {
 			share float64
 		}{{65 * time.Minute, "draining", 0.5}, {6 * time.Minute, "in force", 0}} {
 			time.Sleep(c.wait)
+			st := decode[api.Status](t, n.ask("GET", "/api/v1/status", ""), http.StatusOK)
+			if planned := c.state == api.MaintenancePlanned; st.MaintenancePlanned != count(planned) || st.Maintenance != count(!planned) {
+				t.Errorf("after %v: status has %d, and %d to come", c.wait, st.Maintenance, st.MaintenancePlanned)
+			}
 			all := decode[api.Maintenances](t, n.ask("GET", maintenancePath, ""), http.StatusOK)
 			if all.Total != 1 || all.Maintenance[0].State != c.state || all.Maintenance[0].Share != c.share {
 				t.Errorf("after %v: %+v", c.wait, all)
@@ -55,12 +66,12 @@ func TestMaintenanceRefuses(t *testing.T) {
 		`{"select":{"pools":["eu"]},"for":"1h"}`:                                                "body: reason: why is required",
 		`{"select":{"pools":["eu"]},"for":"1h","reason":" "}`:                                   "body: reason: why is required",
 		`{"select":{"pools":["eu"]},"until":"2001-01-01T00:00Z","reason":"x"}`:                  "body: maintenance: its end is not ahead: until 2001-01-01T00:00:00Z",
-		`{"select":{"pools":["eu"]},"until":"2999-01-01T00:00Z","reason":"x"}`:                  "body: maintenance: it begins at most 8784h0m0s ahead and lasts as long at most",
+		`{"select":{"pools":["eu"]},"until":"2999-01-01T00:00Z","reason":"x"}`:                  "body: maintenance: it begins at most 8784h ahead and lasts as long at most",
 		`{"select":{"pools":["eu"]},"for":"1h","until":"2099-01-01T00:00Z","reason":"x"}`:       "body: for and until: one of them says it",
 		`{"select":{"pools":["eu"]},"for":"1h","at":"noon","reason":"x"}`:                       `body: at: "noon" is not a time such as 2026-11-21T18:00Z (RFC 3339)`,
 		`{"select":{"pools":["eu"]},"for":"1h","at":"2001-01-01T00:00Z","reason":"x"}`:          "body: maintenance: at: it is past; without it the maintenance begins now",
 		`{"select":{"pools":["eu"]},"for":"1h","drain":"10","reason":"x"}`:                      `body: drain: "10" is not a duration from 0s to 168h, such as 10m`,
-		`{"select":{"pools":["eu"]},"for":"1h","drain":"2h","reason":"x"}`:                      "body: maintenance: drain: 2h0m0s is not a duration from 0s to 168h0m0s that ends before the maintenance does",
+		`{"select":{"pools":["eu"]},"for":"1h","drain":"2h","reason":"x"}`:                      "body: maintenance: drain: 2h0m0s is not a duration from 0s to 168h that ends before the maintenance does",
 		`{"select":{},"for":"1h","reason":"x"}`:                                                 "body: maintenance: select: it selects nothing: name endpoints, pools, tags or a place",
 		`{"select":{"pool":["eu"]},"for":"1h","reason":"x"}`:                                    `body: unknown field "pool"`,
 		`{"select":{"tags":[""]},"for":"1h","reason":"x"}`:                                      "body: select: an item is empty",

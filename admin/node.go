@@ -77,6 +77,7 @@ func (a *Admin) status(w http.ResponseWriter, r *http.Request) {
 		Overrides: len(a.engine.Overrides()), Awareness: awareness(a.engine.Awareness()),
 		Config: configState(c), Warnings: orEmpty(c.Warnings), GeneratedAt: now.UTC(),
 	}
+	st.Maintenance, st.MaintenancePlanned = a.engine.MaintenanceNow()
 	for _, addr := range c.DNS {
 		st.Listeners.DNS = append(st.Listeners.DNS, addr.String())
 	}

@@ -57,7 +57,11 @@ type Status struct {
 	ChecksTotal   int            `json:"checks_total"`
 	Endpoints     EndpointCounts `json:"endpoints"`
 	Overrides     int            `json:"overrides"`
-	Awareness     Awareness      `json:"awareness"`
+	// Maintenance is how many have begun, MaintenancePlanned how many have not.
+	Maintenance        int `json:"maintenance"`
+	MaintenancePlanned int `json:"maintenance_planned"`
+
+	Awareness Awareness `json:"awareness"`
 
 	Config      ConfigState `json:"config"`
 	Warnings    []string    `json:"warnings"` // of the configuration in force

@@ -316,7 +316,7 @@ func TestMaintenanceRefused(t *testing.T) {
 			{Maintenance{Select: eu, From: now.Add(-time.Second), Until: now}, ErrPast, "until 2000"},
 			{Maintenance{Select: eu, Until: now.Add(time.Hour), Drain: time.Hour}, ErrInvalid, "drain: 1h0m0s"},
 			{Maintenance{Select: eu, Until: now.Add(time.Hour), Drain: -1}, ErrInvalid, "drain: -1ns"},
-			{Maintenance{Select: eu, Until: now.Add(2 * MaxAhead)}, ErrInvalid, "at most 8784h0m0s ahead"},
+			{Maintenance{Select: eu, Until: now.Add(2 * MaxAhead)}, ErrInvalid, "at most 8784h ahead"},
 			{Maintenance{Select: Selection{Pools: []string{"eu"}, Tags: []string{"big"}}, Until: now.Add(time.Hour)}, ErrNotFound, "pool eu, tag big"},
 		} {
 			if _, err := r.AddMaintenance(c.m, audit.By{}); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.text) {

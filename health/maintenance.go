@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ type Maintenance struct {
 	Set    time.Time     `json:"set"`
 	Told   bool          `json:"told,omitempty"` // the audit log has that it began
 }
+
+// hours is a duration of whole hours.
+func hours(d time.Duration) string { return strconv.Itoa(int(d/time.Hour)) + "h" }
 
 func (m *Maintenance) begun(now time.Time) bool { return !m.From.After(now) }
 func (m *Maintenance) over(now time.Time) bool  { return !m.Until.After(now) }
@@ -75,9 +79,9 @@ func (m *Maintenance) check(now time.Time) error {
 	case !m.Until.After(m.From):
 		return errors.New("until: it is not after at")
 	case m.From.Sub(now) > MaxAhead || m.Until.Sub(m.From) > MaxAhead:
-		return fmt.Errorf("it begins at most %v ahead and lasts as long at most", MaxAhead)
+		return fmt.Errorf("it begins at most %s ahead and lasts as long at most", hours(MaxAhead))
 	case m.Drain < 0 || m.Drain > MaxDrain || m.Drain >= m.Until.Sub(m.From):
-		return fmt.Errorf("drain: %v is not a duration from 0s to %v that ends before the maintenance does", m.Drain, MaxDrain)
+		return fmt.Errorf("drain: %v is not a duration from 0s to %s that ends before the maintenance does", m.Drain, hours(MaxDrain))
 	}
 	return nil
 }
@@ -189,6 +193,23 @@ func (b *Board) Maintenance() []Planned {
 		return strings.Compare(x.ID, y.ID)
 	})
 	return all
+}
+
+// MaintenanceNow is how many Maintenance lists that have begun, and how many that have not.
+func (b *Board) MaintenanceNow() (begun, planned int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	for _, m := range b.upkeep {
+		switch {
+		case m.over(now):
+		case m.begun(now):
+			begun++
+		default:
+			planned++
+		}
+	}
+	return begun, planned
 }
 
 func (b *Board) keepMaintenance(id string, raw []byte) error {

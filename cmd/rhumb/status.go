@@ -97,6 +97,11 @@ func (c *cli) printStatus(s *api.Status) {
 	rows = append(rows,
 		[]cell{{"endpoints", dim}, {endpoints, as}},
 		[]cell{{"overrides", dim}, {fmt.Sprint(s.Overrides), plain}},
+	)
+	if s.Maintenance+s.MaintenancePlanned > 0 {
+		rows = append(rows, []cell{{"maintenance", dim}, {fmt.Sprintf("%d in force, %d planned", s.Maintenance, s.MaintenancePlanned), plain}})
+	}
+	rows = append(rows,
 		[]cell{{"checks", dim}, {fmt.Sprint(s.ChecksTotal), plain}},
 		[]cell{{"pools", dim}, {fmt.Sprint(s.PoolsTotal), plain}},
 		[]cell{{"services", dim}, {fmt.Sprint(s.ServicesTotal), plain}},
