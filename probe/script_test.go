@@ -252,7 +252,8 @@ func TestScriptParallel(t *testing.T) {
 // Probes leave no descriptor, goroutine or process.
 func TestScriptLeavesNothing(t *testing.T) {
 	p := newScript(t, Script{Command: script(t, `sleep 600 & [ "$RHUMB_PORT" = 8080 ]`)})
-	hangs := newScript(t, Script{Command: script(t, `sleep 600`)})
+	file := script(t, `: >begun; sleep 600`)
+	hangs, begun := newScript(t, Script{Command: file}), filepath.Join(filepath.Dir(file), "begun")
 	descriptors := func() int {
 		all, err := os.ReadDir("/dev/fd")
 		if err != nil {
@@ -264,7 +265,12 @@ func TestScriptLeavesNothing(t *testing.T) {
 	goroutines, open := runtime.NumGoroutine(), descriptors()
 	for range 20 {
 		check(t, p.Probe(ctxFor(t, patience), endpoint), ClassNone, "")
-		check(t, hangs.Probe(ctxFor(t, 20*time.Millisecond), endpoint), ClassTimeout, "")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan Result)
+		go func() { done <- hangs.Probe(ctx, endpoint) }()
+		eventually(t, "it does not begin", func() bool { return os.Remove(begun) == nil })
+		cancel()
+		check(t, <-done, ClassCanceled, "")
 	}
 	eventually(t, "goroutines are left", func() bool { return runtime.NumGoroutine() <= goroutines })
 	eventually(t, "descriptors are left", func() bool { return descriptors() <= open })
