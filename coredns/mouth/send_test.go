@@ -286,7 +286,7 @@ func TestBeyond(t *testing.T) {
 				return m.Rcode, err
 			})
 			m, code, err := Beyond(t.Context(), "x", h, &mute{}, r)
-			if (m != nil) != c.wantM || code != c.want || errors.Is(err, broken) != (c.err == broken) {
+			if (m != nil) != c.wantM || code != c.want || errors.Is(err, broken) != errors.Is(c.err, broken) {
 				t.Errorf("%s: %v, code %d, error %v", c.name, m, code, err)
 			}
 		}
