@@ -69,15 +69,20 @@ func targetOf(a net.Addr) Target {
 	return Target{Addr: ap.Addr(), Port: ap.Port()}
 }
 
-// closedPort is one that nothing listens on.
+// closedPort is one that nothing listens on, until the test ends: a connection has it, so
+// that no other process is given it.
 func closedPort(t *testing.T, addr string) Target {
 	t.Helper()
 	ln, err := net.Listen("tcp", net.JoinHostPort(addr, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return targetOf(ln.Addr())
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); ln.Close() })
+	return targetOf(c.LocalAddr())
 }
 
 // silent is what a stopped process looks like: the kernel accepts, nobody

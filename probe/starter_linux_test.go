@@ -162,10 +162,14 @@ func TestLoopSaysWhatProbeSays(t *testing.T) {
 		cases = append(cases, inBothWays{"mischief: " + m.name, must(t, m.check), serve(t, "127.0.0.1", m.play), m.timeout()})
 	}
 	want := make([]Result, len(cases))
+	allowed := make([]time.Duration, len(cases)) // at first the case's timeout
+	ask := func(i int, d time.Duration) {
+		ctx, cancel := context.WithTimeout(context.Background(), d)
+		defer cancel()
+		want[i], allowed[i] = cases[i].prober.Probe(ctx, cases[i].target), d
+	}
 	for i, c := range cases {
-		ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
-		want[i] = c.prober.Probe(ctx, c.target)
-		cancel()
+		ask(i, c.timeout)
 	}
 	const n = 1000
 	p := newLooped(t)
@@ -174,16 +178,25 @@ func TestLoopSaysWhatProbeSays(t *testing.T) {
 		some := min(left, 1+rnd.IntN(50))
 		for range some {
 			i := rnd.IntN(len(cases))
-			p.begin(cases[i].prober, cases[i].target, cases[i].timeout, i)
+			p.begin(cases[i].prober, cases[i].target, allowed[i], i)
 		}
 		p.Flush()
 		left -= some
 	}
-	for range n {
+	for left := n; left > 0; left-- {
 		e := p.next()
 		i := e.Tag.(int)
 		got := e.Result
-		if got.Class != want[i].Class || got.Detail != want[i].Detail || got.OK != want[i].OK || (got.Connect > 0) != (want[i].Connect > 0) {
+		alike := got.Class == want[i].Class && got.Detail == want[i].Detail && got.OK == want[i].OK && (got.Connect > 0) == (want[i].Connect > 0)
+		// How far a conversation comes in a short time depends on the machine.
+		if inTime := got.Class != ClassTimeout && got.Class != ClassSlow && want[i].Class != ClassTimeout && want[i].Class != ClassSlow; !alike && !inTime && allowed[i] < patience {
+			ask(i, 4*allowed[i])
+			p.begin(cases[i].prober, cases[i].target, allowed[i], i)
+			p.Flush()
+			left++
+			continue
+		}
+		if !alike {
 			t.Errorf("%s: %+v, and with a goroutine %+v", cases[i].name, got, want[i])
 		}
 		check(t, got, want[i].Class, want[i].Detail)
