@@ -85,7 +85,7 @@ func contests(s *settings) []contest {
 			fixed: order{Mode: modeHandshake, Rate: s.handshakes},
 			who:   []contestant{rhumbStatic("rhumb, zone file"), nsd, core},
 		},
-	}, pluginContests(s, udp, slow, contestant{"CoreDNS, file", startCoreDNS, ""})...)
+	}, pluginContests(s, udp, slow, contestant{"CoreDNS, file", startCoreDNS, ""}, echo)...)
 }
 
 // window is how many queries are on the way over UDP: enough for full batches,

@@ -57,6 +57,35 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return 0
 }
 
+// stretch is how long a part of a run is that has a p99 of its own: long enough
+// for a hundredth of its answers to be some, and short enough that a pause of
+// the whole machine, of which a virtual one has several a second, does not lie
+// in most of them.
+const stretch = 100 * time.Millisecond
+
+// stretches are the p99 of one stretch of a run after the other.
+type stretches struct {
+	now  histogram
+	ends time.Duration // of the one that is on; 0: none is
+	p99  []time.Duration
+}
+
+// add counts an answer that came at a time of the run.
+func (s *stretches) add(at, took time.Duration) {
+	if s.ends == 0 {
+		s.ends = at + stretch
+	}
+	if at >= s.ends {
+		s.p99 = append(s.p99, s.now.quantile(0.99))
+		s.now = histogram{}
+		s.ends += (at-s.ends)/stretch*stretch + stretch
+	}
+	s.now.add(took)
+}
+
+// typical is the p99 of the stretch in the middle, 0 when there was no whole one.
+func (s *stretches) typical() time.Duration { return median(s.p99) }
+
 // percentiles are those that the tables show.
 type percentiles struct{ P50, P90, P99, P999, Most time.Duration }
 

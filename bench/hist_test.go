@@ -36,6 +36,45 @@ func TestPercentiles(t *testing.T) {
 	}
 }
 
+// A pause is in the stretch that it falls into, and in no other.
+func TestStretches(t *testing.T) {
+	var s stretches
+	if d := s.typical(); d != 0 {
+		t.Errorf("of nothing: %v", d)
+	}
+	const every = 50 * time.Microsecond
+	pause := func(at time.Duration) bool { return at%(2*stretch) < 5*time.Millisecond }
+	for at := every; at <= 7*stretch; at += every {
+		took := 40 * time.Microsecond
+		switch {
+		case pause(at):
+			took = 2 * time.Millisecond
+		case at%time.Millisecond == 0: // 5% of all
+			took = 80 * time.Microsecond
+		}
+		s.add(at, took)
+	}
+	// Stretches begin with the first answer. The last is not over.
+	if len(s.p99) != 6 {
+		t.Fatalf("%d stretches: %v", len(s.p99), s.p99)
+	}
+	for i, d := range s.p99 {
+		if paused := i%2 == 0; paused != (d >= 2*time.Millisecond) {
+			t.Errorf("stretch %d: p99 %v", i, d)
+		}
+	}
+	// A silence of many stretches is none of them.
+	s.add(40*stretch, time.Microsecond)
+	s.add(40*stretch+every/2, time.Microsecond)
+	if len(s.p99) != 7 {
+		t.Errorf("after a silence: %v", s.p99)
+	}
+	s.p99 = append(s.p99[:0], 90, 2000, 70)
+	if d := s.typical(); d != 90 {
+		t.Errorf("got %d", d)
+	}
+}
+
 func TestPacer(t *testing.T) {
 	p := pacer{every: 50, next: 100}
 	for _, c := range []struct {

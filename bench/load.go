@@ -50,6 +50,9 @@ type tally struct {
 	// Late is how many queries left more than lateAfter behind their time.
 	Late    int
 	Latency percentiles
+	// Typical is the p99 of the stretch in the middle, where answers come at an
+	// even rate.
+	Typical time.Duration
 	Batched bool // queries left in one piece (UDP_SEGMENT)
 }
 

@@ -136,10 +136,12 @@ type asking struct {
 	start   time.Time
 	tally   tally
 	hist    *histogram
+	parts   stretches
 	since   [1 << 16]time.Duration // when it was due, by ID; 0: not on the way
 	flying  int
 	idle    time.Duration
 	counted bool // warming up is over
+	paced   bool // queries leave at an even rate
 	trace   [][2]int64
 }
 
@@ -153,7 +155,7 @@ func loadUDP(o order, a *asker, mark func()) (tally, error) {
 		return tally{}, err
 	}
 	defer c.close()
-	q := &asking{asker: a, c: c, start: time.Now(), hist: &histogram{}}
+	q := &asking{asker: a, c: c, start: time.Now(), hist: &histogram{}, paced: o.Mode == modeRate}
 	q.tally.Batched = c.segments && o.Mode == modeFull
 	if o.Mode == modeRate && o.Rate < 1 {
 		return tally{}, errors.New("rate: at least one a second is needed")
@@ -176,7 +178,7 @@ func loadUDP(o order, a *asker, mark func()) (tally, error) {
 			// What was due while the load looked is not asked for.
 			pace.next = now
 			q.tally = tally{Batched: q.tally.Batched}
-			q.hist, q.idle, q.counted, began = &histogram{}, 0, true, now
+			q.hist, q.parts, q.idle, q.counted, began = &histogram{}, stretches{}, 0, true, now
 		}
 		if q.counted && now-began >= o.Each {
 			break
@@ -206,7 +208,7 @@ func loadUDP(o order, a *asker, mark func()) (tally, error) {
 	took := q.now() - began
 	mark()
 	q.tally.Busy = 1 - float64(q.idle)/float64(took)
-	q.tally.Latency = q.hist.percentiles()
+	q.tally.Latency, q.tally.Typical = q.hist.percentiles(), q.parts.typical()
 	q.drain(o)
 	if q.trace != nil {
 		return q.tally, writeTrace(o.Trace, q.start, q.trace)
@@ -273,6 +275,9 @@ func (q *asking) take() (int, error) {
 		}
 		q.tally.Answers++
 		q.hist.add(now - since)
+		if q.paced {
+			q.parts.add(now, now-since)
+		}
 		if q.trace != nil && q.counted {
 			q.trace = append(q.trace, [2]int64{int64(since), int64(now - since)})
 		}

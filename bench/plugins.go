@@ -14,12 +14,12 @@ import (
 // CoreDNS with our plugins, beside CoreDNS's own plugin file in the same program.
 
 // pluginContests are the cases of CoreDNS's plugins.
-func pluginContests(s *settings, full, fixed order, file contestant) []contest {
+func pluginContests(s *settings, full, fixed order, others ...contestant) []contest {
 	of := func(name, title string, names int, start func(blockWith) starter) contest {
 		return contest{
 			name: name, title: title, shape: shape{Kind: "plain", Names: names}, full: full, fixed: fixed, keep: names > 10_000,
 			notes: []string{"One program: CoreDNS with all of its standard plugins and ours. The Corefiles have bind, the one plugin, and what is said."},
-			who:   []contestant{{"CoreDNS, " + title, start(blockWith{}), ""}, file},
+			who:   append([]contestant{{"CoreDNS, " + title, start(blockWith{}), ""}}, others...),
 		}
 	}
 	// with puts the same plugin beside it with others ahead of it, and without its lane.

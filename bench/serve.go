@@ -43,7 +43,7 @@ func (c *contest) table(s *settings, lines []line) table {
 	}
 	switch c.fixed.Mode {
 	case modeRate:
-		t.Head = append(t.Head, fmt.Sprintf("CPU at %d/s", s.rate), "rhumb ÷ it", "p50 µs", "p90", "p99", "p99.9")
+		t.Head = append(t.Head, fmt.Sprintf("CPU at %d/s", s.rate), "rhumb ÷ it", "p50 µs", "p90", "p99", "p99.9", "p99 in 100 ms")
 	case modeHandshake:
 		t.Head = append(t.Head, fmt.Sprintf("handshake at %d/s: CPU", s.handshakes), "rhumb ÷ it", "p50 µs", "p90", "p99", "p99.9")
 	}
@@ -59,7 +59,7 @@ func (c *contest) table(s *settings, lines []line) table {
 		}
 		row := append([]string{name}, l.saturated(s)...)
 		if c.fixed.Mode != "" {
-			row = append(row, l.paced(s)...)
+			row = append(row, l.paced(s, c.fixed.Mode)...)
 		}
 		t.Rows = append(t.Rows, append(row, fmt.Sprintf("%.0f", median(l.memory))))
 		for _, why := range reasons(l.refused) {
@@ -88,9 +88,13 @@ func (l *line) saturated(s *settings) []string {
 	}
 }
 
-func (l *line) paced(s *settings) []string {
+func (l *line) paced(s *settings, mode string) []string {
 	if !enough(len(l.fixed), s.rounds) {
-		return []string{refused, "", "", "", "", ""}
+		row := []string{refused, "", "", "", "", ""}
+		if mode == modeRate {
+			row = append(row, "")
+		}
+		return row
 	}
 	row := []string{
 		spreadOf(each(l.fixed, cpuOf)).text("%.2f"),
@@ -103,6 +107,9 @@ func (l *line) paced(s *settings) []string {
 		func(p *percentiles) time.Duration { return p.P999 },
 	} {
 		row = append(row, fmt.Sprintf("%.1f", median(each(l.fixed, func(r *seen) float64 { return micro(f(&r.Latency)) }))))
+	}
+	if mode == modeRate {
+		row = append(row, spreadOf(each(l.fixed, func(r *seen) float64 { return micro(r.Typical) })).text("%.1f"))
 	}
 	return row
 }
