@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rhumb-dns/rhumb/api"
+	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
 const (
@@ -37,9 +38,11 @@ const (
 )
 
 // Webhook is what edges offer over HTTP: /notify, /health and /records. Several may share
-// one, each for its zone: a secret opens those edges whose secret it is.
+// one, each for its zone: a secret opens those edges whose secret it is. Edges of one zone
+// are told the same, and the first of them speaks for all.
 type Webhook struct {
 	edges    []*Edge
+	twins    map[*Edge][]*Edge // the other edges of its zone
 	secrets  [][sha256.Size]byte
 	metrics  *Metrics
 	guard    guard
@@ -51,11 +54,18 @@ type Webhook struct {
 // Handler is what one edge offers over HTTP.
 func (e *Edge) Handler() http.Handler { return NewWebhook(e) }
 
-// NewWebhook makes a handler for edges, of which there is at least one. Each has another
-// zone.
+// NewWebhook makes a handler for edges, of which there is at least one. Those of one zone
+// have the same options.
 func NewWebhook(edges ...*Edge) *Webhook {
-	h := &Webhook{edges: edges, listings: make(chan struct{}, maxListings), notice: edges[0].lim.notice}
+	h := &Webhook{twins: map[*Edge][]*Edge{}, listings: make(chan struct{}, maxListings), notice: edges[0].lim.notice}
+	first := map[dnswire.Name]*Edge{}
 	for _, e := range edges {
+		if one := first[e.o.Zone]; one != nil {
+			h.twins[one] = append(h.twins[one], e)
+			continue
+		}
+		first[e.o.Zone] = e
+		h.edges = append(h.edges, e)
 		h.secrets = append(h.secrets, sha256.Sum256([]byte(e.o.Secret)))
 		if h.metrics == nil {
 			h.metrics = e.o.Metrics
@@ -151,6 +161,11 @@ func (h *Webhook) health(w http.ResponseWriter, r *http.Request) string {
 	code := http.StatusOK
 	for _, e := range edges {
 		one := e.Health()
+		for _, t := range h.twins[e] {
+			if other := t.Health(); one.Status == api.EdgeHealthy && other.Status != api.EdgeHealthy {
+				one = other
+			}
+		}
 		if one.Status != api.EdgeHealthy {
 			all.Status, code = one.Status, http.StatusServiceUnavailable
 		}
@@ -220,7 +235,7 @@ func (h *Webhook) notify(w http.ResponseWriter, r *http.Request, edges []*Edge) 
 }
 
 // do does what a notification says at the edges.
-func (*Webhook) do(w http.ResponseWriter, body []byte, edges []*Edge) string {
+func (h *Webhook) do(w http.ResponseWriter, body []byte, edges []*Edge) string {
 	batches := make([]batch, len(edges))
 	for i, e := range edges {
 		batches[i] = batch{edge: e, checker: checker{rules: e.rules}}
@@ -258,7 +273,7 @@ func (*Webhook) do(w http.ResponseWriter, body []byte, edges []*Edge) string {
 			continue
 		}
 		ops := append(b.updates, b.gone...)
-		c, err := b.edge.apply(ops)
+		c, err := h.apply(b.edge, ops)
 		switch {
 		case err != nil && answer.Updated+answer.Deleted == 0:
 			return failed(w, err)
@@ -278,6 +293,18 @@ func (*Webhook) do(w http.ResponseWriter, body []byte, edges []*Edge) string {
 	}
 	writeJSON(w, http.StatusOK, answer)
 	return succeeded
+}
+
+// apply does what a notification says at all edges of a zone. When one of them cannot, it
+// is to be said again: done twice it is as done once.
+func (h *Webhook) apply(e *Edge, ops []op) (c *change, err error) {
+	c, err = e.apply(ops)
+	for _, t := range h.twins[e] {
+		if _, again := t.apply(ops); err == nil {
+			err = again
+		}
+	}
+	return c, err
 }
 
 // failed answers that a notification could not be done.

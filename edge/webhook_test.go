@@ -318,6 +318,31 @@ func TestSeveralZones(t *testing.T) {
 	}
 }
 
+// TestTwins has two edges of one zone, which are told the same.
+func TestTwins(t *testing.T) {
+	one := loaded(t, options(), one)
+	two := start(t, options(), noController)
+	h := NewWebhook(one, two)
+	told := call{method: "POST", path: "/notify", body: `{"records":[{"name":"n.gslb.elchi","type":"A","ttl":1,"ips":["192.0.2.5"]}],"deletes":[{"name":"a.gslb.elchi","type":"A"}]}`}
+	if w := told.do(h); w.Code != 503 {
+		t.Errorf("one of them has no records yet: %d %s", w.Code, w.Body)
+	}
+	two.st = loaded(t, options(), `{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`).st
+	if w := told.do(h); w.Code != 200 || strings.TrimSpace(w.Body.String()) != `{"status":"ok","updated":1,"deleted":0,"refused":[{"name":"a.gslb.elchi","type":"A","reason":"there is no such record"}]}` {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for _, e := range []*Edge{one, two} {
+		same(t, "a twin", holds(e.st.data), []string{"n.gslb.elchi. 1 A 192.0.2.5"})
+	}
+	two.began, two.failure = time.Now().Add(-time.Hour), ErrSecret
+	if w := (call{path: "/health"}).do(h); w.Code != 503 || !strings.Contains(w.Body.String(), `{"status":"degraded","zone":"gslb.elchi","records_count":1,"version_hash":""`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := (call{path: "/records"}).do(h); w.Code != 200 || !strings.Contains(w.Body.String(), `"count":1,`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()

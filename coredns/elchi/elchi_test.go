@@ -225,6 +225,50 @@ func TestWebhookOfSeveral(t *testing.T) {
 	}
 }
 
+// TestWebhookOfOneZone has a zone at two addresses, in one block and in two with the same in
+// them: what is pushed is answered at both.
+func TestWebhookOfOneZone(t *testing.T) {
+	c := newController(t, records)
+	block := fmt.Sprintf(" {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  webhook 127.0.0.1:0\n }\n}\n", c.URL, secret)
+	for _, text := range []string{
+		"gslb.elchi:0 tls://GSLB.elchi.:0" + block,
+		"gslb.elchi:0" + block + "gslb.elchi:0" + strings.Replace(block, "127.0.0.1", "127.0.0.2", 1),
+	} {
+		i := rig.Start(t, text)
+		body := `{"records":[{"name":"pushed.gslb.elchi","type":"A","ttl":60,"ips":["192.0.2.77"]}]}`
+		req, err := http.NewRequest(http.MethodPost, webhook(t)+api.NotifyPath, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set(api.SecretHeader, secret)
+		resp, err := http.DefaultClient.Do(req)
+		if code, v := decode[api.Notified](t, resp, err); code != http.StatusOK || v.Updated != 1 || len(v.Refused) != 0 {
+			t.Errorf("%d %+v", code, v)
+		}
+		if n := len(i.Servers()); n != 2 {
+			t.Fatalf("%d servers", n)
+		}
+		for _, s := range i.Servers() {
+			if s.LocalAddr() == nil {
+				continue // no UDP
+			}
+			got, err := dns.Exchange(new(dns.Msg).SetQuestion("pushed.gslb.elchi.", dns.TypeA), s.LocalAddr().String())
+			if err != nil || rig.Short(got) != "NOERROR A/60/192.0.2.77" {
+				t.Errorf("%v %v: %v", s.LocalAddr(), got, err)
+			}
+		}
+		resp, err = http.Get(webhook(t) + api.HealthPath)
+		if code, v := decode[api.Health](t, resp, err); code != http.StatusOK || v.Zone != "gslb.elchi" || v.Status != api.EdgeHealthy {
+			t.Errorf("%d %+v", code, v)
+		}
+		i.Stop()
+	}
+	_, err := caddy.Start(rig.Corefile("gslb.elchi:0" + block + "gslb.elchi:0" + strings.Replace(block, "127.0.0.1\n elchi {\n", "127.0.0.2\n elchi {\n  ttl 7\n", 1)))
+	if err == nil || !strings.Contains(err.Error(), "several blocks have the zone gslb.elchi. and do not say the same of it") {
+		t.Error(err)
+	}
+}
+
 // TestViews has one zone in two views, over a reload too.
 func TestViews(t *testing.T) {
 	text := ""

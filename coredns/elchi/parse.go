@@ -19,6 +19,7 @@ import (
 	pkgtls "github.com/coredns/coredns/plugin/pkg/tls"
 
 	"github.com/rhumb-dns/rhumb/coredns/lane"
+	"github.com/rhumb-dns/rhumb/coredns/mouth"
 	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/edge"
 )
@@ -59,7 +60,7 @@ type secured struct {
 // parse reads the block of a Corefile. Errors name the file and the line.
 func parse(c *caddy.Controller) (*statement, error) {
 	s := &statement{ttl: edge.DefaultTTL, interval: edge.DefaultSyncInterval, timeout: edge.DefaultTimeout}
-	for _, z := range plugin.OriginsFromArgsOrServerBlock(nil, c.ServerBlockKeys) {
+	for _, z := range mouth.Origins(nil, c.ServerBlockKeys) {
 		n, err := dnswire.ParseName(z)
 		if err != nil {
 			return nil, c.Errf("zone %s: %v", z, err)

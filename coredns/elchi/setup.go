@@ -203,16 +203,17 @@ func (b *block) ready() bool {
 	return len(edges) > 0
 }
 
-// doors are the listeners of webhooks. Several blocks may state the same address.
+// doors are the listeners of webhooks. Several blocks may state the same address, for one
+// zone too where they say the same of it, as with a block for each transport.
 var doors = mouth.NewDoors(log, func(blocks []*block) (http.Handler, error) {
 	var all []*edge.Edge
-	zones := map[string]bool{}
+	zones := map[string]wanted{}
 	for _, b := range blocks {
 		for _, e := range b.edges() {
-			if zones[e.Zone()] {
-				return nil, fmt.Errorf("several blocks have the zone %s: each needs an address of its own", e.Zone())
+			if other, ok := zones[e.Zone()]; ok && !reflect.DeepEqual(other, b.wanted()) {
+				return nil, fmt.Errorf("several blocks have the zone %s and do not say the same of it: each needs an address of its own", e.Zone())
 			}
-			zones[e.Zone()] = true
+			zones[e.Zone()] = b.wanted()
 			all = append(all, e)
 		}
 	}

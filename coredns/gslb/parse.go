@@ -13,6 +13,7 @@ import (
 	"github.com/coredns/coredns/plugin"
 
 	"github.com/rhumb-dns/rhumb/coredns/lane"
+	"github.com/rhumb-dns/rhumb/coredns/mouth"
 	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
@@ -96,7 +97,7 @@ func parse(c *caddy.Controller) (*statement, error) {
 		}
 		if args := c.RemainingArgs(); len(args) > 0 {
 			// The form of the first versions: gslb FILE [ZONES...].
-			for _, z := range plugin.OriginsFromArgsOrServerBlock(args[1:], c.ServerBlockKeys) {
+			for _, z := range mouth.Origins(args[1:], c.ServerBlockKeys) {
 				if err := p.zone(z, args[0]); err != nil {
 					return nil, err
 				}

@@ -73,6 +73,11 @@ func TestParse(t *testing.T) {
 	if s.api.enabled || s.api.listen() != "127.0.0.1:8080" || s.ecs || s.noTXT || s.idleAfter.String() != "1h0m0s" || s.idleMultiplier != 10 {
 		t.Errorf("%+v", s)
 	}
+	c := caddy.NewTestController("dns", "gslb gslb_config.yml")
+	c.ServerBlockKeys = []string{"dns://example.org.:53", "tls://example.org.:853"}
+	if s, err = parse(c); err != nil || len(s.zones) != 1 {
+		t.Errorf("a zone with two transports: %+v %v", s, err)
+	}
 	for _, off := range []string{"false", "0"} {
 		if s, err := setUp("gslb f.yml {\n api_enable " + off + "\n}"); err != nil || s.api.enabled {
 			t.Errorf("api_enable %s: %v", off, err)

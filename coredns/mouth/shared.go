@@ -9,6 +9,7 @@ import (
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
+	"github.com/coredns/coredns/plugin"
 )
 
 // Instance is one start of CoreDNS: a reload makes another.
@@ -77,6 +78,17 @@ func (b *Block) Key() string {
 		key += fmt.Sprint(" ", b.config.ListenHosts, len(before))
 	}
 	return key
+}
+
+// Origins are the zones that a plugin's arguments state, or else its server block, each
+// once: a block may have a zone at several ports, or for several transports.
+func Origins(args, blockKeys []string) (zones []string) {
+	for _, z := range plugin.OriginsFromArgsOrServerBlock(args, blockKeys) {
+		if !slices.Contains(zones, z) {
+			zones = append(zones, z)
+		}
+	}
+	return zones
 }
 
 // Shared are things that outlive a reload of CoreDNS, by what tells them apart.
