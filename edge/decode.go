@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -82,7 +83,17 @@ func (d *decoder) decode() (head, error) {
 	return d.head, d.s.finish()
 }
 
+// lower makes a key lower-case, in its place: elchi-gslb takes keys in any case.
+func lower(key []byte) {
+	for i, c := range key {
+		if 'A' <= c && c <= 'Z' {
+			key[i] = c + 'a' - 'A'
+		}
+	}
+}
+
 func (d *decoder) readTop(key []byte) error {
+	lower(key)
 	switch string(key) {
 	case "zone":
 		if err := d.string(&d.head.zone, "zone"); err != nil {
@@ -207,6 +218,7 @@ func (d *decoder) item() error {
 }
 
 func (d *decoder) readField(key []byte) error {
+	lower(key)
 	switch string(key) {
 	case "name":
 		return d.word(&d.it.name, "name")
@@ -315,6 +327,7 @@ func (d *decoder) ips() error {
 		var t []byte
 		if c == '"' {
 			t, err = d.s.text()
+			t = bytes.TrimSpace(t)
 			t = t[:min(len(t), maxAddress)]
 		} else {
 			t, err = nil, d.s.skip() // what is no string is no address

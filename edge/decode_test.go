@@ -113,6 +113,7 @@ func slow(b []byte) (doc document, err error) {
 	}
 	lists := map[string]bool{}
 	for _, m := range top {
+		m.key = strings.ToLower(m.key)
 		switch m.key {
 		case "zone":
 			err = textOf(&doc.Head.zone, m.value)
@@ -170,7 +171,7 @@ func slowItem(v any) seen {
 		return t
 	}
 	for _, m := range o {
-		switch m.key {
+		switch strings.ToLower(m.key) {
 		case "name":
 			s.Name = str(m.value)
 		case "type":
@@ -203,6 +204,7 @@ func slowItem(v any) seen {
 					break
 				}
 				t, _ := v.(string)
+				t = strings.TrimSpace(t)
 				s.Addresses = append(s.Addresses, t[:min(len(t), maxAddress)])
 			}
 		}
@@ -227,7 +229,7 @@ var texts = []string{
 	"{\"records\":[{\"name\":\"\xff\xfeä\xe2\x82\"}]}",
 	`{"records":[{"name":"a","name":"b","ttl":-1,"ttl":5,"ips":["1"],"ips":["2"]}]}`,
 	`{"records":[],"records":[]}`, `{"records":{}}`, `{"zone":7}`, `{"unchanged":"yes"}`,
-	`{"ZONE":"x","Records":[1]}`, `{"deep":[[[[{"a":{"b":[1,2,{"c":null}]}}]]]],"zone":"z"}`,
+	`{"ZONE":"x","Records":[1]}`, `{"Version_Hash":"x","records":[],"RECORDS":[]}`, `{"Deletes":[{"Name":"a","TYPE":"A","Ips":[" 1 "],"TTL":5,"Enabled":false,"FailOver":"b"}]}`, `{"deep":[[[[{"a":{"b":[1,2,{"c":null}]}}]]]],"zone":"z"}`,
 	`{}`, ``, ` `, `[]`, `null`, `{"a"}`, `{"a":}`, `{"a":1,}`, `{,}`, `{"a":01}`, `{"a":1.}`, `{"a":-}`, `{"a":tru}`, `{"a":nulll}`,
 	`{"a":"` + "\n" + `"}`, `{"a":"\x"}`, `{"a":"\u12g4"}`, `{"a":"`, `{"a":1}}`, `{"a":1} x`, `{"a" 1}`, `{"a":[1 2]}`, `{"a":[1,]}`, `{a:1}`,
 	`{"records":[{"name":"half`, `{"zone":"gslb.elchi","version_hash":"1","records":[{"name":"a.gslb.elchi","type":"A","ttl":3`,

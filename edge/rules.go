@@ -263,7 +263,7 @@ func appendAddress(dst, t []byte, k kind) (_ []byte, why string) {
 	}
 	a, err := netip.ParseAddr(string(bytes.TrimSpace(t)))
 	switch {
-	case err != nil || a.Zone() != "":
+	case err != nil || a.Zone() != "" || len(t) >= maxAddress: // what was cut may look like one
 		return dst, "is none"
 	case k == kindA && !a.Unmap().Is4():
 		return dst, "is not IPv4"

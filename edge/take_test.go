@@ -100,6 +100,18 @@ func TestTake(t *testing.T) {
 			},
 		},
 		{
+			"texts that are longer than addresses", `{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["` + strings.Repeat(" ", 100) + `192.0.2.1","192.0.2.2` + strings.Repeat(" ", 100) + `x"]}`,
+			[]string{"a.gslb.elchi. 20 A 192.0.2.1"},
+			[]string{`{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`},
+			[]string{`address "192.0.2.2` + strings.Repeat(" ", 55) + `" is none: it is left out`},
+		},
+		{
+			"keys in any case", `{"Name":"a.gslb.elchi","TYPE":"A","Ttl":20,"IPs":["192.0.2.1"],"Enabled":false,"failOver":"x.elchi"}`,
+			[]string{"a.gslb.elchi. 20 CNAME x.elchi."},
+			[]string{`{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":[],"enabled":false,"failover":"x.elchi"}`},
+			nil,
+		},
+		{
 			"what is no record of the zone", `{"name":"good.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]},
 			{"name":"evilgslb.elchi","type":"A","ips":["192.0.2.1"]},{"name":"elchi","type":"A","ips":["192.0.2.1"]},{"name":"www","type":"A","ips":["192.0.2.1"]},
 			{"name":"","type":"A","ips":["192.0.2.1"]},{"name":"a..gslb.elchi","type":"A","ips":["192.0.2.1"]},{"name":"m.gslb.elchi","type":"MX","ips":["192.0.2.1"]},
