@@ -151,11 +151,23 @@ func each(c *caddy.Controller, words []string, check func(string) error) error {
 }
 
 func (s *statement) setSecret(c *caddy.Controller, args []string, _ string) error {
-	if len(args[0]) < edge.MinSecret {
+	s.secret = fromEnvironment(args[0])
+	if len(s.secret) < edge.MinSecret {
 		return c.Errf("secret must be at least %d characters long", edge.MinSecret)
 	}
-	s.secret = args[0]
 	return nil
+}
+
+// fromEnvironment is a word, or the variable of the environment that it names as ${NAME}:
+// the Corefile for Kubernetes in the document does, and CoreDNS knows {$NAME} alone. One
+// that is not set stands for itself.
+func fromEnvironment(word string) string {
+	if name, ok := strings.CutPrefix(word, "${"); ok && strings.HasSuffix(name, "}") {
+		if v := os.Getenv(strings.TrimSuffix(name, "}")); v != "" {
+			return v
+		}
+	}
+	return word
 }
 
 func (s *statement) setNodeIP(c *caddy.Controller, args []string, _ string) error {

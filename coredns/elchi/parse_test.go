@@ -54,6 +54,17 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestSecretOfTheEnvironment has the secret of the document's Corefile for Kubernetes.
+func TestSecretOfTheEnvironment(t *testing.T) {
+	for value, want := range map[string]string{"of-the-environment": "of-the-environment", "": "${ELCHI_SECRET}", "short": "must be at least 8"} {
+		t.Setenv("ELCHI_SECRET", value)
+		s, err := setUp("elchi {\n endpoint http://one\n secret ${ELCHI_SECRET}\n}")
+		if err != nil && !strings.Contains(err.Error(), want) || err == nil && s.secret != want {
+			t.Errorf("%q: %+v %v", value, s, err)
+		}
+	}
+}
+
 // TestParseErrors has what is refused, with the line and the document's words.
 func TestParseErrors(t *testing.T) {
 	const ok = "endpoint http://one:8080\n secret my-shared-secret\n"
