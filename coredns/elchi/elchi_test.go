@@ -125,6 +125,52 @@ func TestBeside(t *testing.T) {
 	}
 }
 
+// TestAliasOfWhatIsBeside has failovers to names that a zone file beside the records has,
+// wholly or in part: they are not denied, nor is the name that fails over.
+func TestAliasOfWhatIsBeside(t *testing.T) {
+	c := newController(t, `[{"name":"to.ZONE","type":"A","ttl":20,"failover":"static.ZONE"},{"name":"part.ZONE","type":"A","ttl":20,"failover":"listener1.ZONE"},
+		{"name":"chain.ZONE","type":"A","ttl":20,"failover":"to.ZONE"},{"name":"none.ZONE","type":"A","ttl":20,"failover":"nowhere.ZONE"},
+		{"name":"listener1.ZONE","type":"A","ttl":20,"ips":["192.0.2.1"]}]`)
+	file := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(file, []byte(zoneFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, fall := range []string{"", "fallthrough", "fallthrough static.gslb.elchi", "fallthrough other.test"} {
+		t.Run(fall, func(t *testing.T) {
+			i := rig.Start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n %s\n }\n file %s\n}\n", c.URL, secret, fall, file))
+			code, denial := "NXDOMAIN", " +SOA"
+			if fall == "fallthrough" || strings.Contains(fall, "static") {
+				code, denial = "NOERROR", ""
+			}
+			none := "NXDOMAIN CNAME/20/nowhere.gslb.elchi. +SOA"
+			if fall == "fallthrough" {
+				none = "NOERROR CNAME/20/nowhere.gslb.elchi."
+			}
+			for _, q := range []struct {
+				name string
+				typ  uint16
+				want string
+			}{
+				{"to.gslb.elchi.", dns.TypeA, code + " CNAME/20/static.gslb.elchi." + denial},
+				{"To.gslb.elchi.", dns.TypeAAAA, code + " CNAME/20/static.gslb.elchi." + denial},
+				{"chain.gslb.elchi.", dns.TypeA, code + " CNAME/20/to.gslb.elchi. CNAME/20/static.gslb.elchi." + denial},
+				{"none.gslb.elchi.", dns.TypeA, none},
+				{"part.gslb.elchi.", dns.TypeA, "NOERROR CNAME/20/listener1.gslb.elchi. A/20/192.0.2.1"},
+				// Of other types nothing is known here.
+				{"to.gslb.elchi.", dns.TypeTXT, "NOERROR CNAME/20/static.gslb.elchi."},
+				{"none.gslb.elchi.", dns.TypeTXT, "NOERROR CNAME/20/nowhere.gslb.elchi."},
+				{"part.gslb.elchi.", dns.TypeTXT, "NOERROR CNAME/20/listener1.gslb.elchi."},
+			} {
+				for _, network := range []string{"udp", "tcp"} {
+					if s := rig.Short(i.AskOver(network, q.name, q.typ)); s != q.want {
+						t.Errorf("%s %s %s: %s, want %s", network, q.name, dns.TypeToString[q.typ], s, q.want)
+					}
+				}
+			}
+		})
+	}
+}
+
 // TestAround has CoreDNS's plugins around ours.
 func TestAround(t *testing.T) {
 	c := newController(t, records)
@@ -359,7 +405,8 @@ func TestLane(t *testing.T) {
 		code int
 	}{
 		{"default.lane.test.", dns.TypeA, "lane", dns.RcodeSuccess},
-		{"asia.lane.test.", dns.TypeAAAA, "lane", dns.RcodeSuccess},           // a CNAME
+		{"asia.lane.test.", dns.TypeCNAME, "lane", dns.RcodeSuccess},
+		{"asia.lane.test.", dns.TypeAAAA, "coredns", dns.RcodeSuccess},        // a CNAME to what may have some
 		{"default.lane.test.", dns.TypeMX, "coredns", dns.RcodeServerFailure}, // nobody knows whether it has some
 		{"none.lane.test.", dns.TypeA, "coredns", dns.RcodeServerFailure},     // of the next plugin
 	} {

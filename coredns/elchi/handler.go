@@ -32,8 +32,11 @@ func (e *Elchi) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 	}
 	defer d.Done()
 	e.block.asked(d.Zone(), d.Type(), d.Has())
-	if e.settled(d) || ours(d.Type()) && !e.falls(w, r) {
+	switch {
+	case e.settled(d), ours(d.Type()) && !e.falls(d, w, r):
 		return d.Send(w)
+	case ours(d.Type()) && d.Dangles():
+		return d.SendOpen(w)
 	}
 	return d.Yield(ctx, e.Name(), e.Next, w, r)
 }
@@ -53,11 +56,14 @@ func (e *Elchi) Answer(d *mouth.Draft) bool {
 // settled is whether the answer for a name of ours is sent whatever the next plugin
 // has. Where it is not, it may yet be.
 func (e *Elchi) settled(d *mouth.Draft) bool {
-	return e.Next == nil || ours(d.Type()) && (d.Has() || len(e.block.fall.Zones) == 0)
+	return e.Next == nil || ours(d.Type()) && (d.Has() && !d.Dangles() || len(e.block.fall.Zones) == 0)
 }
 
 // falls is whether what we do not have is looked for beyond.
-func (e *Elchi) falls(w dns.ResponseWriter, r *dns.Msg) bool {
+func (e *Elchi) falls(d *mouth.Draft, w dns.ResponseWriter, r *dns.Msg) bool {
+	if d.Dangles() {
+		return e.block.fall.Through(d.Target())
+	}
 	state := request.Request{W: w, Req: r}
 	return e.block.fall.Through(state.Name())
 }

@@ -2,6 +2,7 @@ package mouth
 
 import (
 	"context"
+	"encoding/binary"
 	"strings"
 
 	"github.com/coredns/coredns/plugin"
@@ -22,7 +23,7 @@ func Leave(ctx context.Context, name string, next plugin.Handler, w dns.Response
 // Yield lets the next plugin answer where it may have what we have not: a name, or records
 // of another type, or the whole zone in many messages. Else it sends the answer.
 func (d *Draft) Yield(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) (int, error) {
-	if t := d.Type(); t == dnswire.TypeAXFR || t == dnswire.TypeIXFR || d.RCode() == dnswire.NXDomain {
+	if t := d.Type(); t == dnswire.TypeAXFR || t == dnswire.TypeIXFR || d.RCode() == dnswire.NXDomain && d.Answers() == 0 {
 		return Leave(ctx, name, next, w, r)
 	}
 	// Also of names that are there for the records below them, such as the zone's own,
@@ -33,8 +34,41 @@ func (d *Draft) Yield(ctx context.Context, name string, next plugin.Handler, w d
 		return dns.RcodeSuccess, w.WriteMsg(m) // whatever its code: by another one CoreDNS would answer once more
 	case code != dns.RcodeSuccess:
 		return code, err
+	case d.Dangles():
+		return d.SendOpen(w)
 	}
 	return d.Send(w)
+}
+
+// Dangles is whether the answer is an alias of a name of our zones, or a chain that ends
+// at one, and says that this is not there or has nothing of the type.
+func (d *Draft) Dangles() bool {
+	return d.Answers() > 0 && binary.BigEndian.Uint16(d.out[8:]) > 0
+}
+
+// Target is the name that the chain of an answer that dangles ends at; empty when there is
+// none.
+func (d *Draft) Target() string {
+	m, err := d.message()
+	if err != nil || len(m.Answer) == 0 {
+		return ""
+	}
+	alias, ok := m.Answer[len(m.Answer)-1].(*dns.CNAME)
+	if !ok {
+		return ""
+	}
+	return alias.Target
+}
+
+// SendOpen sends of an answer that dangles the aliases alone: what is said of their target
+// is not ours to say where the next plugin may know it. Whoever has asked then asks for it.
+func (d *Draft) SendOpen(w dns.ResponseWriter) (int, error) {
+	m, err := d.message()
+	if err != nil {
+		return dns.RcodeServerFailure, err
+	}
+	m.Rcode, m.Ns = dns.RcodeSuccess, nil
+	return dns.RcodeSuccess, w.WriteMsg(m)
 }
 
 // Beyond asks the next plugin for records of a name that we have and a type that
