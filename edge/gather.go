@@ -113,6 +113,22 @@ func (g *gathering) add(r *checked) (again bool, err error) {
 	return again, g.bounded()
 }
 
+// has is whether there is a record of a name and a kind.
+func (g *gathering) has(name []byte, want kind) bool {
+	p := g.slots[g.slot(name)]
+	if p == 0 {
+		return false
+	}
+	for at := binary.BigEndian.Uint32(g.bytes[p-1+2:]); at != 0; {
+		_, k, prev := g.record(at - 1)
+		if k == want {
+			return true
+		}
+		at = prev
+	}
+	return false
+}
+
 // appendEntry appends a record.
 func appendEntry(b []byte, r *checked, prev uint32) []byte {
 	flags := byte(r.kind)

@@ -136,19 +136,22 @@ const (
 	ownAlias     = "the configuration of the node has records of the name, which can be no alias then"
 )
 
-// key reads name and type; what is wrong with them is returned, empty for nothing.
+// key reads name and type; what is wrong with the item so far is returned, empty for
+// nothing. A name of the zone there is all the same, where the item has one.
 func (c *checker) key(it *item, r *checked) string {
-	if it.fault != "" {
-		return it.fault
-	}
 	var err error
-	if c.name, err = appendName(c.name[:0], it.name); err != nil {
-		return "name: " + err.Error()
+	c.name, err = appendName(c.name[:0], it.name)
+	if err == nil && within(c.name, c.zone) {
+		r.name, r.kind = c.name, kindOf(it.kind)
 	}
-	if !within(c.name, c.zone) {
+	switch {
+	case it.fault != "":
+		return it.fault
+	case err != nil:
+		return "name: " + err.Error()
+	case r.name == nil:
 		return "it is outside of the zone " + c.zone.String()
 	}
-	r.name, r.kind = c.name, kindOf(it.kind)
 	return ""
 }
 

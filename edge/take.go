@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/rhumb-dns/rhumb/dnswire"
 	"github.com/rhumb-dns/rhumb/zone/text"
 )
 
@@ -35,12 +36,24 @@ func (o *gatherOptions) wanted() error {
 // errOther is the error of a snapshot of another zone.
 var errOther = errors.New("it is of another zone")
 
+// addRefused adds that the name of a record that cannot be taken is there, without data: to
+// deny it would take away what else it has.
+func (g *gathering) addRefused(r *checked, rules *rules) error {
+	if r.name == nil || r.kind == kindCNAME || len(rules.own[dnswire.Name(r.name)]) > 0 || g.has(r.name, r.kind) {
+		return nil
+	}
+	r.record = record{form: empty, off: true, ttl: rules.ttl}
+	_, err := g.add(r)
+	return err
+}
+
 // gather takes a snapshot, or that nothing has changed. An error is of the whole.
 func gather(r io.Reader, o gatherOptions) (*taken, error) {
 	const told = 10
 	t := &taken{refused: report{most: told}}
 	g := newGathering(o.most)
 	c := checker{rules: o.rules}
+	took := false
 	d := newDecoder(r)
 	d.named = func(zone string) error {
 		if n, err := appendName(nil, []byte(zone)); zone != "" && (err != nil || string(n) != string(o.rules.zone)) {
@@ -54,8 +67,9 @@ func gather(r io.Reader, o gatherOptions) (*taken, error) {
 		}
 		rec, ok := c.check(it, &t.refused)
 		if !ok {
-			return nil
+			return g.addRefused(&rec, o.rules)
 		}
+		took = true
 		again, err := g.add(&rec)
 		if again {
 			t.refused.add(it, "it is stated several times: the last one counts")
@@ -76,7 +90,7 @@ func gather(r io.Reader, o gatherOptions) (*taken, error) {
 		return nil, errors.New("its version_hash is empty")
 	case !h.listed:
 		return nil, errors.New("it has no list of records, not even an empty one")
-	case g.names == 0 && t.refused.n > t.refused.own:
+	case !took && t.refused.n > t.refused.own:
 		return nil, fmt.Errorf("none of its records can be taken: %v", &t.refused)
 	}
 	t.hash = h.hash

@@ -92,8 +92,11 @@ func TestTake(t *testing.T) {
 		},
 		{
 			"addresses that are none of the family", `{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1","2001:db8::1","x","192.0.2.01","fe80::1%eth0",7]},{"name":"b.gslb.elchi","type":"AAAA","ttl":20,"ips":["192.0.2.1"]},{"name":"c.gslb.elchi","type":"AAAA","ttl":20,"ips":["::ffff:192.0.2.1"],"failover":"x"}`,
-			[]string{"a.gslb.elchi. 20 A 192.0.2.1"},
-			[]string{`{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`},
+			[]string{"a.gslb.elchi. 20 A 192.0.2.1", "b.gslb.elchi. exists", "c.gslb.elchi. exists"},
+			[]string{
+				`{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`, `{"name":"b.gslb.elchi","type":"AAAA","ttl":300,"ips":[],"enabled":false}`,
+				`{"name":"c.gslb.elchi","type":"AAAA","ttl":300,"ips":[],"enabled":false}`,
+			},
 			[]string{
 				`address "2001:db8::1" is not IPv4`, `address "x" is none`, `address "192.0.2.01" is none`, `address "fe80::1%eth0" is none`, `address "" is none: it is left out`,
 				`address "192.0.2.1" is not IPv6: no address is left`, `address "::ffff:192.0.2.1" is an IPv4 address within IPv6, which nobody can connect to: no address is left`,
@@ -112,14 +115,25 @@ func TestTake(t *testing.T) {
 			nil,
 		},
 		{
+			"one that is none after and before one that is", `{"name":"a.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]},{"name":"a.gslb.elchi","type":"A","ips":[]},{"name":"b.gslb.elchi","type":"A","ips":[]},{"name":"b.gslb.elchi","type":"AAAA","ttl":20,"ips":["2001:db8::1"]},{"name":"a.gslb.elchi","type":"AAAA","ips":["x"]}`,
+			[]string{"a.gslb.elchi. 20 A 192.0.2.1", "b.gslb.elchi. 20 AAAA 2001:db8::1"},
+			nil,
+			[]string{
+				"it has neither addresses nor a failover: state enabled: false for a name without data", "it has neither addresses nor a failover: state enabled: false for a name without data",
+				`address "x" is none: no address is left`,
+			},
+		},
+		{
 			"what is no record of the zone", `{"name":"good.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]},
 			{"name":"evilgslb.elchi","type":"A","ips":["192.0.2.1"]},{"name":"elchi","type":"A","ips":["192.0.2.1"]},{"name":"www","type":"A","ips":["192.0.2.1"]},
 			{"name":"","type":"A","ips":["192.0.2.1"]},{"name":"a..gslb.elchi","type":"A","ips":["192.0.2.1"]},{"name":"m.gslb.elchi","type":"MX","ips":["192.0.2.1"]},
 			{"name":"n.gslb.elchi","type":"A","ips":[]},{"name":"gslb.elchi","type":"A","ips":[],"failover":"x.elchi"},{"name":"self.gslb.elchi","type":"A","failover":"SELF.gslb.elchi"},
 			{"name":"f.gslb.elchi","type":"A","failover":"a..b"},{"name":"t.gslb.elchi","type":"A","ttl":-1,"ips":["192.0.2.1"]},{"name":"ns1.gslb.elchi","type":"A","ips":["192.0.2.1"]},
 			{"name":"ns1.gslb.elchi","type":"A","failover":"x.elchi"},5`,
-			[]string{"good.gslb.elchi. 20 A 192.0.2.1"},
-			[]string{`{"name":"good.gslb.elchi","type":"A","ttl":20,"ips":["192.0.2.1"]}`},
+			[]string{
+				"f.gslb.elchi. exists", "good.gslb.elchi. 20 A 192.0.2.1", "n.gslb.elchi. exists", "self.gslb.elchi. exists", "t.gslb.elchi. exists",
+			},
+			nil,
 			[]string{
 				"it is outside of the zone gslb.elchi.", "it is outside of the zone gslb.elchi.", "it is outside of the zone gslb.elchi.",
 				"name: empty name", `name: empty label in "a..gslb.elchi"`, `type "MX" is neither A nor AAAA`,
