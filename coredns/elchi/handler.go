@@ -38,7 +38,10 @@ func (e *Elchi) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) 
 	case ours(d.Type()) && d.Dangles():
 		return d.SendOpen(w)
 	}
-	return d.Yield(ctx, e.Name(), e.Next, w, r)
+	if yielded, code, err := d.Yield(ctx, e.Name(), e.Next, w, r); yielded {
+		return code, err
+	}
+	return d.Send(w)
 }
 
 // Lane implements lane.Answerer.

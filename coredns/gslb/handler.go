@@ -32,10 +32,14 @@ func (g *GSLB) ServeDNS(ctx context.Context, w dns.ResponseWriter, r *dns.Msg) (
 		return mouth.Leave(ctx, g.Name(), g.Next, w, r)
 	}
 	defer d.Done()
-	if g.settled(d, begun, now) {
-		return d.Send(w)
+	rec := now.of(d)
+	if !g.settled(d, rec) {
+		if yielded, code, err := d.Yield(ctx, g.Name(), g.Next, w, r); yielded {
+			return code, err
+		}
 	}
-	return d.Yield(ctx, g.Name(), g.Next, w, r)
+	g.count(d, rec, begun, now)
+	return d.Send(w)
 }
 
 // Lane implements lane.Answerer.
@@ -45,17 +49,29 @@ func (g *GSLB) Lane() bool { return !g.block.noLane }
 func (g *GSLB) Answer(d *mouth.Draft) bool {
 	begun := time.Now()
 	s, now := g.block.now()
-	return d.Decide(s) && g.settled(d, begun, now)
+	if !d.Decide(s) {
+		return false
+	}
+	rec := now.of(d)
+	if !g.settled(d, rec) {
+		return false
+	}
+	g.count(d, rec, begun, now)
+	return true
 }
 
 // settled is whether the answer for a name of our zones, which is that of a record or of
-// none, is sent whatever the next plugin has. Then it has been counted.
-func (g *GSLB) settled(d *mouth.Draft, begun time.Time, now *served) bool {
-	if rec := now.records[string(d.Name())]; rec != nil && g.ours(d.Type()) {
+// none, is sent whatever the next plugin has. A name that is there by a wildcard alone may
+// be one of its own.
+func (g *GSLB) settled(d *mouth.Draft, rec *record) bool {
+	return g.Next == nil || rec != nil && g.ours(d.Type()) && !d.Wild()
+}
+
+// count counts an answer that is ours.
+func (g *GSLB) count(d *mouth.Draft, rec *record, begun time.Time, now *served) {
+	if rec != nil && g.ours(d.Type()) {
 		rec.answered(d, begun, now.table)
-		return true
 	}
-	return g.Next == nil
 }
 
 // ours is whether a type is one that records have here. The others are looked for

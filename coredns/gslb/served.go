@@ -66,6 +66,18 @@ func serve(sp *spec.Spec, s *resolve.Snapshot, was *served) *served {
 	return out
 }
 
+// of is the record that an answer is of: that of the name, or the wildcard that it is
+// there by; nil for none.
+func (s *served) of(d *mouth.Draft) *record {
+	name := d.Name()
+	if !d.Wild() {
+		return s.records[string(name)]
+	}
+	var room [256]byte
+	room[0], room[1] = 1, '*'
+	return s.records[string(room[:2+copy(room[2:], name[len(name)-d.Outcome().Named:])])]
+}
+
 // inPool is an endpoint of a pool.
 type inPool struct{ pool, address string }
 

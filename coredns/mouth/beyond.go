@@ -21,23 +21,27 @@ func Leave(ctx context.Context, name string, next plugin.Handler, w dns.Response
 }
 
 // Yield lets the next plugin answer where it may have what we have not: a name, or records
-// of another type, or the whole zone in many messages. Else it sends the answer.
-func (d *Draft) Yield(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+// of another type, or the whole zone in many messages. It reports whether the client has been
+// answered, by that or, where we have but aliases of a name that it may have, by these. Else the
+// answer is ours, and not yet sent.
+func (d *Draft) Yield(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) (yielded bool, code int, err error) {
 	if t := d.Type(); t == dnswire.TypeAXFR || t == dnswire.TypeIXFR || d.RCode() == dnswire.NXDomain && d.Answers() == 0 {
-		return Leave(ctx, name, next, w, r)
+		code, err = Leave(ctx, name, next, w, r)
+		return true, code, err
 	}
 	// Also of names that are there for the records below them, such as the zone's own,
 	// which the plugin file says do not exist when its file has only SOA and NS records.
-	m, code, err := Beyond(ctx, name, next, w, r)
+	m, code, err := Beyond(ctx, name, next, w, r, d.Wild())
 	switch {
 	case m != nil:
-		return dns.RcodeSuccess, w.WriteMsg(m) // whatever its code: by another one CoreDNS would answer once more
+		return true, dns.RcodeSuccess, w.WriteMsg(m) // whatever its code: by another one CoreDNS would answer once more
 	case code != dns.RcodeSuccess:
-		return code, err
+		return true, code, err
 	case d.Dangles():
-		return d.SendOpen(w)
+		code, err = d.SendOpen(w)
+		return true, code, err
 	}
-	return d.Send(w)
+	return false, dns.RcodeSuccess, nil
 }
 
 // Dangles is whether the answer is an alias of a name of our zones, or a chain that ends
@@ -77,8 +81,10 @@ func (d *Draft) SendOpen(w dns.ResponseWriter) (int, error) {
 // name says nothing: passed on, its NXDOMAIN would take our records from resolvers with
 // it (RFC 8020). That it failed says that there may be some, and is passed on as its
 // message, or else its code and error: a denial would be remembered, and mail for a name
-// without MX goes to its address.
-func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) (m *dns.Msg, code int, err error) {
+// without MX goes to its address. A wildcard of ours is for names that nobody has
+// (RFC 4592): with wild, that the next plugin has the name without such records, or has
+// delegated it, is passed on as well.
+func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg, wild bool) (m *dns.Msg, code int, err error) {
 	if next == nil {
 		return nil, dns.RcodeSuccess, nil
 	}
@@ -89,7 +95,7 @@ func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.Respons
 		return nil, code, err
 	case m == nil:
 		return nil, dns.RcodeSuccess, nil
-	case m.Rcode == dns.RcodeServerFailure, m.Rcode == dns.RcodeSuccess && (len(m.Answer) > 0 || m.Truncated):
+	case m.Rcode == dns.RcodeServerFailure, m.Rcode == dns.RcodeSuccess && (len(m.Answer) > 0 || m.Truncated || wild):
 		return m, dns.RcodeSuccess, nil // one that is cut short has records, which the client asks for by TCP then
 	}
 	return nil, dns.RcodeSuccess, nil

@@ -159,6 +159,11 @@ func (d *Draft) Type() dnswire.Type { return d.q.Type }
 // Done.
 func (d *Draft) Name() []byte { return d.q.Name() }
 
+// Wild is whether the name is there by a wildcard of ours alone.
+func (d *Draft) Wild() bool {
+	return d.Zone() >= 0 && d.RCode() != dnswire.NXDomain && d.Outcome().Named < len(d.Name())
+}
+
 // Outcome says more of the answer, good until Done.
 func (d *Draft) Outcome() *resolve.Outcome { return &d.scratch.Outcome }
 

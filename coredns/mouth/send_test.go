@@ -285,13 +285,22 @@ func TestBeyond(t *testing.T) {
 				_, err = w.Write(b)
 				return m.Rcode, err
 			})
-			m, code, err := Beyond(t.Context(), "x", h, &mute{}, r)
+			m, code, err := Beyond(t.Context(), "x", h, &mute{}, r, false)
 			if (m != nil) != c.wantM || code != c.want || errors.Is(err, broken) != errors.Is(c.err, broken) {
 				t.Errorf("%s: %v, code %d, error %v", c.name, m, code, err)
 			}
 		}
 	}
-	if m, code, err := Beyond(t.Context(), "x", nil, &mute{}, r); m != nil || code != success || err != nil {
+	// A wildcard of ours is for names that nobody has.
+	for rcode, want := range map[int]bool{success: true, dns.RcodeNameError: false, dns.RcodeRefused: false} {
+		h := plugin.HandlerFunc(func(_ context.Context, w dns.ResponseWriter, r *dns.Msg) (int, error) {
+			return rcode, w.WriteMsg(new(dns.Msg).SetRcode(r, rcode))
+		})
+		if m, code, err := Beyond(t.Context(), "x", h, &mute{}, r, true); (m != nil) != want || code != success || err != nil {
+			t.Errorf("code %d, and ours is a wildcard: %v, code %d, error %v", rcode, m, code, err)
+		}
+	}
+	if m, code, err := Beyond(t.Context(), "x", nil, &mute{}, r, false); m != nil || code != success || err != nil {
 		t.Error("nobody has answered")
 	}
 }
@@ -320,7 +329,10 @@ func TestYield(t *testing.T) {
 		})
 		w := &written{ResponseWriter: &mute{}}
 		d := m.Draft(snapshot(t), w, r)
-		code, err := d.Yield(t.Context(), "x", next, w, r)
+		yielded, code, err := d.Yield(t.Context(), "x", next, w, r)
+		if !yielded {
+			code, err = d.Send(w)
+		}
 		d.Done()
 		if !plugin.ClientWrite(code) {
 			w.codes = append(w.codes, -1)
