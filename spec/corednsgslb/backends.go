@@ -223,7 +223,7 @@ func (b *backend) endpoint(r *row, weighted bool) *document.Value {
 		}
 	}
 	set("address", "address", literal(b.Address))
-	if text := strings.Join(strings.Fields(b.Description), " "); text != "" {
+	if text := remark(b.Description); text != "" {
 		v.Pairs[0].Key.Beside = " " + text
 	}
 	if b.Priority != 0 {

@@ -58,6 +58,7 @@ func FuzzRead(f *testing.F) {
 	f.Add("healthcheck_profiles: {x: {type: http, params: {headers: {a: \"b\\n\"}}}} # c", "x")
 	f.Add("# a\rrecords:\r  # two\r  a.x.:\r    backends: [{address: 192.0.2.1}]\r", "x")
 	f.Add("# a\u0085y: 5\nrecords:\n  # b\u2028  # c\n  a.x.:\n    backends: [{address: 192.0.2.1}] # d\u0085  b.x.:\n    backends: [{address: 192.0.2.1}]\n", "x")
+	f.Add("records: {a.x.: {owner: \"a\\0b\\x1b\\x7f\\x9f\\uFEFFc\\uFFFE\\uFFFF\", description: \"\\U0001FFFE\\x01\", backends: [{address: 192.0.2.1, description: \"d\\x07\\L\\Pe\"}]}}", "x")
 	f.Fuzz(func(t *testing.T, text, zone string) {
 		top, errs := document.Parse("x.yml", 0, []byte(text))
 		if len(errs) > 0 {

@@ -155,7 +155,7 @@ func (f *file) record(name, label string, e *stated, o *object) {
 	putAt(f.services, label, e.key, service)
 	key := f.services.Pairs[len(f.services.Pairs)-1].Key
 	for _, said := range []struct{ what, text string }{{"owner", r.Owner}, {"", r.Description}} {
-		if text := strings.Join(strings.Fields(said.text), " "); text != "" && said.what != "" {
+		if text := remark(said.text); text != "" && said.what != "" {
 			key.Above = append(key.Above, " "+said.what+": "+text)
 		} else if text != "" {
 			key.Above = append(key.Above, " "+text)

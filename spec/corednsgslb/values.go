@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rhumb-dns/rhumb/spec/document"
 	"github.com/rhumb-dns/rhumb/spec/near"
@@ -280,6 +281,14 @@ func literal(s string) *document.Value {
 
 // word is a word or number of the configuration.
 func word(s string) *document.Value { return &document.Value{Text: s} }
+
+// remark is a text as a comment: on one line, without what may stand in a text as an
+// escape alone.
+func remark(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || r == 0xfeff || r&0xfffe == 0xfffe
+	}), " ")
+}
 
 func integer(n int) *document.Value { return word(strconv.Itoa(n)) }
 
