@@ -35,7 +35,7 @@ type standing struct {
 }
 
 // choice is which backends are meant: those of the location, those whose address
-// begins so, and those with one of the tags.
+// begins so, here or in the file, and those with one of the tags.
 type choice struct {
 	Location      string   `json:"location"`
 	AddressPrefix string   `json:"address_prefix"`
@@ -60,7 +60,9 @@ const maxBody = 64 << 10
 // handler is the API of a block.
 func (b *block) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/api/overview", b.only(http.MethodGet, b.overview))
+	for _, path := range []string{"/api/overview", "/api/overview/{$}"} {
+		mux.HandleFunc(path, b.only(http.MethodGet, b.overview))
+	}
 	mux.HandleFunc("/api/overview/{zone}", b.only(http.MethodGet, b.zoneOverview))
 	mux.HandleFunc("/api/backends/enable", b.only(http.MethodPost, func(w http.ResponseWriter, r *http.Request) { b.say(w, r, true) }))
 	mux.HandleFunc("/api/backends/disable", b.only(http.MethodPost, func(w http.ResponseWriter, r *http.Request) { b.say(w, r, false) }))
@@ -190,7 +192,7 @@ func (b *block) say(w http.ResponseWriter, r *http.Request, on bool) {
 		return
 	}
 	if c.Location == "" && c.AddressPrefix == "" && len(c.Tags) == 0 {
-		fail(w, http.StatusBadRequest, "location, address_prefix or tags required")
+		fail(w, http.StatusBadRequest, "location, address_prefix, or tags required")
 		return
 	}
 	s := b.site.Load()
@@ -221,6 +223,6 @@ func (b *block) say(w http.ResponseWriter, r *http.Request, on bool) {
 // means is whether a backend is meant.
 func (c *choice) means(b *backend) bool {
 	return c.Location != "" && slices.Contains(b.Locations, c.Location) ||
-		c.AddressPrefix != "" && strings.HasPrefix(b.Address, c.AddressPrefix) ||
+		c.AddressPrefix != "" && (strings.HasPrefix(b.Address, c.AddressPrefix) || slices.ContainsFunc(b.Spelled, func(s string) bool { return strings.HasPrefix(s, c.AddressPrefix) })) ||
 		slices.ContainsFunc(c.Tags, func(t string) bool { return slices.Contains(b.Tags, t) })
 }

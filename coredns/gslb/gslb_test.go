@@ -272,6 +272,7 @@ func TestAPI(t *testing.T) {
 		code               int
 		want               string
 	}{
+		{"GET", "/api/overview/", "", "admin", 200, `{"example.org.":[{"record":"web.example.org."`},
 		{"GET", "/api/overview/example.org", "", "admin", 200, `[{"record":"web.example.org."`},
 		{"GET", "/api/overview/example.org.", "", "admin", 200, `[{"record":"web.example.org."`},
 		{"GET", "/api/overview/none.org.", "", "admin", 404, `{"error":"Zone not found"}`},
@@ -280,7 +281,7 @@ func TestAPI(t *testing.T) {
 		{"GET", "/api/backends/disable", "", "admin", 405, `{"error":"Method not allowed. Only POST is supported."}`},
 		{"POST", "/api/backends/disable", "{", "admin", 400, `{"error":"Invalid JSON"}`},
 		{"POST", "/api/backends/disable", `{"tags": ["blue"]} {"tags": ["green"]}`, "admin", 400, `{"error":"Invalid JSON"}`},
-		{"POST", "/api/backends/disable", "{}", "admin", 400, `{"error":"location, address_prefix or tags required"}`},
+		{"POST", "/api/backends/disable", "{}", "admin", 400, `{"error":"location, address_prefix, or tags required"}`},
 		{"POST", "/api/backends/disable", `{"location": "` + strings.Repeat("x", 100_000) + `"}`, "admin", 413, `{"error":`},
 		{"POST", "/api/backends/disable", `{"location": "nowhere"}`, "admin", 200, `{"success":true,"backends":[]}`},
 		{"POST", "/api/backends/disable", `{"tags": ["blue"]}`, "admin", 200, `{"success":true,"backends":[{"record":"web.example.org.","address":"192.0.2.1"}]}`},

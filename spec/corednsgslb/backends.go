@@ -55,6 +55,7 @@ func (f *file) backends(k *stated, r *Record, p pace) []*backend {
 			same.weight += b.weight
 		}
 		same.Locations = append(same.Locations, b.Locations...)
+		same.Spelled = append(same.Spelled, b.Spelled...)
 		for _, t := range b.Tags {
 			if !slices.Contains(same.Tags, t) {
 				same.Tags = append(same.Tags, t)
@@ -94,7 +95,10 @@ func (f *file) backend(n document.Node, path string, as *asked) *backend {
 		return nil
 	}
 	b := &backend{at: n, of: o}
-	b.Address = canonical(f.text(o, "address", ""))
+	spelled := f.text(o, "address", "")
+	if b.Address = canonical(spelled); b.Address != spelled {
+		b.Spelled = []string{spelled}
+	}
 	_, err := netip.ParseAddr(b.Address)
 	b.host = err != nil
 	b.Description = f.text(o, "description", "")

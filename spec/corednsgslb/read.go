@@ -76,7 +76,9 @@ type Record struct {
 type Backend struct {
 	// Address is an IP address in its shortest form, or a host name in lower case without
 	// its final dot.
-	Address     string
+	Address string
+	// Spelled are the ways in which the file spells it otherwise.
+	Spelled     []string
 	Description string
 	Priority    int
 	Enabled     bool // by its file, or by what was said since
