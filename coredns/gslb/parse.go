@@ -24,6 +24,8 @@ const (
 	defaultAPIAddr    = "127.0.0.1" // there it is every address
 	defaultAPIPort    = "8080"
 	maxMultiplier     = 1000
+	minIdle           = time.Second
+	maxIdle           = 366 * 24 * time.Hour
 )
 
 // statement is what a block of a Corefile says.
@@ -149,7 +151,7 @@ func (p *parser) directive() error {
 		"use_edns_csubnet":            func([]string) error { p.ecs = true; return nil },
 		"disable_txt":                 func([]string) error { p.noTXT = true; return nil },
 		"max_stagger_start":           func(a []string) error { p.spread = true; return p.duration(new(time.Duration), name, a[0]) },
-		"resolution_idle_timeout":     func(a []string) error { return p.duration(&p.idleAfter, name, a[0]) },
+		"resolution_idle_timeout":     p.idle,
 		"batch_size_start":            func(a []string) error { p.spread = true; return p.number(new(int), name, a[0], 1, 1<<31-1) },
 		"healthcheck_idle_multiplier": func(a []string) error { return p.number(&p.idleMultiplier, name, a[0], 1, maxMultiplier) },
 		"api_enable":                  p.apiEnable,
@@ -285,6 +287,18 @@ func (p *parser) duration(to *time.Duration, name, text string) error {
 		return p.c.Errf("invalid value for %s: %v is negative", name, text)
 	}
 	*to = d
+	return nil
+}
+
+// idle takes 0 as well: nothing is ever idle.
+func (p *parser) idle(args []string) error {
+	const name = "resolution_idle_timeout"
+	if err := p.duration(&p.idleAfter, name, args[0]); err != nil {
+		return err
+	}
+	if d := p.idleAfter; d != 0 && (d < minIdle || d > maxIdle) {
+		return p.c.Errf("invalid value for %s: %v is out of range: %v to %.0fh, or 0", name, args[0], minIdle, maxIdle.Hours())
+	}
 	return nil
 }
 

@@ -96,6 +96,8 @@ func TestParseErrors(t *testing.T) {
 		{ok + "zones {\n a. b c\n }", "zones: two words belong on a line, and 3 are on that of 'a.'"},
 		{ok + "max_stagger_start soon", "invalid value for max_stagger_start, expected duration format: soon"},
 		{ok + "resolution_idle_timeout -1s", "invalid value for resolution_idle_timeout"},
+		{ok + "resolution_idle_timeout 999ms", "invalid value for resolution_idle_timeout: 999ms is out of range: 1s to 8784h, or 0"},
+		{ok + "resolution_idle_timeout 8785h", "invalid value for resolution_idle_timeout: 8785h is out of range"},
 		{ok + "batch_size_start 0", "invalid value for batch_size_start: 0"},
 		{ok + "healthcheck_idle_multiplier 0", "invalid value for healthcheck_idle_multiplier: 0"},
 		{ok + "geoip_maxmind continent x.mmdb", "unknown geoip_maxmind type: continent"},
@@ -119,6 +121,19 @@ func TestParseErrors(t *testing.T) {
 	c.ServerBlockKeys = []string{"dns://example.org.:53"}
 	if err := setup(c); err == nil || !strings.Contains(err.Error(), "plugin/gslb: Testfile:3") || !strings.Contains(err.Error(), path+":3:11:") {
 		t.Error(err)
+	}
+}
+
+// TestDatabaseThatIsNone names the line that states the file, also by a path that is not
+// whole.
+func TestDatabaseThatIsNone(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	put(t, dir, "db.yml", records)
+	put(t, dir, "city.mmdb", "<html>not found</html>")
+	want := fmt.Sprintf("plugin/gslb: Corefile:5 - Error during parsing: %s/city.mmdb: not a whole database in MaxMind's format", dir)
+	if _, err := caddy.Start(rig.Corefile("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. db.yml\n  geoip_maxmind city_db city.mmdb\n  disable_txt\n }\n}\n")); err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -162,7 +163,7 @@ func (s *statement) check() error {
 		return s.told(err)
 	}
 	_, err = e.Prepare(sp)
-	return err
+	return s.told(err)
 }
 
 // told has errors in our own words, which are about files that cannot be read, name the line
@@ -179,7 +180,8 @@ func (s *statement) told(err error) error {
 			continue
 		}
 		for file, at := range s.stated {
-			if strings.HasPrefix(e.Msg, file+": ") {
+			whole, err := filepath.Abs(file)
+			if strings.HasPrefix(e.Msg, file+": ") || err == nil && strings.HasPrefix(e.Msg, whole+": ") {
 				*e = spec.Error{File: at.file, Line: at.line, Msg: e.Msg}
 				break
 			}
