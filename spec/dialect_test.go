@@ -106,6 +106,45 @@ func TestImportMeansTheSame(t *testing.T) {
 	}
 }
 
+// A zone may be in several files, and stands once in what is imported, with what all of
+// them say of it and all comments.
+func TestImportOfSeveralFiles(t *testing.T) {
+	dir := t.TempDir()
+	g := &GSLB{Name: "import"}
+	for i, zone := range []string{"example.org", "Example.org.", "example.net", "example.org"} {
+		file := filepath.Join(dir, fmt.Sprintf("%d.yml", i))
+		text := fmt.Sprintf("# Head %d.\nrecords: # beside %d\n  # above %d\n  r%d.%s: {backends: [{address: 192.0.2.%d}]}\n", i, i, i, i, zone, i)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		g.Files = append(g.Files, GSLBFile{file, zone})
+	}
+	g.Files = append(g.Files, g.Files[0]) // once more is no more
+	want, _, err := LoadGSLB(g, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, err := ConvertGSLB(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Parse("rhumb.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	same(t, meaning(want), meaning(got))
+	if len(got.Pools) != 4 {
+		t.Errorf("%d pools\n%s", len(got.Pools), text)
+	}
+	for i := range 4 {
+		for _, c := range []string{"# Head %d.\n", "# beside %d\n", "# above %d\n"} {
+			if c = fmt.Sprintf(c, i); strings.Count(text, c) != 1 {
+				t.Errorf("the comment %q is there %d times\n%s", c, strings.Count(text, c), text)
+			}
+		}
+	}
+}
+
 // An include of the dialect is the same as what the plugin loads.
 func TestDialectStatement(t *testing.T) {
 	dir, err := filepath.Abs("testdata/coredns-gslb")

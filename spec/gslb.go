@@ -62,7 +62,7 @@ func (g *GSLB) load(o Options) (*loader, *Spec, error) {
 			as.zone = name
 		}
 		l.takeAs(f.Path, document.Node{}, nil, nil, as)
-		if f.Zone != "" {
+		if f.Zone != "" && zones.Find(bare(as.zone)) == nil { // it may be in several files
 			zones.set(bare(as.zone), mapOf().set("records", apexOf(f.Path)))
 		}
 	}

@@ -215,9 +215,10 @@ func (f *file) document() *document.Value {
 	return f.out
 }
 
-// Merge is documents as one, in which each key of the sections, and each zone, stands once.
+// Merge is documents as one, in which each key of the sections, each zone and what a zone
+// has stands once. Comments of keys that become one are all there.
 func Merge(documents []*document.Value) *document.Value {
-	return merge(documents, 2)
+	return merge(documents, 3)
 }
 
 // merge is mappings as one. Keys that several have become one, as deep as depth says.
@@ -232,6 +233,8 @@ func merge(all []*document.Value, depth int) *document.Value {
 				at[p.Key.Text] = i
 				parts = append(parts, nil)
 				out.Pairs = append(out.Pairs, p)
+			} else {
+				out.Pairs[i].Key = withComments(out.Pairs[i].Key, p.Key)
 			}
 			parts[i] = append(parts[i], p.Value)
 		}
@@ -242,4 +245,17 @@ func merge(all []*document.Value, depth int) *document.Value {
 		}
 	}
 	return out
+}
+
+// withComments is a key with the comments of another as well.
+func withComments(key, other *document.Value) *document.Value {
+	if len(other.Above) == 0 && other.Beside == "" {
+		return key
+	}
+	k := *key
+	k.Above = slices.Concat(key.Above, other.Above)
+	if other.Beside != "" {
+		k.Above = append(k.Above, other.Beside)
+	}
+	return &k
 }
