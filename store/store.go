@@ -34,23 +34,38 @@ func Open(dir string) (*Store, error) {
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	path := filepath.Join(dir, fileName)
-	st, err := os.Stat(path)
-	emptied := err == nil && st.Size() == 0
-	s := &Store{}
-	s.db, err = openFile(path, false)
-	var d damaged
-	if errors.As(err, &d) {
-		s.db, s.damage, err = replace(path, d)
-	} else if err == nil && emptied {
-		s.damage = &Damage{Why: errors.New("it is empty")}
-	}
+	s, err := openAt(path)
 	if errors.Is(err, berrors.ErrTimeout) {
-		return nil, fmt.Errorf("store: %s is in use by another process; give each node a data_dir of its own", path)
+		return nil, fmt.Errorf("store: the directory %s is in use by another process: stop that one, or give each a data_dir of its own", dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	return s, nil
+}
+
+func openAt(path string) (s *Store, err error) {
+	unlock, unlocked := lock(path + locking)
+	defer unlock()
+	if errors.Is(unlocked, berrors.ErrTimeout) {
+		return nil, unlocked
+	}
+	st, err := os.Stat(path)
+	emptied := err == nil && st.Size() == 0
+	s = &Store{}
+	s.db, err = openFile(path, false)
+	var d damaged
+	switch {
+	case errors.As(err, &d):
+		// A disk without room for one more file keeps none from opening what is well.
+		if unlocked != nil {
+			return nil, unlocked
+		}
+		s.db, s.damage, err = replace(path, d)
+	case err == nil && emptied:
+		s.damage = &Damage{Why: errors.New("it is empty")}
+	}
+	return s, err
 }
 
 // Close closes the store.

@@ -126,7 +126,7 @@ func TestInUse(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir)
 	_, err := Open(dir)
-	want := "store: " + filepath.Join(dir, fileName) + " is in use by another process; give each node a data_dir of its own"
+	want := "store: the directory " + dir + " is in use by another process: stop that one, or give each a data_dir of its own"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
