@@ -41,6 +41,9 @@ func (a *App) damage() []string {
 	if d.Aside != "" {
 		said += ", and it is now " + d.Aside
 	}
+	if d.Dropped {
+		said += ", for which the oldest of those before it was deleted"
+	}
 	return []string{said + ": compare `rhumb overrides` and `rhumb maintenance` with `rhumb audit`"}
 }
 

@@ -8,18 +8,24 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 
 	bolt "go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 )
 
-// aside is what the name of a damaged file has behind it.
-const aside = ".damaged"
+// aside is what the name of a damaged file has behind it. Of those that were damaged
+// before, the last has .1 behind that, the one before it .2, up to asides.
+const (
+	aside  = ".damaged"
+	asides = 3
+)
 
 // Damage is what was wrong with the file of a store, and what became of it.
 type Damage struct {
 	Why     error
 	Aside   string // where the file is now; empty when there was nothing in it
+	Dropped bool   // whether the oldest of those that were put aside before had to go for it
 	Rescued int    // how many entries could be read of it
 }
 
@@ -101,37 +107,82 @@ func whole(tx *bolt.Tx) error {
 }
 
 // replace puts a new file with what can be read of a damaged one in its place, and
-// opens that.
+// opens that. What was put aside before is not touched until all that needs room on
+// the disk is done: a start that fails is tried again and again.
 func replace(path string, why damaged) (*bolt.DB, *Damage, error) {
 	d := &Damage{Why: why.error, Aside: path + aside}
+	spoiled, next := d.Aside+".new", path+".new"
+	err := d.salvage(next, spoiled, path)
+	if err == nil {
+		d.Dropped, err = makeRoom(d.Aside)
+	}
+	if err == nil {
+		err = os.Rename(spoiled, d.Aside)
+	}
+	if err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, remove(spoiled), remove(next))
+	}
+	db, err := openFile(path, false)
+	return db, d, err
+}
+
+// salvage makes a copy of a damaged file, and a new one with what can be read of it.
+func (d *Damage) salvage(next, spoiled, path string) error {
 	// A copy: the file itself may still be locked by the try to open it, which did not
 	// end.
-	if err := copyFile(d.Aside, path); err != nil {
-		return nil, nil, err
-	}
-	next := path + ".new"
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, err
+	if err := errors.Join(copyFile(spoiled, path), remove(next)); err != nil {
+		return err
 	}
 	db, err := openFile(next, false)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	s := &Store{db: db}
-	for bucket, all := range rescue(d.Aside) {
+	for bucket, all := range rescue(spoiled) {
 		if err := s.Put(bucket, all); err != nil {
-			return nil, nil, errors.Join(err, db.Close(), os.Remove(next))
+			return errors.Join(err, db.Close())
 		}
 		d.Rescued += len(all)
 	}
-	if err := db.Close(); err != nil {
-		return nil, nil, err
+	return db.Close()
+}
+
+// makeRoom lets a file be put aside: those that were before it move on, and the oldest
+// is dropped when there are too many.
+func makeRoom(path string) (dropped bool, err error) {
+	name := func(n int) string {
+		if n == 0 {
+			return path
+		}
+		return path + "." + strconv.Itoa(n)
 	}
-	if err := os.Rename(next, path); err != nil {
-		return nil, nil, err
+	// Up to the first name that is free they stay: nothing is dropped for a gap.
+	free := 0
+	for free <= asides {
+		if _, err := os.Lstat(name(free)); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		free++
 	}
-	db, err = openFile(path, false)
-	return db, d, err
+	if dropped = free > asides; dropped {
+		free = asides
+	}
+	for n := free; n > 0; n-- {
+		if err := os.Rename(name(n-1), name(n)); err != nil {
+			return false, err
+		}
+	}
+	return dropped, nil
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // copyFile makes a copy that is on disk.

@@ -174,3 +174,61 @@ func TestUndamagedFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What was damaged before is kept, up to a bound; nothing goes where there is a gap, or
+// for a start that fails.
+func TestDamagedAgain(t *testing.T) {
+	dir, path := filled(t)
+	again := func(text string, dropped bool) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := opened(t, dir)
+		if d := s.Damage(); d == nil || d.Aside != path+aside || d.Dropped != dropped {
+			t.Errorf("%s: damage is %+v", text, d)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, end := range []string{"", ".1", ".2", ".3", ".4", ".new"} {
+			text, err := os.ReadFile(path + aside + end)
+			if err == nil {
+				got = append(got, end+" "+string(text))
+			}
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("put aside are %q, want %q", got, want)
+		}
+	}
+	again("first", false)
+	again("second", false)
+	again("third", false)
+	again("fourth", false)
+	want(" fourth", ".1 third", ".2 second", ".3 first")
+	again("fifth", true)
+	want(" fifth", ".1 fourth", ".2 third", ".3 second")
+
+	if err := os.Remove(path + aside + ".1"); err != nil {
+		t.Fatal(err)
+	}
+	again("sixth", false)
+	want(" sixth", ".1 fifth", ".2 third", ".3 second")
+
+	if err := os.MkdirAll(filepath.Join(path+".new", "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("seventh"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if s, err := Open(dir); err == nil {
+			t.Fatalf("it is open: %v", s)
+		}
+	}
+	want(" sixth", ".1 fifth", ".2 third", ".3 second")
+}

@@ -40,7 +40,7 @@ func openWords(dir string) (*words, error) {
 			return nil, nil, err
 		}
 		if d := s.Damage(); d != nil {
-			log.Error("the store was damaged: what backends are on may be forgotten", "directory", dir, "error", d.Why, "rescued", d.Rescued, "file", d.Aside)
+			log.Error("the store was damaged: what backends are on may be forgotten", "directory", dir, "error", d.Why, "rescued", d.Rescued, "file", d.Aside, "oldest_deleted", d.Dropped)
 		}
 		return s, func() {
 			if err := s.Close(); err != nil {
