@@ -138,7 +138,7 @@ func wanted(req *api.MaintenanceRequest, now time.Time) (m health.Maintenance, e
 	}
 	if req.Drain != "" {
 		if m.Drain, err = time.ParseDuration(req.Drain); err != nil || m.Drain < 0 || m.Drain > health.MaxDrain {
-			return m, fmt.Errorf("drain: %.40q is not a duration from 0s to %s, such as 10m", req.Drain, hours(health.MaxDrain))
+			return m, fmt.Errorf("drain: %.40q is not a duration from 0s to %s, such as 10m", req.Drain, health.Hours(health.MaxDrain))
 		}
 	}
 	if strings.TrimSpace(req.Reason) == "" {

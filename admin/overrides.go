@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -58,7 +57,7 @@ func asked(req api.OverrideRequest, now time.Time) (o health.Overriding, err err
 			return o, errors.New("duration: it is for state drain")
 		}
 		if o.Over, err = time.ParseDuration(req.Duration); err != nil || o.Over < 0 || o.Over > health.MaxDrain {
-			return o, fmt.Errorf("duration: %.40q is not a duration from 0s to %s, such as 10m", req.Duration, hours(health.MaxDrain))
+			return o, fmt.Errorf("duration: %.40q is not a duration from 0s to %s, such as 10m", req.Duration, health.Hours(health.MaxDrain))
 		}
 	}
 	if o.Until, err = end(now, req.For, req.Until); err != nil {
@@ -79,7 +78,7 @@ func end(now time.Time, lasts, until string) (time.Time, error) {
 	case lasts != "":
 		d, err := time.ParseDuration(lasts)
 		if err != nil || d < time.Second || d > health.MaxAhead {
-			return time.Time{}, fmt.Errorf("for: %.40q is not a duration from 1s to %s, such as 2h", lasts, hours(health.MaxAhead))
+			return time.Time{}, fmt.Errorf("for: %.40q is not a duration from 1s to %s, such as 2h", lasts, health.Hours(health.MaxAhead))
 		}
 		return now.Add(d), nil
 	case until != "":
@@ -89,15 +88,12 @@ func end(now time.Time, lasts, until string) (time.Time, error) {
 		case !at.After(now):
 			err = fmt.Errorf("until: %s is past", until)
 		case at.Sub(now) > health.MaxAhead:
-			err = fmt.Errorf("until: %s is more than %s ahead", until, hours(health.MaxAhead))
+			err = fmt.Errorf("until: %s is more than %s ahead", until, health.Hours(health.MaxAhead))
 		}
 		return at, err
 	}
 	return time.Time{}, nil
 }
-
-// hours is a duration of whole hours.
-func hours(d time.Duration) string { return strconv.Itoa(int(d/time.Hour)) + "h" }
 
 // moment reads a time, of which the seconds may be left out.
 func moment(what, s string) (time.Time, error) {

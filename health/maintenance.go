@@ -38,8 +38,8 @@ type Maintenance struct {
 	Told   bool          `json:"told,omitempty"` // the audit log has that it began
 }
 
-// hours is a duration of whole hours.
-func hours(d time.Duration) string { return strconv.Itoa(int(d/time.Hour)) + "h" }
+// Hours is a duration of whole hours, as limits are told.
+func Hours(d time.Duration) string { return strconv.Itoa(int(d/time.Hour)) + "h" }
 
 func (m *Maintenance) begun(now time.Time) bool { return !m.From.After(now) }
 func (m *Maintenance) over(now time.Time) bool  { return !m.Until.After(now) }
@@ -79,9 +79,9 @@ func (m *Maintenance) check(now time.Time) error {
 	case !m.Until.After(m.From):
 		return errors.New("until: it is not after at")
 	case m.From.Sub(now) > MaxAhead || m.Until.Sub(m.From) > MaxAhead:
-		return fmt.Errorf("it begins at most %s ahead and lasts as long at most", hours(MaxAhead))
+		return fmt.Errorf("it begins at most %s ahead and lasts as long at most", Hours(MaxAhead))
 	case m.Drain < 0 || m.Drain > MaxDrain || m.Drain >= m.Until.Sub(m.From):
-		return fmt.Errorf("drain: %v is not a duration from 0s to %s that ends before the maintenance does", m.Drain, hours(MaxDrain))
+		return fmt.Errorf("drain: %v is not a duration from 0s to %s that ends before the maintenance does", m.Drain, Hours(MaxDrain))
 	}
 	return nil
 }

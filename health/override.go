@@ -86,14 +86,14 @@ func (o Overriding) state() State {
 // check refuses what no override can be.
 func (o Overriding) check() error {
 	if o.Drain && o.Healthy || !o.Drain && o.Over != 0 || o.Over < 0 || o.Over > MaxDrain {
-		return fmt.Errorf("override: drain %t over %v with healthy %t: a drain is over 0s to %s and ends with the endpoint down", o.Drain, o.Over, o.Healthy, hours(MaxDrain))
+		return fmt.Errorf("override: drain %t over %v with healthy %t: a drain is over 0s to %s and ends with the endpoint down", o.Drain, o.Over, o.Healthy, Hours(MaxDrain))
 	}
 	switch until := o.Until; {
 	case until.IsZero():
 	case o.Drain && !until.After(o.ends()):
 		return fmt.Errorf("override: the drain ends at %s, and the override at %s: state a later end", stamp(o.ends()), stamp(until))
 	case until.Sub(o.Since) > MaxAhead:
-		return fmt.Errorf("override: it ends at most %s after it begins", hours(MaxAhead))
+		return fmt.Errorf("override: it ends at most %s after it begins", Hours(MaxAhead))
 	}
 	return nil
 }
