@@ -207,7 +207,7 @@ func TestReload(t *testing.T) {
 	notify := func(name string) {
 		t.Helper()
 		body := fmt.Sprintf(`{"records": [{"name": %q, "type": "A", "ttl": 30, "ips": ["192.0.2.77"]}], "deletes": [{"name": "europe.gslb.elchi", "type": "A"}]}`, name)
-		r, err := http.NewRequest(http.MethodPost, webhook(t)+api.NotifyPath, strings.NewReader(body))
+		r, err := http.NewRequest(http.MethodPost, rig.Door(t, doors.Each)+api.NotifyPath, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,11 +221,11 @@ func TestReload(t *testing.T) {
 		}
 	}
 	notify("pushed1.gslb.elchi")
-	before := webhook(t)
+	before := rig.Door(t, doors.Each)
 	if err := i.Reload(text("fallthrough")); err != nil {
 		t.Fatal(err)
 	}
-	if webhook(t) != before {
+	if rig.Door(t, doors.Each) != before {
 		t.Error("the webhook has another socket now")
 	}
 	// What was pushed is still there: the edge went on.
@@ -261,11 +261,11 @@ func TestWebhookOfSeveral(t *testing.T) {
 	c := newController(t, records)
 	block := fmt.Sprintf(" {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  webhook 127.0.0.1:0\n }\n}\n", c.URL, secret)
 	rig.Start(t, "one.test:0"+block+"two.test:0"+block)
-	resp, err := http.Get(webhook(t) + api.HealthPath)
+	resp, err := http.Get(rig.Door(t, doors.Each) + api.HealthPath)
 	if code, v := decode[api.Healths](t, resp, err); code != http.StatusOK || len(v.Zones) != 2 {
 		t.Errorf("%d %+v", code, v)
 	}
-	resp, err = http.Get(webhook(t) + api.HealthPath + "?zone=two.test")
+	resp, err = http.Get(rig.Door(t, doors.Each) + api.HealthPath + "?zone=two.test")
 	if code, v := decode[api.Health](t, resp, err); code != http.StatusOK || v.Zone != "two.test" || v.Status != api.EdgeHealthy {
 		t.Errorf("%d %+v", code, v)
 	}
@@ -282,7 +282,7 @@ func TestWebhookOfOneZone(t *testing.T) {
 	} {
 		i := rig.Start(t, text)
 		body := `{"records":[{"name":"pushed.gslb.elchi","type":"A","ttl":60,"ips":["192.0.2.77"]}]}`
-		req, err := http.NewRequest(http.MethodPost, webhook(t)+api.NotifyPath, strings.NewReader(body))
+		req, err := http.NewRequest(http.MethodPost, rig.Door(t, doors.Each)+api.NotifyPath, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -303,7 +303,7 @@ func TestWebhookOfOneZone(t *testing.T) {
 				t.Errorf("%v %v: %v", s.LocalAddr(), got, err)
 			}
 		}
-		resp, err = http.Get(webhook(t) + api.HealthPath)
+		resp, err = http.Get(rig.Door(t, doors.Each) + api.HealthPath)
 		if code, v := decode[api.Health](t, resp, err); code != http.StatusOK || v.Zone != "gslb.elchi" || v.Status != api.EdgeHealthy {
 			t.Errorf("%d %+v", code, v)
 		}

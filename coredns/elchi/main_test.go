@@ -86,17 +86,6 @@ const records = `[
   {"name": "europe.ZONE", "type": "A", "ttl": 20, "ips": ["10.20.1.30", "10.20.1.31"]}
 ]`
 
-// webhook is where the webhook of the first block listens.
-func webhook(t *testing.T) string {
-	t.Helper()
-	addr := ""
-	doors.Each(func(a string) { addr = a })
-	if addr == "" {
-		t.Fatal("there is no webhook")
-	}
-	return "http://" + addr
-}
-
 func decode[T any](t *testing.T, resp *http.Response, err error) (int, T) {
 	t.Helper()
 	var v T

@@ -74,7 +74,7 @@ func TestWebhookDuringReload(t *testing.T) {
 	go func() { over <- i.Reload(text(slow.URL)) }()
 	<-asked
 	for _, zone := range []string{"one.test", "two.test"} {
-		resp, err := http.Get(webhook(t) + api.HealthPath + "?zone=" + zone)
+		resp, err := http.Get(rig.Door(t, doors.Each) + api.HealthPath + "?zone=" + zone)
 		if code, v := decode[api.Health](t, resp, err); code != http.StatusOK || v.Zone != zone {
 			t.Errorf("%s: %d %+v", zone, code, v)
 		}

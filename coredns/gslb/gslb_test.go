@@ -249,11 +249,7 @@ func TestAPI(t *testing.T) {
 	path := put(t, dir, "db.yml", records)
 	text := fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n gslb {\n  zone example.org. %s\n  data_dir %s\n  api_enable\n  api_listen_port 0\n  api_basic_user admin\n  api_basic_pass s3cret\n }\n}\n", path, dir+"/data")
 	i := rig.Start(t, text)
-	api := func() *client {
-		addr := ""
-		doors.Each(func(a string) { addr = a })
-		return &client{t, "http://" + addr, "admin", "s3cret"}
-	}
+	api := func() *client { return &client{t, rig.Door(t, doors.Each), "admin", "s3cret"} }
 	c := api()
 	if !strings.HasPrefix(c.base, "http://127.0.0.1:") {
 		t.Errorf("the API listens at %s", c.base)
@@ -334,10 +330,8 @@ func TestHalfAPassword(t *testing.T) {
 	dir := t.TempDir()
 	for _, half := range []string{"api_basic_user admin", "api_basic_pass s3cret", "api_basic_user admin\n api_basic_pass \"\""} {
 		i := rig.Start(t, fmt.Sprintf("example.org:0 {\n bind 127.0.0.1\n root %s\n gslb {\n  zone example.org. %s\n  api_enable\n  api_tls_cert \"\"\n  api_tls_key \"\"\n  api_listen_port 0\n  %s\n }\n}\n", dir, put(t, dir, "db.yml", records), half))
-		var addr string
-		doors.Each(func(a string) { addr = a })
 		for _, c := range []client{{user: "", password: ""}, {user: "admin", password: ""}, {user: "admin", password: "s3cret"}} {
-			c.t, c.base = t, "http://"+addr
+			c.t, c.base = t, rig.Door(t, doors.Each)
 			if code, body := c.do(http.MethodGet, "/api/overview", ""); code != http.StatusUnauthorized {
 				t.Errorf("%q, as %s: %d %s", half, c.user, code, body)
 			}

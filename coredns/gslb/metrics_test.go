@@ -77,8 +77,7 @@ records:
 		})
 	}
 	// What is not checked has no time of a check, whoever else has the address checked.
-	c := client{t: t}
-	doors.Each(func(a string) { c.base = "http://" + a })
+	c := client{t: t, base: rig.Door(t, doors.Each)}
 	_, raw := c.do(http.MethodGet, "/api/overview/example.com.", "")
 	var all []overview
 	if err := json.Unmarshal(raw, &all); err != nil {

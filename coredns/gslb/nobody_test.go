@@ -45,9 +45,7 @@ records:
 			t.Errorf("%s %s: %s, want %s", q.name, dns.TypeToString[q.typ], s, q.want)
 		}
 	}
-	var addr string
-	doors.Each(func(a string) { addr = a })
-	c := client{t: t, base: "http://" + addr}
+	c := client{t: t, base: rig.Door(t, doors.Each)}
 	want := `[{"record":"web1.example.org.","status":"unhealthy","backends":[]},{"record":"web2.example.org.","status":"unhealthy","backends":[]}]`
 	if code, raw := c.do(http.MethodGet, "/api/overview/example.org.", ""); code != http.StatusOK || string(raw) != want {
 		t.Errorf("%d %s", code, raw)

@@ -135,6 +135,17 @@ func Until(t testing.TB, what string, f func() bool) {
 	}
 }
 
+// Door is where a plugin listens by HTTP, of which each gives the address.
+func Door(t testing.TB, each func(func(address string))) string {
+	t.Helper()
+	addr := ""
+	each(func(a string) { addr = a })
+	if addr == "" {
+		t.Fatal("nothing listens")
+	}
+	return "http://" + addr
+}
+
 // Metric is the sum of the counters and gauges of a name that have all of these labels,
 // each as name=value.
 func Metric(t testing.TB, name string, labels ...string) (sum float64) {
