@@ -137,6 +137,7 @@ func TestConformance(t *testing.T) {
 			n.history.Tell(history.Event{
 				Type: history.Down, Endpoint: "192.0.2.10", State: "down", Was: "up", Lasted: time.Second, Check: "web", Class: "timeout", Reason: "check web: timeout",
 			})
+			n.history.Tell(history.Event{Type: history.Degraded, Endpoint: "192.0.2.10", State: "degraded", Was: "degraded", Share: 0.2, Check: "deep"})
 			n.history.Tell(history.Event{Type: history.MaintenanceBegan, Endpoint: "192.0.2.10", Service: "www.gslb.example.com.", Who: "ops", On: "abc"})
 		}},
 		{"GET", "/api/v1/history?type=down,up&service=www.gslb.example.com&endpoint=192.0.2.10&pool=eu&since=2026-01-01T00:00Z&after=1&limit=5", "", 200, nil},

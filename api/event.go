@@ -29,6 +29,7 @@ type Event struct {
 	Was      string    `json:"was,omitempty"`
 	Lasted   string    `json:"lasted,omitempty"` // how long it was that, such as 1h2m3s
 	Check    string    `json:"check,omitempty"`  // that made it so
+	Share    float64   `json:"share,omitempty"`  // of its traffic that it is left while it is degraded, above 0 to 1
 	Class    string    `json:"class,omitempty"`  // of the failure, such as timeout
 	Reason   string    `json:"reason,omitempty"`
 	Who      string    `json:"who,omitempty"`

@@ -98,6 +98,10 @@ type Board struct {
 	chatter chatter
 	// troubled is the state that was told last of endpoints that are not up.
 	troubled map[string]saidOf
+	// unsaid is when shares of targets may be told that were not, and unsaidLook when it
+	// is looked for those of which that is now.
+	unsaid     map[int]time.Time
+	unsaidLook time.Time
 
 	lacking bool // the last result was of class local
 
@@ -135,6 +139,7 @@ func New(o Options) (*Board, error) {
 		loads:     map[string]Load{},
 		reports:   map[reportKey][]*runner{},
 		troubled:  map[string]saidOf{},
+		unsaid:    map[int]time.Time{},
 		due:       schedule{epoch: time.Now()},
 		room:      files() / 2, // the rest is for those who ask
 	}

@@ -91,7 +91,7 @@ func (l *loop) step(ctx context.Context, now time.Time) time.Duration {
 	b.woke(now)
 	b.lapse(now)
 	lapse := b.outdate(now)
-	wait := min(b.reflect(now), b.publish(now), lapse, b.leftOut(now))
+	wait := min(b.reflect(now), b.publish(now), lapse, b.leftOut(now), b.relateLater(now))
 	if b.urgent {
 		b.urgent, l.nextSave = false, now
 	}

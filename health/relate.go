@@ -6,6 +6,7 @@ import (
 
 	"github.com/rhumb-dns/rhumb/history"
 	"github.com/rhumb-dns/rhumb/spec"
+	"github.com/rhumb-dns/rhumb/yield"
 )
 
 // word is how an endpoint is in one word of the history.
@@ -24,7 +25,52 @@ func (d *Detail) word() string {
 // saidOf is what the history was told last of a target that is not up, and when.
 type saidOf struct {
 	state string
+	share uint16 // of its traffic that it was left, of Whole, when it is degraded
 	at    time.Time
+}
+
+// Of a target that stays degraded it is told when its share has moved by shareStep from
+// what was told: at once when it has sunk, and when it has risen no sooner than shareGap
+// after that, if it is so then: one that flaps between shares is told to have risen once
+// within shareGap, and to have sunk as often as it has shares at most.
+const (
+	shareStep = Whole / 10
+	shareGap  = time.Minute
+	shareLook = time.Second // how often it is looked for those that have risen
+)
+
+// restates is whether the share of target i, which stays degraded, is to be told; if not
+// now, then perhaps later.
+func (b *Board) restates(i int, told *saidOf, share uint16, at time.Time) bool {
+	moved := int(share) - int(told.share)
+	if due := told.at.Add(shareGap); moved >= shareStep && at.Before(due) {
+		b.unsaid[i] = due
+		return false
+	}
+	return moved >= shareStep || moved <= -shareStep
+}
+
+// relateLater tells the shares that were to be told later, and says when it is to be
+// called again.
+func (b *Board) relateLater(now time.Time) time.Duration {
+	if len(b.unsaid) == 0 {
+		return forever
+	}
+	if wait := b.unsaidLook.Sub(now); wait > 0 {
+		return wait
+	}
+	b.unsaidLook = now.Add(shareLook)
+	v, done := b.view.Load(), 0
+	for i, due := range b.unsaid {
+		if !due.After(now) {
+			d := v.Judged(i)
+			b.relate(i, &d, &d)
+			if done++; done%few == 0 {
+				yield.Thread()
+			}
+		}
+	}
+	return shareLook
 }
 
 // relate tells the history that a target is another than it was. That an endpoint is
@@ -35,19 +81,24 @@ func (b *Board) relate(i int, was, now *Detail) {
 		return
 	}
 	before, state := was.word(), now.word()
-	if before == state && len(b.troubled) == 0 {
+	if before == state && was.Share == now.Share && len(b.troubled) == 0 {
 		return
 	}
 	key := b.inTrouble(i)
 	at := time.Now()
 	told, trouble := b.troubled[key]
+	if !trouble {
+		told = saidOf{state: before, share: was.Share}
+	}
+	delete(b.unsaid, i)
 	switch {
-	case trouble && told.state == state, !trouble && before == state, !trouble && before == history.Unknown && state == history.Up:
+	case told.state == state && (state != history.Degraded || !b.restates(i, &told, now.Share, at)),
+		!trouble && before == history.Unknown && state == history.Up:
 		return
 	case state == history.Up:
 		delete(b.troubled, key)
 	default:
-		b.troubled[key] = saidOf{state, at}
+		b.troubled[key] = saidOf{state, now.Share, at}
 	}
 	since := was.Since
 	if trouble { // since it was told: what made it degraded may be older
@@ -56,6 +107,9 @@ func (b *Board) relate(i int, was, now *Detail) {
 	e := history.Event{
 		At: at, Type: state, Endpoint: b.targets[i].String(), Host: b.targets[i].host(), State: state, Was: before, Reason: now.Reason,
 		Judged: b.targets[i].judged(),
+	}
+	if state == history.Degraded {
+		e.Share = float64(now.Share) / Whole
 	}
 	if !since.IsZero() {
 		e.Lasted = at.Sub(since)
@@ -141,6 +195,7 @@ func (b *Board) relateDirty() {
 // relateAnew tells what other checks make of endpoints that were not up, and forgets
 // those that are configured no longer.
 func (b *Board) relateAnew(v *View) {
+	clear(b.unsaid)
 	if len(b.troubled) == 0 {
 		return
 	}

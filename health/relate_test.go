@@ -20,11 +20,16 @@ func telling(t *testing.T, f *fake) (*rig, *history.Log) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := New(Options{Prober: f.prober, History: l})
+	return tellingTo(t, f, l, nil), l
+}
+
+func tellingTo(t *testing.T, f *fake, l *history.Log, k Keeper) *rig {
+	t.Helper()
+	b, err := New(Options{Prober: f.prober, History: l, Keeper: k})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{Board: b, t: t, fake: f, log: &logs{}}, l
+	return &rig{Board: b, t: t, fake: f, log: &logs{}}
 }
 
 // told is what a history has been told since it was last asked.
@@ -77,6 +82,122 @@ func TestLasted(t *testing.T) {
 		all = all[max(len(all)-2, 0):] // it may have been degraded before it was down
 		if len(all) != 2 || all[0].Was != history.Down || all[0].Lasted < 59*time.Minute || all[1].Was != history.Degraded || all[1].Lasted > 2*time.Minute {
 			t.Errorf("%+v", all)
+		}
+	})
+}
+
+// shares is what a history has been told since of the shares of an endpoint that is
+// degraded.
+func (l *told) shares() string {
+	all, _ := l.Read(history.Query{After: max(l.after, 1)}, 0)
+	var got []string
+	for _, e := range all {
+		l.after = e.ID
+		got = append(got, fmt.Sprintf("%s>%s to %.0f%%", e.Was, e.Type, 100*e.Share))
+	}
+	return strings.Join(got, ", ")
+}
+
+// lesser is a check that only degrades, at once.
+func lesser(name string, share float64) *spec.Check {
+	return with(check(name), func(c *spec.Check) {
+		c.Rise, c.Fall, c.OnlyDegrades, c.DegradedShare, ask(c).Path = 1, 1, true, share, "/"+name
+	})
+}
+
+// Of an endpoint that stays degraded it is told that its share has sunk, and that it has
+// risen, by steps that matter and not as often as it flaps.
+func TestRelateShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		r, l := telling(t, f)
+		h := &told{Log: l}
+		want := func(want string) {
+			t.Helper()
+			if got := h.shares(); got != want {
+				t.Errorf("at %s\ngot  %s\nwant %s", clock(), got, want)
+			}
+		}
+		web, half, near, fifth := check("web"), lesser("half", 0.5), lesser("near", 0.45), lesser("fifth", 0.2)
+		r.apply(target(1, web, half, near, fifth))
+		r.run()
+		defer r.stop()
+		after(time.Minute)
+		fail := func(check string) { f.fail(at(1) + " " + check) }
+		mend := func(check string) { f.mend(at(1) + " " + check) }
+
+		fail("half")
+		after(5 * time.Minute)
+		want("up>degraded to 50%")
+		fail("near") // by no step
+		after(5 * time.Minute)
+		want("")
+		fail("fifth") // at once
+		after(half.Interval + time.Second)
+		want("degraded>degraded to 20%")
+		mend("fifth") // later
+		after(half.Interval + time.Second)
+		want("")
+		after(time.Minute + 2*shareLook)
+		want("degraded>degraded to 45%")
+		after(time.Hour)
+		want("")
+
+		// What flaps is told twice a minute at most.
+		begun := time.Now()
+		for range 50 {
+			fail("fifth")
+			after(half.Interval)
+			mend("fifth")
+			after(half.Interval)
+		}
+		after(2 * time.Minute)
+		minutes := int(time.Since(begun)/time.Minute) + 1
+		if got := h.shares(); strings.Count(got, "to 20%") > minutes || !strings.HasSuffix(got, "to 45%") {
+			t.Errorf("in %d minutes: %s", minutes, got)
+		}
+
+		// What it is by another statement is told as well; what it rose to meanwhile is
+		// told no more when it is up.
+		tenth := with(near, func(c *spec.Check) { c.DegradedShare = 0.1 })
+		r.apply(target(1, web, half, tenth, fifth))
+		after(time.Second)
+		want("degraded>degraded to 10%")
+		mend("near")
+		after(half.Interval + time.Second)
+		mend("half")
+		after(half.Interval + time.Second)
+		want("degraded>up to 0%")
+		after(time.Hour)
+		want("")
+		if n := len(r.unsaid); n != 0 {
+			t.Errorf("%d are yet to be told", n)
+		}
+	})
+}
+
+// So is it of one that was degraded before a restart, and no more than that.
+func TestRelateSharesOverRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, k := newFake(), newDisk()
+		l, err := history.Open(history.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &told{Log: l}
+		one := target(1, check("web"), lesser("half", 0.5), lesser("fifth", 0.2))
+		for _, run := range []struct{ fails, want string }{
+			{"none", ""}, {"half", "up>degraded to 50%"}, {"none", ""}, {"fifth", "degraded>degraded to 20%"},
+		} {
+			f.fail(at(1) + " " + run.fails)
+			r := tellingTo(t, f, l, k)
+			r.apply(one)
+			r.run()
+			after(time.Minute)
+			if got := h.shares(); got != run.want {
+				t.Errorf("got %q, want %q", got, run.want)
+			}
+			r.stop()
 		}
 	})
 }

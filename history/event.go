@@ -41,7 +41,7 @@ type Type struct{ Name, Doc string }
 // Types are all there are. What is not in the list cannot be asked for.
 var Types = []Type{
 	{Up, "the endpoint is up"},
-	{Degraded, "the endpoint is up and degraded"},
+	{Degraded, "the endpoint is up and degraded, or to another `share` than before"},
 	{Down, "the endpoint is down"},
 	{Unknown, "it is no longer known how the endpoint is"},
 	{OverrideSet, "an operator's word on an endpoint of a service, `state`"},
@@ -75,6 +75,7 @@ type Event struct {
 	Was      string        `json:"was,omitempty"`
 	Lasted   time.Duration `json:"lasted,omitempty"` // how long it was that; in JSON nanoseconds
 	Check    string        `json:"check,omitempty"`  // that made it so
+	Share    float64       `json:"share,omitempty"`  // of its traffic that it is left while it is degraded, to 1
 	Class    string        `json:"class,omitempty"`  // of the failure
 	Reason   string        `json:"reason,omitempty"` // one line
 	Who      string        `json:"who,omitempty"`
@@ -104,6 +105,7 @@ type record struct {
 	at     int64 // Unix nanoseconds
 	lasted time.Duration
 	ran    time.Duration
+	share  float64
 
 	kind, endpoint, host, service, pools      text
 	state, was, check, class, reason, who, on text
@@ -124,7 +126,7 @@ func (e *Event) record() record {
 		return unique.Make(s)
 	}
 	return record{
-		id: e.ID, at: e.At.UnixNano(), lasted: max(e.Lasted, 0), ran: e.Ran,
+		id: e.ID, at: e.At.UnixNano(), lasted: max(e.Lasted, 0), ran: e.Ran, share: e.Share,
 		kind: say(e.Type), endpoint: say(e.Endpoint), host: say(e.Host), service: say(e.Service),
 		pools: unique.Make(strings.Join(e.Pools, "\n")), state: say(e.State), was: say(e.Was), check: say(e.Check),
 		class: say(e.Class), reason: say(e.Reason), who: say(e.Who), on: say(e.On),
@@ -133,7 +135,7 @@ func (e *Event) record() record {
 
 func (r *record) event() Event {
 	e := Event{
-		ID: r.id, At: time.Unix(0, r.at).UTC(), Lasted: r.lasted, Ran: r.ran,
+		ID: r.id, At: time.Unix(0, r.at).UTC(), Lasted: r.lasted, Ran: r.ran, Share: r.share,
 		Type: r.kind.Value(), Endpoint: r.endpoint.Value(), Host: r.host.Value(), Service: r.service.Value(),
 		State: r.state.Value(), Was: r.was.Value(), Check: r.check.Value(), Class: r.class.Value(),
 		Reason: r.reason.Value(), Who: r.who.Value(), On: r.on.Value(),

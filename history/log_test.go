@@ -261,7 +261,7 @@ func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	l, end := running(t, dir)
 	l.Tell(Event{Type: Down, Endpoint: "a", Pools: []string{"eu", "us"}, Lasted: time.Second})
-	l.Tell(Event{Type: Up, Endpoint: "a"})
+	l.Tell(Event{Type: Degraded, Endpoint: "a", Share: 0.2})
 	end()
 	before := readBefore(l)
 	path := filepath.Join(dir, FileName)
@@ -278,16 +278,16 @@ func TestRestart(t *testing.T) {
 	l.Tell(Event{Type: Down, Endpoint: "b"})
 	end()
 	all, _ := l.Read(Query{}, 0)
-	if len(all) != 3 || fmt.Sprintf("%+v", all[:2]) != fmt.Sprintf("%+v", before) || all[2].ID <= before[1].ID {
+	if len(all) != 3 || all[1].Share != 0.2 || fmt.Sprintf("%+v", all[:2]) != fmt.Sprintf("%+v", before) || all[2].ID <= before[1].ID {
 		t.Fatalf("%+v\nafter %+v\n%s", all, before, said.String())
 	}
 	r := l.Reader(before[0].ID)
 	p := r.Next(Query{}, 0+10)
-	if says(p.Events) != "a up, b down" || p.Gap || p.Lost != 0 {
+	if says(p.Events) != "a degraded, b down" || p.Gap || p.Lost != 0 {
 		t.Errorf("%+v", p)
 	}
 	l = open(t, dir)
-	if again, _ := l.Read(Query{}, 0); says(again) != "a down, a up, b down" {
+	if again, _ := l.Read(Query{}, 0); says(again) != "a down, a degraded, b down" {
 		t.Error(says(again))
 	}
 }

@@ -78,6 +78,7 @@ type change struct {
 	at         time.Time
 	ran        time.Duration
 	state, was string
+	share      float64
 }
 
 // near is whether two changes were closer to each other than hold. A clock that was
@@ -102,7 +103,7 @@ func settle(l *history.Log, hold time.Duration, events []history.Event) *settlin
 	for i := range all {
 		e := &all[i]
 		key := subjectOf(e)
-		s.of[key] = append(s.of[key], change{e.ID, e.At, e.Ran, e.State, e.Was})
+		s.of[key] = append(s.of[key], change{e.ID, e.At, e.Ran, e.State, e.Was, e.Share})
 	}
 	return s
 }
@@ -127,6 +128,9 @@ func (s *settling) tells(e *history.Event) bool {
 			return true
 		}
 		e.Was, e.Lasted = all[first].was, 0
+		if e.Was == history.Degraded && e.State == e.Was {
+			return first == 0 || all[first-1].share != e.Share
+		}
 		return e.Was != e.State
 	}
 	return true

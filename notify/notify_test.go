@@ -391,6 +391,37 @@ func TestHoldOfTwo(t *testing.T) {
 	})
 }
 
+// An endpoint that stays degraded is another when its share is.
+func TestHoldOfShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, memory(t), nil, spec.Destination{Hold: 30 * time.Second})
+		defer r.stop()
+		var told []string
+		r.fake.set(func(d *delivery) error {
+			for _, e := range d.Events {
+				told = append(told, fmt.Sprintf("%s>%s %v", e.Was, e.Type, e.Share))
+			}
+			return nil
+		})
+		was := history.Up
+		degraded := func(shares ...float64) {
+			for _, s := range shares {
+				r.log.Tell(history.Event{Type: history.Degraded, Endpoint: "a", State: history.Degraded, Was: was, Share: s})
+				was = history.Degraded
+				time.Sleep(5 * time.Second)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+		}
+		degraded(0.5)
+		degraded(0.2, 0.1)
+		degraded(0.5, 0.1) // again what it was
+		if got := strings.Join(told, ", "); got != "up>degraded 0.5, degraded>degraded 0.1" {
+			t.Error(got)
+		}
+	})
+}
+
 // A clock that is set holds up nothing, and makes nothing too old.
 func TestHoldOverClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

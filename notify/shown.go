@@ -9,7 +9,7 @@ import (
 func Shown(e *history.Event) api.Event {
 	out := api.Event{
 		ID: e.ID, At: e.At, Type: e.Type, Endpoint: e.Endpoint, Host: e.Host, Service: e.Service, Pools: e.Pools,
-		State: e.State, Was: e.Was, Check: e.Check, Class: e.Class, Reason: e.Reason, Who: e.Who, On: e.On,
+		State: e.State, Was: e.Was, Check: e.Check, Share: e.Share, Class: e.Class, Reason: e.Reason, Who: e.Who, On: e.On,
 	}
 	if e.Lasted > 0 {
 		out.Lasted = e.Lasted.String()
