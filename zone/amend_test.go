@@ -554,7 +554,7 @@ func TestWith(t *testing.T) {
 	if next, err = next.With(stated); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := next.since(with); !ok {
+	if _, ok := next.Since(with); !ok {
 		t.Error("nobody knows how the two are related")
 	}
 }

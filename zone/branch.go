@@ -100,7 +100,7 @@ func (b *Tree) replace(zone int, d *Data, beside func(n *Node, name []byte)) err
 // differ finds what differs. It changes nothing.
 func (b *Tree) differ(zone int, d *Data, c *turnover) error {
 	old := b.zones[zone].data
-	names, known := d.since(old)
+	names, known := d.Since(old)
 	switch {
 	case known:
 		return b.amended(zone, d, names, c)

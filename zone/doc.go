@@ -19,7 +19,8 @@
 //
 // A zone that a source keeps at run time is amended: the new Data share all but a
 // few kilobytes with the old ones, and remember which names differ, so that a Tree
-// that has any of their recent forebears branches off at the cost of these names.
+// that has any of their recent forebears branches off at the cost of these names, and
+// so may who keeps anything else by name (Data.Since).
 // What nobody finds any more is at most a quarter of the records' memory; the pieces
 // that have most of it are cleaned a piece at a time, by whoever amends. All and
 // Owned give the records back as they were stated.

@@ -30,11 +30,13 @@ func stepsFrom(d *Data, names []byte, limit int) []step {
 	return slices.Clone(all[from:])
 }
 
-// since yields the names whose entries may be others in d than in old, perhaps
-// several times. Not ok: nobody remembers how the two are related.
-func (d *Data) since(old *Data) (names iter.Seq[[]byte], ok bool) {
+// Since yields the names, in lower-case wire form, whose records may be others in d
+// than in old, perhaps several times: those of the amendments that lead from the last
+// data that both came of to either. The names are not to be changed. Not ok: nobody
+// remembers how the two are related. It costs no more than the names.
+func (d *Data) Since(old *Data) (names iter.Seq[[]byte], ok bool) {
 	mine, theirs, ok := d.ways(old)
-	if !ok {
+	if !ok && d != old {
 		return nil, false
 	}
 	return func(yield func([]byte) bool) {
