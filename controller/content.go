@@ -52,6 +52,15 @@ type contents struct{ known map[string]*content }
 
 func newContents() *contents { return &contents{known: map[string]*content{}} }
 
+// kept is what is worth knowing for what comes: nothing, when of so many names few say the same,
+// or most of it is what they said once.
+func (k *contents) kept(names int) *contents {
+	if len(k.known) > 1000+names/4 {
+		return newContents()
+	}
+	return k
+}
+
 // of is the content that says it. A TTL of 0 goes as 1: in the protocol 0 asks for the
 // edge's own.
 func (k *contents) of(s *says) *content {

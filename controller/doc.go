@@ -7,8 +7,10 @@
 //
 // A view is the records of a zone for some regions. It is computed in the background
 // while somebody asks for it, follows it, or an edge is told of it, no oftener than every
-// 50 ms, and of what has changed alone: services with one plan are decided once.
-// States are immutable.
+// 50 ms, and of what has changed alone: services with one plan are decided once, and of
+// the static records of a zone that is fed those names are asked that were amended. All
+// of its names are asked when it is not known which those are, or when what hides other
+// names is among them. States are immutable, and share what they have in common.
 //
 // The hash of a state is one of what its records say, whatever their order: nodes with
 // the same state of the world have the same, and so has a node after a restart.

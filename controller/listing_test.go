@@ -61,7 +61,7 @@ func TestListing(t *testing.T) {
 			t.Errorf("%s for ever is taken", what)
 		}
 	}
-	l := lack{st: &State{census: &census{}}, zone: "\x04gslb\x04test\x00"}
+	l := lack{st: &State{census: &census{roster: &roster{}}}, zone: "\x04gslb\x04test\x00"}
 	e := &endless{`{"records":[` + one, "," + one}
 	if err := readListing(e, l.note); !errors.Is(err, errEnough) || len(l.gone) > maxGone || !l.more {
 		t.Errorf("records for ever: %v, of which %d are remembered", err, len(l.gone))

@@ -57,10 +57,21 @@ func startLogged(t testing.TB, config string, log *slog.Logger) *node {
 
 func (n *node) configure(config string) {
 	n.t.Helper()
+	n.put(parsed(n.t, config))
+}
+
+func parsed(t testing.TB, config string) *spec.Spec {
+	t.Helper()
 	s, err := spec.Parse("test.yaml", []byte(config))
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
+	return s
+}
+
+// put puts a statement in force.
+func (n *node) put(s *spec.Spec) {
+	n.t.Helper()
 	c, err := n.engine.Prepare(s)
 	if err != nil {
 		n.t.Fatal(err)

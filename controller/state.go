@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"io"
 	"math/bits"
-	"sort"
 	"sync"
 
 	"github.com/rhumb-dns/rhumb/api"
@@ -55,12 +54,12 @@ func (s *State) content(i int32) *content {
 }
 
 // names is how many names a state has.
-func (s *State) names() int { return len(s.census.services) + len(s.census.static) }
+func (s *State) names() int { return len(s.census.services) + s.census.static.len() }
 
 // named is a name of the state by its number, and what there is to say of it.
 func (s *State) named(i int) (string, *content) {
 	if n := len(s.census.services); i >= n {
-		f := &s.census.static[i-n]
+		f := s.census.static.at(i - n)
 		return f.name, f.says
 	}
 	return s.census.services[i].name, s.content(int32(i))
@@ -71,21 +70,20 @@ func (s *State) number(name string) int {
 	if i := s.census.find(name); i >= 0 {
 		return int(i)
 	}
-	static := s.census.static
-	i := sort.Search(len(static), func(i int) bool { return static[i].name >= name })
-	if i == len(static) || static[i].name != name {
-		return -1
+	if i := s.census.static.find(name); i >= 0 {
+		return len(s.census.services) + i
 	}
-	return len(s.census.services) + i
+	return -1
 }
 
 // each calls f with every name and what there is to say of it until it returns false.
 func (s *State) each(f func(name string, c *content) bool) {
-	for i := range s.names() {
-		if !f(s.named(i)) {
+	for i := range s.census.services {
+		if !f(s.census.services[i].name, s.content(int32(i))) {
 			return
 		}
 	}
+	s.census.static.each(f)
 }
 
 // Records calls f with every record until it returns false.

@@ -126,10 +126,13 @@ type builder struct {
 // build makes the next state of a view, and finds what has changed.
 func (b *builder) build() (n *State, change *api.Change, lost bool) {
 	n = b.next
-	if p := b.prev; p != nil && p.census == n.census && p.setting == n.setting {
+	if p := b.prev; p != nil && p.census.roster == n.census.roster && p.setting == n.setting {
 		b.amend()
 	} else {
 		b.anew()
+	}
+	if b.prev != nil {
+		differ(&b.prev.census.static, &n.census.static, b.turn)
 	}
 	n.Hash, n.packed = n.hash(), &packed{}
 	switch {
@@ -193,7 +196,7 @@ func (b *builder) particular(of map[int32]bool, to map[int32]dnswire.Name) {
 	}
 }
 
-// amend decides what has changed since the state before, of the same names.
+// amend decides what has changed of the services since the state before, which has the same.
 func (b *builder) amend() {
 	p, n := b.prev, b.next
 	c := n.census
@@ -231,7 +234,8 @@ func (b *builder) amend() {
 	}
 }
 
-// anew decides everything, and compares it with the state before.
+// anew decides all services, and compares them with those of the state before. Without one
+// it takes in the static records as well.
 func (b *builder) anew() {
 	n := b.next
 	c := n.census
@@ -264,21 +268,6 @@ func (b *builder) anew() {
 				b.turn(p.services[i].name, b.prev.content(int32(i)), nil)
 			default:
 				b.turn(c.services[j].name, b.prev.content(int32(i)), n.content(int32(j)))
-			}
-		})
-	if p == c {
-		return
-	}
-	merge(len(p.static), len(c.static),
-		func(i, j int) int { return strings.Compare(p.static[i].name, c.static[j].name) },
-		func(i, j int) {
-			switch {
-			case i < 0:
-				b.turn(c.static[j].name, nil, c.static[j].says)
-			case j < 0:
-				b.turn(p.static[i].name, p.static[i].says, nil)
-			default:
-				b.turn(c.static[j].name, p.static[i].says, c.static[j].says)
 			}
 		})
 }

@@ -77,11 +77,8 @@ func (w *worker) compute(ctx context.Context, s *resolve.Snapshot, set *setting,
 		w.c.mu.Unlock()
 		return
 	}
-	c := w.censuses[v.zone]
-	if c == nil || c.table != s.Table || c.data != s.Table.Data(index) {
-		c = take(s, index, newContents())
-		w.censuses[v.zone] = c
-	}
+	c := w.censuses[v.zone].next(s, index)
+	w.censuses[v.zone] = c
 	if v.by != set {
 		v.by, v.places = set, nil
 		for _, r := range v.regions {
