@@ -383,7 +383,7 @@ func TestAmendMany(t *testing.T) {
 	there := n
 	r := rand.New(rand.NewPCG(1, 2))
 	whole, behind := 0, 0
-	for step := range rounds(1200) {
+	for step := range rounds(2400) {
 		var edits []Edit
 		for range 20 {
 			i := r.IntN(len(version))

@@ -11,23 +11,26 @@ type step struct {
 	names []byte // each with its length before it
 }
 
-// maxSteps is how many of them data remember: a tree is behind by one of them, or
-// by those of a feeder that amends several times before it hands over.
-const maxSteps = 64
+// maxSteps is how many of them data remember. A tree is behind by one of them, or by
+// those of a feeder that amends several times before it hands over; who looks at
+// all names first, for seconds, is behind by all that have come meanwhile.
+const maxSteps = 512
 
 // stepsFrom are the steps of data that came of d, the older ones forgotten when
 // there are more than maxSteps or, together, more octets than limit and than few.
 func stepsFrom(d *Data, names []byte, limit int) []step {
-	all := append(slices.Clone(d.steps), step{d.places.Load().mark, names})
 	limit = max(limit, few)
-	octets, from := 0, len(all)
-	for from > 0 && len(all)-from < maxSteps {
-		if octets += len(all[from-1].names); octets > limit {
+	octets, from := len(names), len(d.steps)
+	if octets > limit {
+		return nil
+	}
+	for from > 0 && len(d.steps)-from < maxSteps-1 {
+		if octets += len(d.steps[from-1].names); octets > limit {
 			break
 		}
 		from--
 	}
-	return slices.Clone(all[from:])
+	return slices.Concat(d.steps[from:], []step{{d.places.Load().mark, names}})
 }
 
 // Since yields the names, in lower-case wire form, whose records may be others in d
