@@ -113,41 +113,16 @@ func BenchmarkFeed(b *testing.B) {
 	}
 }
 
-// BenchmarkNotify is from a notification of one record in a zone of a million to its
-// answer, put in force.
-func BenchmarkNotify(b *testing.B) {
-	_, o := fed(b, "gslb.example")
-	e, err := New(o)
-	if err != nil {
-		b.Fatal(err)
-	}
-	t, err := gather(bytes.NewReader(many(1_000_000)), gatherOptions{rules: e.rules, apex: o.Apex, most: DefaultMaxRecords})
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := e.take(b.Context(), t, api.FromController); err != nil {
-		b.Fatal(err)
-	}
-	h, i := e.Handler(), 0
-	for b.Loop() {
-		i++
-		w := call{method: http.MethodPost, path: "/notify", body: fmt.Sprintf(`{"records":[{"name":"service-%07d.gslb.example","type":"A","ips":["192.0.2.%d"]}]}`, i*7919%1_000_000, i%256)}.do(h)
-		if w.Code != 200 {
-			b.Fatalf("%d %s", w.Code, w.Body)
-		}
-	}
-}
-
-// BenchmarkNotifyMeanwhile is notifications of one record, one after the other, while a
-// snapshot of a million other records takes the place of a million.
-func BenchmarkNotifyMeanwhile(b *testing.B) {
+// ofMillion is an edge with a million records in force, and more of the same.
+func ofMillion(b *testing.B) (e *Edge, snapshot func() *taken) {
+	b.Helper()
 	_, o := fed(b, "gslb.example")
 	e, err := New(o)
 	if err != nil {
 		b.Fatal(err)
 	}
 	text := many(1_000_000)
-	snapshot := func() *taken {
+	snapshot = func() *taken {
 		t, err := gather(bytes.NewReader(text), gatherOptions{rules: e.rules, apex: o.Apex, most: DefaultMaxRecords})
 		if err != nil {
 			b.Fatal(err)
@@ -157,6 +132,69 @@ func BenchmarkNotifyMeanwhile(b *testing.B) {
 	if err := e.take(b.Context(), snapshot(), api.FromController); err != nil {
 		b.Fatal(err)
 	}
+	return e, snapshot
+}
+
+// notified is how long a notification of one record took.
+func notified(b *testing.B, h http.Handler, format string, i int) time.Duration {
+	b.Helper()
+	c := call{method: http.MethodPost, path: "/notify", body: fmt.Sprintf(`{"records":[{"name":"`+format+`.gslb.example","type":"A","ips":["192.0.2.%d"]}]}`, i, i%256)}
+	begun := time.Now()
+	w := c.do(h)
+	took := time.Since(begun)
+	if w.Code != 200 {
+		b.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return took
+}
+
+// reportNotified says how long notifications took.
+func reportNotified(b *testing.B, took []time.Duration) {
+	b.Helper()
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-p50")
+	b.ReportMetric(float64(took[len(took)*9999/10_000].Microseconds()), "µs-p99.99")
+	b.ReportMetric(float64(took[len(took)-1].Microseconds()), "µs-worst")
+}
+
+// BenchmarkNotify is from a notification of one record in a zone of a million to its
+// answer, put in force.
+func BenchmarkNotify(b *testing.B) {
+	e, _ := ofMillion(b)
+	h, i := e.Handler(), 0
+	for b.Loop() {
+		i++
+		notified(b, h, "service-%07d", i*7919%1_000_000)
+	}
+}
+
+// BenchmarkNotifyNew is notifications of 500,000 new names, one by one, in a zone of a
+// million; an op is all of them.
+func BenchmarkNotifyNew(b *testing.B) {
+	for _, c := range []struct{ name, format string }{
+		{"names", "new-%07d"},
+		{"dotted", "web.new-%07d"}, // each with an empty non-terminal
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var took []time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				e, _ := ofMillion(b)
+				h := e.Handler()
+				b.StartTimer()
+				for i := range 500_000 {
+					took = append(took, notified(b, h, c.format, i))
+				}
+			}
+			reportNotified(b, took)
+		})
+	}
+}
+
+// BenchmarkNotifyMeanwhile is notifications of one record, one after the other, while a
+// snapshot of a million other records takes the place of a million.
+func BenchmarkNotifyMeanwhile(b *testing.B) {
+	e, snapshot := ofMillion(b)
 	h, i := e.Handler(), 0
 	var took []time.Duration
 	var whole time.Duration
@@ -168,12 +206,7 @@ func BenchmarkNotifyMeanwhile(b *testing.B) {
 		go func() { done <- e.take(b.Context(), t, api.FromController) }()
 		for over := false; !over; {
 			i++
-			begun := time.Now()
-			w := call{method: http.MethodPost, path: "/notify", body: fmt.Sprintf(`{"records":[{"name":"service-%07d.gslb.example","type":"A","ips":["192.0.2.%d"]}]}`, i*7919%1_000_000, i%256)}.do(h)
-			took = append(took, time.Since(begun))
-			if w.Code != 200 {
-				b.Fatalf("%d %s", w.Code, w.Body)
-			}
+			took = append(took, notified(b, h, "service-%07d", i*7919%1_000_000))
 			select {
 			case err := <-done:
 				if err != nil {
@@ -186,9 +219,7 @@ func BenchmarkNotifyMeanwhile(b *testing.B) {
 		whole += time.Since(begun)
 		e.while.end()
 	}
-	slices.Sort(took)
 	b.ReportMetric(float64(whole.Milliseconds())/float64(b.N), "ms-snapshot")
-	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "µs-p50")
-	b.ReportMetric(float64(took[len(took)-1].Microseconds()), "µs-worst")
+	reportNotified(b, took)
 	b.ReportMetric(float64(len(took)), "notified")
 }

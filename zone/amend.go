@@ -131,7 +131,7 @@ func (a *amender) edit(e *Edit) (refused []string) {
 		return []string{"it is outside of the zone " + a.d.Name.String()}
 	}
 	name := []byte(e.Owner)
-	h, was := hash(name), a.places.find(a.d, name)
+	h, was := upper(name), a.places.find(a.d, name)
 	if len(e.Records) == 0 && !e.Exists {
 		switch {
 		case was == none:
@@ -139,10 +139,7 @@ func (a *amender) edit(e *Edit) (refused []string) {
 		case was == a.d.apex:
 			return []string{"the zone's own name keeps its SOA and NS records"}
 		}
-		a.places.remove(h, was, func(entry uint32) uint64 {
-			name, _ := a.d.entry(entry)
-			return hash(name)
-		})
+		a.places.remove(a.d, h, was)
 		a.d.names--
 		a.drop(was)
 		a.note(name)
@@ -161,10 +158,7 @@ func (a *amender) edit(e *Edit) (refused []string) {
 	}
 	made := a.layer.d
 	if was == none {
-		if a.places.full() {
-			a.relay()
-		}
-		a.places.insert(h, at)
+		a.places.insert(a.d, h, at)
 		a.d.names++
 	} else {
 		a.places.move(h, was, at)
@@ -268,21 +262,6 @@ func (a *amender) note(name []byte) {
 	a.names = append(append(a.names, byte(len(name))), name...)
 }
 
-// relay makes room for more names.
-func (a *amender) relay() {
-	p := &places{mark: a.places.mark}
-	p.lay(a.d.names + a.d.names/8 + 1)
-	for _, page := range a.places.pages {
-		for _, v := range page {
-			if v != 0 {
-				name, _ := a.d.entry(v - 1)
-				p.insert(hash(name), v-1)
-			}
-		}
-	}
-	a.places = p
-}
-
 // slack is how many octets may be dead in any zone, and of larger ones a quarter.
 const slack = 1 << 10
 
@@ -307,7 +286,7 @@ func (a *amender) clean() {
 		for b, at := all, uint32(worst)<<offsetBits; len(b) > 0; {
 			entry := b[:entryLen(b)]
 			name := entry[1 : 1+int(entry[0])]
-			if h := hash(name); a.places.has(h, at) {
+			if h := upper(name); a.places.has(h, at) {
 				to, _ := a.put(entry) // there is a free piece
 				a.places.move(h, at, to)
 				if string(name) == string(a.d.Name) {

@@ -407,8 +407,8 @@ func TestAmendMany(t *testing.T) {
 		if d, err = d.Amend(edits); err != nil {
 			t.Fatal(err)
 		}
-		if p := d.places.Load(); p.count != d.names || 5*uint64(p.count) > 4*p.slots() {
-			t.Fatalf("%d names have %d places of %d", d.names, p.count, p.slots())
+		if p := d.places.Load(); p.count != d.names || 4*uint64(p.count) > 3*p.size() {
+			t.Fatalf("%d names have %d places of %d", d.names, p.count, p.size())
 		}
 		if behind++; r.IntN(5) > 0 || step/maxSteps%4 == 3 {
 			continue // a feeder may hand over later

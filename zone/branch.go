@@ -297,7 +297,7 @@ func (t *Tree) drop(zone int, name []byte) {
 		if n := t.node(t.slot(at).node - 1); !n.has(static) {
 			t.waste += 1 + len(name)
 		}
-		t.remove(at, t.hashOf)
+		t.remove(at)
 		up := name[1+int(name[0]):]
 		if len(up) == top && !wild(name) {
 			return

@@ -182,7 +182,7 @@ func (d *Data) pieceEntries(piece int, f func(entry uint32, name []byte)) {
 		entry := uint32(piece)<<offsetBits | uint32(len(all)-len(b))
 		name := b[1 : 1+int(b[0])]
 		b = b[entryLen(b):]
-		if some == nil || some.has(hash(name), entry) {
+		if some == nil || some.has(upper(name), entry) {
 			f(entry, name)
 		}
 	}
@@ -226,7 +226,7 @@ func (d *Data) Size() int {
 		size += len(d.steps[i].names)
 	}
 	if p := d.places.Load(); p != nil {
-		size += p.size()
+		size += p.octets()
 	}
 	return size
 }

@@ -31,6 +31,9 @@ func hash(b []byte) uint64 {
 	return fold(h^tail, mix1)
 }
 
+// upper is the half of a name's hash by which a grid has it.
+func upper(name []byte) uint32 { return uint32(hash(name) >> 32) }
+
 func fold(a, b uint64) uint64 {
 	hi, lo := bits.Mul64(a, b)
 	return hi ^ lo

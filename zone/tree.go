@@ -268,18 +268,10 @@ func (t *Tree) between(name []byte, zone int) {
 
 // put makes the node of a name that is not there.
 func (t *Tree) put(name []byte, n Node, zone int) *Node {
-	if t.full() {
-		t.widen(t.count + t.count/8 + 1)
-		for i := range uint32(t.used) {
-			if !t.node(i).has(free) {
-				t.place(t.hashOf(i), i)
-			}
-		}
-	}
 	n.where |= uint32(zone) << flagBits
 	n.Plan = NoPlan
 	t.most = max(t.most, depth(name))
-	return t.insert(hash(name), n)
+	return t.insert(upper(name), n)
 }
 
 // depth is how many labels a name has, the root not counted.
@@ -289,8 +281,6 @@ func depth(name []byte) (n int) {
 	}
 	return n
 }
-
-func (t *Tree) hashOf(i uint32) uint64 { return hash(t.Text(t.node(i))) }
 
 // write puts a name down and says where it is.
 func (t *Tree) write(name []byte) uint32 {
@@ -333,13 +323,13 @@ func (t *Tree) Text(n *Node) []byte {
 
 // Lookup is the node of a name, or nil.
 func (t *Tree) Lookup(name []byte) *Node {
-	h := hash(name)
+	h := upper(name)
 	for at := t.home(h); ; at = t.next(at) {
 		s := t.slot(at)
 		if s.node == 0 {
 			return nil
 		}
-		if s.hash == uint32(h) {
+		if s.hash == h {
 			if n := t.node(s.node - 1); string(t.Text(n)) == string(name) {
 				return n
 			}
@@ -349,13 +339,13 @@ func (t *Tree) Lookup(name []byte) *Node {
 
 // find is the slot of a name.
 func (t *Tree) find(name []byte) (at uint64, ok bool) {
-	h := hash(name)
+	h := upper(name)
 	for at = t.home(h); ; at = t.next(at) {
 		s := t.slot(at)
 		if s.node == 0 {
 			return 0, false
 		}
-		if s.hash == uint32(h) && string(t.Text(t.node(s.node-1))) == string(name) {
+		if s.hash == h && string(t.Text(t.node(s.node-1))) == string(name) {
 			return at, true
 		}
 	}
