@@ -18,17 +18,14 @@ var ErrWhole = errors.New("zone: the change needs the whole index to be made ane
 // this one stays. It costs what differs. Beside is called with the nodes that
 // have got other records and are services.
 func (t *Tree) Branch(data []*Data, beside func(n *Node, name []byte)) (*Tree, error) {
-	octets := 0
-	for _, p := range t.texts {
-		octets += len(p)
-	}
-	if t.waste > maxPiece+octets/2 || t.used > 2*t.count+1<<nodeBits {
+	if t.used > 2*t.count+1<<nodeBits {
 		return nil, ErrWhole // too much of it lies idle
 	}
 	b := &Tree{
 		index: t.branch(), zones: slices.Clone(t.zones), pieces: slices.Clone(t.pieces),
 		texts: slices.Clone(t.texts), waste: t.waste, most: t.most,
 	}
+	b.tidy()
 	for i, d := range data {
 		if d == t.zones[i].data {
 			continue
@@ -38,6 +35,25 @@ func (t *Tree) Branch(data []*Data, beside func(n *Node, name []byte)) (*Tree, e
 		}
 	}
 	return b, nil
+}
+
+// tidy writes texts anew when too many of them are of names that are gone, as after some
+// thousand times that a name came and went with the empty ones above it.
+func (b *Tree) tidy() {
+	octets := 0
+	for _, p := range b.texts {
+		octets += len(p)
+	}
+	if b.waste <= maxPiece+octets/2 {
+		return
+	}
+	old := *b
+	b.texts, b.room, b.waste = nil, false, 0
+	for i := range uint32(b.used) {
+		if n := b.node(i); !n.has(static | free) {
+			b.own(i).at = b.write(old.Text(n))
+		}
+	}
 }
 
 // turnover is what differs between two Data of a zone.

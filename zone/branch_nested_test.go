@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/rhumb-dns/rhumb/dnswire"
 )
 
 // TestBranchNested is TestBranch for a zone with zones of ours below it, with
@@ -178,6 +180,26 @@ func TestBranchOfMuch(t *testing.T) {
 	}
 	if !errors.Is(err, ErrWhole) || n < maxScans {
 		t.Errorf("%d names are left bare: %v", n, err)
+	}
+
+	// Names that come and go with empty ones above them, time after time.
+	long := strings.Repeat("b", 60)
+	with := []*Data{data(t, "x.test", append(apexLines, "a."+long+" TXT 1", "*.w."+long+" TXT 2", "stay.n TXT 3")...)}
+	without := []*Data{data(t, "x.test", append(apexLines, "stay.n TXT 3")...)}
+	asked := []dnswire.Name{name(t, long+".x.test"), name(t, "a."+long+".x.test"), name(t, "o.w."+long+".x.test"), name(t, "n.x.test"), name(t, "stay.n.x.test"), name(t, "m.x.test")}
+	next = NewTree(without, 0)
+	for i := range 8000 {
+		was := next
+		if next, err = next.Branch([][]*Data{with, without}[i%2], func(*Node, []byte) {}); err != nil {
+			t.Fatalf("after %d times: %v", i, err)
+		}
+		if len(next.texts) > 4 {
+			t.Fatalf("after %d times the names are in %d pieces", i, len(next.texts))
+		}
+		if next.waste < was.waste || i%1000 == 0 {
+			agree(t, next, NewTree([]*Data{next.Data(0)}, 0), asked)
+			agree(t, was, NewTree([]*Data{was.Data(0)}, 0), asked)
+		}
 	}
 
 	// A tree of which most has gone bit by bit.
