@@ -1,17 +1,30 @@
 package health
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
+
+	"github.com/rhumb-dns/rhumb/spec"
 )
 
-// The first probes of so many are due at once, and those of more so far apart, which
-// is 20,000 in a second: a machine that makes them as fast as it can is late with all,
-// and so are its network and those who answer.
+// The first probes of so many are due at once, unless the statement says how many, and
+// those of more so far apart, which is 20,000 in a second: a machine that makes them
+// as fast as it can is late with all, and so are its network and those who answer.
 const (
 	firstBurst = minParallel
 	firstGap   = 50 * time.Microsecond
 )
+
+// opening is how long after the first one of n probes that are new the i-th of them is due.
+func opening(h *spec.Health, i, n int) time.Duration {
+	batch := cmp.Or(h.StartBatch, firstBurst)
+	behind, last := max(i-batch, 0), max(n-batch, 1)
+	if within := time.Duration(last) * firstGap; h.StartWithin > 0 && h.StartWithin < within {
+		return time.Duration(float64(h.StartWithin) * float64(behind) / float64(last))
+	}
+	return time.Duration(behind) * firstGap
+}
 
 // next is when a probe is made again: after its interval, give or take a twentieth,
 // from start to start, so that a probe that takes its timeout is made as often as one

@@ -20,8 +20,8 @@ type Plan struct {
 	// Pools are those that maintenance selects from, by name. They are for the caller
 	// to set before Apply.
 	Pools map[string]*spec.Pool
-	// Health is when the board doubts itself, and when targets are idle. It is for
-	// the caller to set before Apply.
+	// Health is when the board doubts itself, when targets are idle, and how many
+	// probes begin at once. It is for the caller to set before Apply.
 	Health spec.Health
 
 	targets  []Target
@@ -217,7 +217,7 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 			}
 		} else {
 			r.mark(markFirst, true)
-			r.due = begun + time.Duration(max(first-firstBurst, 0))*firstGap
+			r.due = begun + opening(&p.Health, first, len(fresh))
 			first++
 		}
 		b.due.add(r)

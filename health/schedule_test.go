@@ -255,6 +255,55 @@ func TestLateness(t *testing.T) {
 	})
 }
 
+// How many of the first probes begin at once, and within what time the others do, is as
+// stated.
+func TestOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3000
+		for _, c := range []struct {
+			batch  int
+			within time.Duration
+			all    time.Duration // by then
+		}{
+			{batch: 100, all: (n - 100) * firstGap},
+			{batch: 100, within: time.Minute, all: (n - 100) * firstGap},
+			{batch: 100, within: 50 * time.Millisecond, all: 50 * time.Millisecond},
+			{batch: 1, within: time.Millisecond},
+			{batch: n},
+			{batch: 1_000_000, within: time.Minute},
+		} {
+			f := newFake()
+			r := newRig(t, f, nil)
+			web := check("web")
+			var ts []Target
+			for i := range n {
+				ts = append(ts, target(i, web))
+			}
+			r.applyAware(spec.Health{StartBatch: c.batch, StartWithin: c.within}, nil, ts...)
+			r.run()
+			synctest.Wait()
+			once := n // of those due now, and until the next tick
+			if c.all > 0 {
+				once = c.batch + int(float64(n-c.batch)*float64(tick)/float64(c.all)) + 1
+			}
+			if now := f.total(); now < min(c.batch, n) || now > once {
+				t.Errorf("%d within %v: %d probes at once", c.batch, c.within, now)
+			}
+			if c.all > 2*tick {
+				after(c.all - 2*tick)
+				if now := f.total(); now == n {
+					t.Errorf("%d within %v: all before %v", c.batch, c.within, c.all)
+				}
+			}
+			after(4 * tick)
+			if now := f.total(); now != n {
+				t.Errorf("%d within %v: %d probes after %v", c.batch, c.within, now, c.all)
+			}
+			r.stop()
+		}
+	})
+}
+
 func TestManyResultsMakeFewViews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()

@@ -40,9 +40,10 @@ type statement struct {
 	ecs    bool
 	noTXT  bool
 
-	// spread is that something is said of how the first checks are spread over time:
-	// they begin at once here, as many as this machine can have under way.
-	spread         bool
+	// batch is how many first checks begin at once, and within how long the others begin
+	// at most; 0: what Rhumb does.
+	batch          int
+	within         time.Duration
 	idleAfter      time.Duration // 0: nothing is ever idle
 	idleMultiplier int
 
@@ -150,9 +151,9 @@ func (p *parser) directive() error {
 		"healthcheck_profiles":        func(a []string) error { return p.once(&p.profiles, name, p.path(a[0])) },
 		"use_edns_csubnet":            func([]string) error { p.ecs = true; return nil },
 		"disable_txt":                 func([]string) error { p.noTXT = true; return nil },
-		"max_stagger_start":           func(a []string) error { p.spread = true; return p.duration(new(time.Duration), name, a[0]) },
+		"max_stagger_start":           func(a []string) error { return p.stagger(name, a[0]) },
 		"resolution_idle_timeout":     p.idle,
-		"batch_size_start":            func(a []string) error { p.spread = true; return p.number(new(int), name, a[0], 1, 1<<31-1) },
+		"batch_size_start":            func(a []string) error { return p.number(&p.batch, name, a[0], 1, 1<<31-1) },
 		"healthcheck_idle_multiplier": func(a []string) error { return p.number(&p.idleMultiplier, name, a[0], 1, maxMultiplier) },
 		"api_enable":                  p.apiEnable,
 		"api_listen_addr":             p.apiAddr,
@@ -300,6 +301,13 @@ func (p *parser) idle(args []string) error {
 		return p.c.Errf("invalid value for %s: %v is out of range: %v to %.0fh, or 0", name, args[0], minIdle, maxIdle.Hours())
 	}
 	return nil
+}
+
+// stagger takes 0 as well: all begin as soon as they can.
+func (p *parser) stagger(name, text string) error {
+	err := p.duration(&p.within, name, text)
+	p.within = max(p.within, time.Millisecond)
+	return err
 }
 
 func (p *parser) number(to *int, name, text string, least, most int) error {

@@ -2,9 +2,12 @@ package gslb
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coredns/caddy"
 
@@ -60,7 +63,7 @@ func TestParse(t *testing.T) {
 	a := s.api
 	switch {
 	case !slices.Equal(zones, []string{"example.org. db.example.org.yml", "test.org. db.test.org.yml", "lb.test.org. db.lb.yml"}),
-		s.idleAfter.String() != "10m0s", s.idleMultiplier != 5, !s.spread,
+		s.idleAfter.String() != "10m0s", s.idleMultiplier != 5, s.batch != 50, s.within != 2*time.Minute,
 		!slices.Equal(s.databases, []string{"/db/country.mmdb", "/db/city.mmdb", "/db/asn.mmdb"}), s.subnets != "/db/map.yml", s.profiles != "profiles.yml",
 		!s.ecs, !s.noTXT, s.dataDir != "/var/lib/gslb", !s.noLane,
 		!a.enabled, a.listen() != "0.0.0.0:9090", a.cert != "c.pem", a.key != "k.pem", a.user != "admin", a.password != "secret":
@@ -154,5 +157,35 @@ func TestFilesThatAreNotThere(t *testing.T) {
 	err := s.told(spec.Errors{{File: inside, Line: 2, Col: 3, Path: "include[0].path", Msg: there + ": no such file"}, {File: there, Line: 1, Msg: "else"}})
 	if want := "Corefile:5: " + there + ": no such file\n" + there + ":1: else"; err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// TestOpening has how the first checks begin, as Rhumb has it.
+func TestOpening(t *testing.T) {
+	for text, want := range map[string]spec.Health{
+		"":                            {StartBatch: 1024},
+		"batch_size_start 50":         {StartBatch: 50},
+		"max_stagger_start 120s":      {StartBatch: 1024, StartWithin: 2 * time.Minute},
+		"max_stagger_start 0":         {StartBatch: 1024, StartWithin: time.Millisecond},
+		"max_stagger_start 999h":      {StartBatch: 1024, StartWithin: 24 * time.Hour},
+		"batch_size_start 2147483647": {StartBatch: spec.MaxStartBatch},
+	} {
+		path := filepath.Join(t.TempDir(), "db.yml")
+		if err := os.WriteFile(path, []byte("records: {}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := setUp("gslb {\n zone example.org. " + path + "\n" + text + "\n}")
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		sp, err := s.source(nil).Load()
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := (spec.Health{StartBatch: sp.Health.StartBatch, StartWithin: sp.Health.StartWithin}); got != want {
+			t.Errorf("%s: %+v", text, got)
+		}
 	}
 }

@@ -42,9 +42,6 @@ func setup(c *caddy.Controller) error {
 	if b.api.enabled && b.api.closed() {
 		log.Warn("the API lets nobody in: api_basic_user and api_basic_pass go together, and one of them is missing", "at", fmt.Sprintf("%s:%d", c.File(), c.Line()))
 	}
-	if b.spread {
-		log.Info("max_stagger_start and batch_size_start do nothing here: the first checks are made at once, 1,024 together and beyond those 20,000 a second", "at", fmt.Sprintf("%s:%d", c.File(), c.Line()))
-	}
 	lane.Offer(c) // first, so that lanes end before what they answer from
 	b.Attach(c, "gslb", b.begin)
 	dnsserver.GetConfig(c).AddPlugin(func(next plugin.Handler) plugin.Handler {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -124,8 +125,15 @@ func (s *statement) document() []byte {
 	if len(s.databases) > 0 {
 		doc.Geo = map[string]any{"databases": s.databases}
 	}
+	doc.Health = map[string]any{}
 	if s.idleAfter > 0 {
-		doc.Health = map[string]any{"idle_after": s.idleAfter.String(), "idle_multiplier": s.idleMultiplier}
+		doc.Health["idle_after"], doc.Health["idle_multiplier"] = s.idleAfter.String(), s.idleMultiplier
+	}
+	if s.batch > 0 {
+		doc.Health["start_batch"] = min(s.batch, spec.MaxStartBatch)
+	}
+	if s.within > 0 {
+		doc.Health["start_within"] = min(s.within, 24*time.Hour).String()
 	}
 	b, err := yaml.Marshal(doc)
 	if err != nil {
