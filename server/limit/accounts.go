@@ -109,8 +109,14 @@ func (a *Accounts) id(network uint64, kind Kind, name []byte) uint64 {
 		}
 		h = mix(last^a.keys[2], h)
 	}
-	return h
+	// Of a product by a word that by chance ends in zeros, such as that of a key and what
+	// all names end in, the low bits, which choose the set, say little. So once more,
+	// by one that does not.
+	return mix(h^a.keys[1], odd)
 }
+
+// odd is a word with ones and zeros all over it.
+const odd = 0xa0761d6478bd642f
 
 // mix is the whole product of two words, folded.
 func mix(a, b uint64) uint64 {
