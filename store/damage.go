@@ -200,7 +200,9 @@ func copyFile(to, from string) error {
 	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// rescue is what can be read of a damaged file, by bucket.
+// rescue is what can be read of a damaged file, by bucket. Keys that no store can have
+// are not what was written: with them the new file would be refused, and the node would
+// never start.
 func rescue(path string) map[string][]Entry {
 	all := map[string][]Entry{}
 	db, err := openFile(path, true)
@@ -211,7 +213,9 @@ func rescue(path string) map[string][]Entry {
 	_ = guard(func() error {
 		return db.View(func(tx *bolt.Tx) error {
 			return tx.ForEach(func(name []byte, _ *bolt.Bucket) error {
-				all[string(name)] = nil
+				if n := len(name); n > 0 && n <= bolt.MaxKeySize {
+					all[string(name)] = nil
+				}
 				return nil
 			})
 		})
@@ -220,7 +224,7 @@ func rescue(path string) map[string][]Entry {
 		_ = guard(func() error {
 			return db.View(func(tx *bolt.Tx) error {
 				return tx.Bucket([]byte(name)).ForEach(func(k, v []byte) error {
-					if len(k) > 0 && v != nil {
+					if n := len(k); n > 0 && n <= bolt.MaxKeySize && v != nil {
 						all[name] = append(all[name], Entry{string(k), append([]byte{}, v...)})
 					}
 					return nil

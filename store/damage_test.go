@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -68,6 +69,7 @@ func TestDamagedFile(t *testing.T) {
 		{"both heads gone", func(f []byte) []byte { spoil(f, 0); spoil(f, os.Getpagesize()); return f }, false, false},
 		{"zeroes behind the heads", func(f []byte) []byte { clear(f[2*os.Getpagesize():]); return f }, false, false},
 		{"a page of one bucket gone", func(f []byte) []byte { spoilWith(f, "many-00500"); return f }, true, false},
+		{"keys that no store can have", func(f []byte) []byte { lengthen(f, "many-00500"); return f }, true, false},
 		{"the free pages gone", func(f []byte) []byte { spoilFree(f); return f }, true, true},
 	}
 	for _, tt := range tests {
@@ -117,6 +119,22 @@ func TestDamagedFile(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lengthen makes the first key longer than a store takes, in every page that has a text,
+// and spoils another page.
+func lengthen(file []byte, text string) {
+	size := os.Getpagesize()
+	for from := 0; ; {
+		at := bytes.Index(file[from:], []byte(text))
+		if at < 0 {
+			break
+		}
+		page := (from + at) / size * size
+		binary.NativeEndian.PutUint32(file[page+16+8:], bolt.MaxKeySize+1)
+		from = page + size
+	}
+	spoilWith(file, "many-00900")
 }
 
 // spoilFree spoils the list of free pages.
