@@ -118,15 +118,17 @@ func (b *Board) relate(i int, was, now *Detail) {
 	b.events.Tell(e)
 }
 
-// inTrouble is what a target is known by over reloads: its endpoint and its checks.
+// inTrouble is what a target is known by over reloads: its endpoint and its checks, and
+// behind a zero what pools and endpoints have stated in place of some of their keys.
 func (b *Board) inTrouble(i int) string {
 	t := &b.targets[i]
-	var s strings.Builder
+	var s, variants strings.Builder
 	s.WriteString(t.String())
 	for _, c := range t.Checks {
 		s.WriteString("\n" + c.Name + "\n" + c.Host)
+		variants.WriteString("\x00" + c.Variant)
 	}
-	return s.String()
+	return s.String() + variants.String()
 }
 
 // judged is JudgedBy of a target.
@@ -215,6 +217,20 @@ func (b *Board) relateAnew(v *View) {
 		keys[i] = b.inTrouble(i)
 		if told, ok := before[keys[i]]; ok {
 			b.troubled[keys[i]] = told
+			delete(before, keys[i])
+		}
+	}
+	varied := map[string]saidOf{} // those that were not up by variants of their checks that are others now
+	for key, told := range before {
+		checks, _, _ := strings.Cut(key, "\x00")
+		varied[checks] = told
+	}
+	for _, key := range keys {
+		checks, _, _ := strings.Cut(key, "\x00")
+		if told, ok := varied[checks]; ok {
+			if _, known := b.troubled[key]; !known {
+				b.troubled[key] = told
+			}
 		}
 	}
 	for key := range b.troubled {

@@ -202,6 +202,75 @@ func TestRelateSharesOverRestart(t *testing.T) {
 	})
 }
 
+// An endpoint in two pools that state different keys of one check is told of as each has
+// it; another statement that judges as before is none.
+func TestRelateVariants(t *testing.T) {
+	for name, change := range map[string]func(*spec.Check){
+		"other share": func(c *spec.Check) { c.DegradedShare = 0.2 },
+		"down":        func(c *spec.Check) { c.OnlyDegrades = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake()
+				r, l := telling(t, f)
+				h := &told{Log: l}
+				mine := with(lesser("half", 0.5), func(c *spec.Check) { c.Variant = "mine" })
+				other := with(mine, func(c *spec.Check) { c.Variant, ask(c).Path = "other", "/other"; change(c) })
+				one, two := target(1, check("web"), mine), target(1, check("web"), other)
+				r.apply(one, two)
+				r.run()
+				defer r.stop()
+				after(time.Minute)
+				f.fail(at(1) + " half")
+				after(10 * time.Minute)
+				if got := h.shares(); strings.Count(got, "up>degraded to 50%") != 1 || strings.Count(got, "up>") != 2 {
+					t.Errorf("when they fail: %s", got)
+				}
+				mine = with(mine, func(c *spec.Check) { c.Variant = "changed" })
+				for _, one := range []Target{one, one, target(1, check("web"), mine)} {
+					r.apply(one, two)
+					after(10 * time.Minute)
+					if got := h.shares(); got != "" {
+						t.Errorf("by another statement: %s", got)
+					}
+				}
+				f.mend(at(1) + " half")
+				after(10 * time.Minute)
+				if got := h.shares(); strings.Count(got, ">up") != 2 {
+					t.Errorf("when they are mended: %s", got)
+				}
+			})
+		})
+	}
+}
+
+// That a variant of a check is another one now tells nothing of what the endpoint is
+// by other checks.
+func TestRelateVariantChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		r, l := telling(t, f)
+		h := &told{Log: l}
+		web := with(check("web"), func(c *spec.Check) { c.Variant = "one" })
+		mail := target(1, with(check("mail"), func(c *spec.Check) { ask(c).Path = "/mail" }))
+		r.apply(target(1, web), mail)
+		r.run()
+		defer r.stop()
+		after(time.Minute)
+		f.fail(at(1) + " web")
+		after(time.Minute)
+		h.want(t, at(1)+" up>down web refused lasted")
+		for _, name := range []string{"two", "three", "three"} {
+			r.apply(target(1, with(web, func(c *spec.Check) { c.Variant = name })), mail)
+			after(time.Minute)
+			h.want(t)
+		}
+		f.mend(at(1) + " web")
+		after(time.Minute)
+		h.want(t, at(1)+" down>up web lasted")
+	})
+}
+
 func TestRelate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
