@@ -186,7 +186,7 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 	}
 	// The first round goes through all places at once.
 	rand.Shuffle(len(fresh), func(i, k int) { fresh[i], fresh[k] = fresh[k], fresh[i] })
-	begun, first := b.due.at(now), 0
+	begun, first := b.due.at(now), fresh[:0]
 	for _, r := range fresh {
 		old := byRequest[r.request()]
 		again := old != nil && old.runs > 0
@@ -215,11 +215,14 @@ func (b *Board) adopt(p *Plan, now time.Time) {
 			if old.index >= 0 && old.due < r.due {
 				r.due = old.due
 			}
-		} else {
-			r.mark(markFirst, true)
-			r.due = begun + opening(&p.Health, first, len(fresh))
-			first++
+			b.due.add(r)
+			continue
 		}
+		r.mark(markFirst, true)
+		first = append(first, r)
+	}
+	for i, r := range first {
+		r.due = begun + opening(&p.Health, i, len(first))
 		b.due.add(r)
 	}
 }

@@ -304,6 +304,34 @@ func TestOpening(t *testing.T) {
 	})
 }
 
+// What is new and does not begin, such as what others report, makes the others no faster.
+func TestOpeningAmongReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1000
+		f := newFake()
+		r := newRig(t, f, nil)
+		web, ext := check("web"), external("ext", false)
+		var ts []Target
+		for i := range n {
+			ts = append(ts, target(i, web))
+		}
+		for i := range 4 * n {
+			ts = append(ts, target(n+i, ext))
+		}
+		r.applyAware(spec.Health{StartBatch: 1, StartWithin: n * firstGap}, nil, ts...)
+		r.run()
+		defer r.stop()
+		after(n * firstGap / 2)
+		if now := f.total(); now > n*3/4 {
+			t.Errorf("%d probes of %d in half of the time", now, n)
+		}
+		after(n*firstGap/2 + 4*tick)
+		if now := f.total(); now != n {
+			t.Errorf("%d probes of %d", now, n)
+		}
+	})
+}
+
 func TestManyResultsMakeFewViews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
