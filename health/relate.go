@@ -64,6 +64,7 @@ func (b *Board) relateLater(now time.Time) time.Duration {
 	for i, due := range b.unsaid {
 		if !due.After(now) {
 			d := v.Judged(i)
+			delete(b.unsaid, i)
 			b.relate(i, &d, &d)
 			if done++; done%few == 0 {
 				yield.Thread()
