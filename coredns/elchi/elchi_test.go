@@ -197,6 +197,47 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
+// TestNotReadyBeside has no controller and a zone file beside us, which has a name without
+// addresses: that is not known yet, nor what else its name has.
+func TestNotReadyBeside(t *testing.T) {
+	c := newController(t, records)
+	c.fails = true
+	file := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(file, []byte(zoneFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, fall := range []string{"", "fallthrough"} {
+		i := rig.Start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  timeout 1s\n  sync_interval 5s\n %s\n }\n file %s\n}\n", c.URL, secret, fall, file))
+		for _, typ := range []uint16{dns.TypeA, dns.TypeAAAA, dns.TypeMX} {
+			if s := rig.Short(i.Ask("listener1.gslb.elchi.", typ)); !strings.HasPrefix(s, "SERVFAIL") {
+				t.Errorf("%s %s: %s", fall, dns.TypeToString[typ], s)
+			}
+		}
+		if s := rig.Short(i.Ask("listener1.gslb.elchi.", dns.TypeTXT)); s != `NOERROR TXT/60/"beside" +NS` {
+			t.Error(s)
+		}
+		i.Stop()
+	}
+}
+
+// TestWildAlias has a wildcard that fails over to a name that is not ours to deny, beside a
+// zone file: it is for names that the file does not have.
+func TestWildAlias(t *testing.T) {
+	c := newController(t, `[{"name":"*.ZONE","type":"A","ttl":20,"failover":"nowhere.else.ZONE"},{"name":"else.ZONE","type":"A","ttl":20,"ips":["192.0.2.1"]}]`)
+	file := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(file, []byte(zoneFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i := rig.Start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n }\n file %s\n}\n", c.URL, secret, file))
+	for name, want := range map[string]string{
+		"static.gslb.elchi.": "NOERROR +SOA", "any.gslb.elchi.": "NOERROR CNAME/20/nowhere.else.gslb.elchi.", "else.gslb.elchi.": "NOERROR +SOA",
+	} {
+		if s := rig.Short(i.Ask(name, dns.TypeTXT)); s != want {
+			t.Errorf("%s: %s, want %s", name, s, want)
+		}
+	}
+}
+
 // TestReload has the webhook and the records survive.
 func TestReload(t *testing.T) {
 	c := newController(t, records)

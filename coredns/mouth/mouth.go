@@ -159,9 +159,12 @@ func (d *Draft) Type() dnswire.Type { return d.q.Type }
 // Done.
 func (d *Draft) Name() []byte { return d.q.Name() }
 
-// Wild is whether the name is there by a wildcard of ours alone.
+// Wild is whether the name is there by a wildcard of ours alone. Where it is an alias the
+// code may be that of its target. With one of failure, as of a zone whose records have not
+// come yet, it is not known what is there.
 func (d *Draft) Wild() bool {
-	return d.Zone() >= 0 && d.RCode() != dnswire.NXDomain && d.Outcome().Named < len(d.Name())
+	there := d.RCode() == dnswire.NoError || d.RCode() == dnswire.NXDomain && d.Has()
+	return there && d.Zone() >= 0 && d.Outcome().Named < len(d.Name())
 }
 
 // Outcome says more of the answer, good until Done.
