@@ -238,6 +238,37 @@ func TestWildAlias(t *testing.T) {
 	}
 }
 
+// TestLongAliases has a chain that is too long for UDP, to a name that is not there: the
+// name that is asked for is, whatever the zone file beside us says.
+func TestLongAliases(t *testing.T) {
+	var records []string
+	label := func(i int) string { return fmt.Sprintf("%c%s", 'a'+i, strings.Repeat("x", 62)) }
+	for i := range 9 {
+		records = append(records, fmt.Sprintf(`{"name":"%s.ZONE","type":"A","ttl":20,"failover":"%s.ZONE"}`, label(i), label(i+1)))
+	}
+	c := newController(t, "["+strings.Join(records, ",")+"]")
+	file := filepath.Join(t.TempDir(), "db")
+	if err := os.WriteFile(file, []byte(zoneFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, fall := range []string{"", "fallthrough"} {
+		i := rig.Start(t, fmt.Sprintf("gslb.elchi:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n %s\n }\n file %s\n}\n", c.URL, secret, fall, file))
+		for _, typ := range []uint16{dns.TypeA, dns.TypeTXT} {
+			if m := i.Ask(label(0)+".gslb.elchi.", typ); !m.Truncated {
+				t.Errorf("%s %s: %s", fall, dns.TypeToString[typ], rig.Short(m))
+			}
+			code := dns.RcodeSuccess
+			if typ == dns.TypeA && fall == "" {
+				code = dns.RcodeNameError // of the target, which is ours to deny
+			}
+			if m := i.AskOver("tcp", label(0)+".gslb.elchi.", typ); len(m.Answer) != 9 || m.Rcode != code {
+				t.Errorf("%s %s: %s", fall, dns.TypeToString[typ], rig.Short(m))
+			}
+		}
+		i.Stop()
+	}
+}
+
 // TestReload has the webhook and the records survive.
 func TestReload(t *testing.T) {
 	c := newController(t, records)

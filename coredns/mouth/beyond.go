@@ -25,7 +25,7 @@ func Leave(ctx context.Context, name string, next plugin.Handler, w dns.Response
 // answered, by that or, where we have but aliases of a name that it may have, by these. Else the
 // answer is ours, and not yet sent.
 func (d *Draft) Yield(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg) (yielded bool, code int, err error) {
-	if t := d.Type(); t == dnswire.TypeAXFR || t == dnswire.TypeIXFR || d.RCode() == dnswire.NXDomain && d.Answers() == 0 {
+	if t := d.Type(); t == dnswire.TypeAXFR || t == dnswire.TypeIXFR || d.RCode() == dnswire.NXDomain && !d.Has() {
 		code, err = Leave(ctx, name, next, w, r)
 		return true, code, err
 	}
