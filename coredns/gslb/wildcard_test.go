@@ -2,6 +2,7 @@ package gslb
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -70,5 +71,29 @@ away 60 NS ns1.example.org.
 			t.Errorf("counted are %v, want %v", got, want)
 		}
 		i.Stop()
+	}
+}
+
+// TestWildcardBesideAlias has a wildcard beside a zone file with an alias below it: the alias
+// is there, be its target or not.
+func TestWildcardBesideAlias(t *testing.T) {
+	dir := t.TempDir()
+	i := rig.Start(t, fmt.Sprintf("example.net:0 {\n bind 127.0.0.1\n gslb {\n  zone example.net. %s\n }\n file %s\n}\n",
+		put(t, dir, "db.yml", "records:\n  \"*.web.example.net.\": {backends: [{address: 192.0.2.1}]}\n"),
+		put(t, dir, "db", `$ORIGIN example.net.
+@ 3600 SOA ns1.example.org. admin 7 7200 3600 1209600 3600
+@ 3600 NS ns1.example.org.
+static 60 A 203.0.113.2
+here.web 60 CNAME static
+gone.web 60 CNAME nowhere
+`)))
+	for name, want := range map[string]string{
+		"any.web.example.net.":  "NOERROR A/30/192.0.2.1",
+		"here.web.example.net.": "NOERROR CNAME/60/static.example.net. A/60/203.0.113.2 +NS",
+		"gone.web.example.net.": "NXDOMAIN CNAME/60/nowhere.example.net.",
+	} {
+		if s := rig.Short(i.Ask(name, dns.TypeA)); !strings.HasPrefix(s, want) {
+			t.Errorf("%s: %s, want %s", name, s, want)
+		}
 	}
 }

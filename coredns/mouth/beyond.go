@@ -83,7 +83,8 @@ func (d *Draft) SendOpen(w dns.ResponseWriter) (int, error) {
 // message, or else its code and error: a denial would be remembered, and mail for a name
 // without MX goes to its address. A wildcard of ours is for names that nobody has
 // (RFC 4592): with wild, that the next plugin has the name without such records, or has
-// delegated it, is passed on as well.
+// delegated it, is passed on as well, and so is an alias of a name that is not there, the
+// code of which is of the target.
 func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.ResponseWriter, r *dns.Msg, wild bool) (m *dns.Msg, code int, err error) {
 	if next == nil {
 		return nil, dns.RcodeSuccess, nil
@@ -97,6 +98,8 @@ func Beyond(ctx context.Context, name string, next plugin.Handler, w dns.Respons
 		return nil, dns.RcodeSuccess, nil
 	case m.Rcode == dns.RcodeServerFailure, m.Rcode == dns.RcodeSuccess && (len(m.Answer) > 0 || m.Truncated || wild):
 		return m, dns.RcodeSuccess, nil // one that is cut short has records, which the client asks for by TCP then
+	case wild && m.Rcode == dns.RcodeNameError && (len(m.Answer) > 0 || m.Truncated):
+		return m, dns.RcodeSuccess, nil
 	}
 	return nil, dns.RcodeSuccess, nil
 }
