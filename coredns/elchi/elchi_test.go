@@ -343,6 +343,52 @@ func TestWebhookOfSeveral(t *testing.T) {
 	}
 }
 
+// TestWebhookOverFailedReload has two blocks with one address, of different zones and of the
+// same one, and reloads that fail when other edges have begun for some or for all: what is
+// pushed comes to those that answer.
+func TestWebhookOverFailedReload(t *testing.T) {
+	c := newController(t, records)
+	c.shuns = "192.0.2.99"
+	for _, zones := range [][2]string{{"one.test", "two.test"}, {"one.test", "one.test"}} {
+		text := func(first, second, more string) string {
+			out := ""
+			for i, node := range []string{first, second} {
+				out += fmt.Sprintf("%s:0 {\n bind 127.0.0.%d\n elchi {\n  endpoint %s\n  secret %s\n  webhook 127.0.0.1:0\n  node_ip %s\n }\n}\n", zones[i], i+1, c.URL, secret, node)
+			}
+			return out + more
+		}
+		const node = "192.0.2.9"
+		fails := fmt.Sprintf("three.test:0 {\n bind 127.0.0.1\n elchi {\n  endpoint %s\n  secret %s\n  webhook 192.0.2.1:1\n }\n}\n", c.URL, secret)
+		i := rig.Start(t, text(node, node, ""))
+		for n, bad := range []string{text(c.shuns, c.shuns, fails), text(node, c.shuns, fails), text(c.shuns, node, fails)} {
+			if err := i.Reload(bad); err == nil {
+				t.Fatal("it was taken")
+			}
+			for _, zone := range zones {
+				name := fmt.Sprintf("pushed%d.%s", n, zone)
+				body := fmt.Sprintf(`{"records":[{"name":%q,"type":"A","ttl":60,"ips":["192.0.2.77"]}]}`, name)
+				rig.Until(t, "nobody takes "+name, func() bool {
+					req, err := http.NewRequest(http.MethodPost, rig.Door(t, doors.Each)+api.NotifyPath, strings.NewReader(body))
+					if err != nil {
+						t.Fatal(err)
+					}
+					req.Header.Set(api.SecretHeader, secret)
+					resp, err := http.DefaultClient.Do(req)
+					code, _ := decode[api.Notified](t, resp, err)
+					return code == http.StatusOK
+				})
+				for _, server := range i.Servers() { // in no order
+					got, err := dns.Exchange(new(dns.Msg).SetQuestion(name+".", dns.TypeA), server.LocalAddr().String())
+					if err != nil || rig.Short(got) != "NOERROR A/60/192.0.2.77" && (zones[0] == zones[1] || got.Rcode != dns.RcodeRefused) {
+						t.Errorf("%v: %v", got, err)
+					}
+				}
+			}
+		}
+		i.Stop()
+	}
+}
+
 // TestWebhookOfOneZone has a zone at two addresses, in one block and in two with the same in
 // them: what is pushed is answered at both.
 func TestWebhookOfOneZone(t *testing.T) {

@@ -32,6 +32,7 @@ type controller struct {
 	records string // JSON
 	asked   []string
 	fails   bool
+	shuns   string // the node_ip of those who get nothing
 }
 
 const secret = "test-secret-key"
@@ -50,7 +51,7 @@ func (c *controller) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	zone := q.Get("zone")
 	switch {
-	case c.fails:
+	case c.fails, c.shuns != "" && q.Get("node_ip") == c.shuns:
 		http.Error(w, "no", http.StatusInternalServerError)
 		return
 	case r.Header.Get("X-Elchi-Secret") != secret:

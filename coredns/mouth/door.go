@@ -53,6 +53,7 @@ type Doors[T any] struct {
 // the same door.
 func NewDoors[T any](log *slog.Logger, handler func([]T) (http.Handler, error)) *Doors[T] {
 	d := &Doors[T]{log: log}
+	d.shared.Leans = true
 	d.shared.Apply = func(door *Door, in []inside[T]) error {
 		var all []T
 		for _, i := range in {

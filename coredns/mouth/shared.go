@@ -98,6 +98,9 @@ type Shared[Thing, Want any] struct {
 	// Apply puts in force what the newest instance wants, in the order in which its
 	// plugins took the thing. When it fails nothing has changed.
 	Apply func(Thing, []Want) error
+	// Leans is that what is wanted leans on other things, which the blocks of an instance
+	// take back one after the other: with each of them it is put in force again.
+	Leans bool
 
 	mu   sync.Mutex
 	held map[string]*holding[Thing, Want]
@@ -180,8 +183,9 @@ func (s *Shared[Thing, Want]) apply(g *holding[Thing, Want]) error {
 	return s.Apply(g.thing, wants)
 }
 
-// keep drops the holds that f does not keep, and puts in force what then counts.
-func (s *Shared[Thing, Want]) keep(key string, f func(*Hold[Thing, Want]) bool) error {
+// keep drops the holds that f does not keep, and puts in force what then counts; with
+// again also when that is what has counted.
+func (s *Shared[Thing, Want]) keep(key string, again bool, f func(*Hold[Thing, Want]) bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.held[key]
@@ -195,7 +199,7 @@ func (s *Shared[Thing, Want]) keep(key string, f func(*Hold[Thing, Want]) bool) 
 		g.end() // under the lock: who takes the key next finds its socket free
 		return nil
 	}
-	if slices.Equal(before, g.newest()) {
+	if !again && slices.Equal(before, g.newest()) {
 		return nil // an older instance has ended, as after each reload
 	}
 	return s.apply(g)
@@ -203,11 +207,11 @@ func (s *Shared[Thing, Want]) keep(key string, f func(*Hold[Thing, Want]) bool) 
 
 // LetGo gives the thing up. Done a second time it does nothing.
 func (h *Hold[Thing, Want]) LetGo() error {
-	return h.shared.keep(h.key, func(o *Hold[Thing, Want]) bool { return o != h })
+	return h.shared.keep(h.key, false, func(o *Hold[Thing, Want]) bool { return o != h })
 }
 
 // Reclaim takes the thing back from instances that came later: they have failed
 // to start, and nobody tells them.
 func (h *Hold[Thing, Want]) Reclaim() error {
-	return h.shared.keep(h.key, func(o *Hold[Thing, Want]) bool { return o.by.number <= h.by.number })
+	return h.shared.keep(h.key, h.shared.Leans, func(o *Hold[Thing, Want]) bool { return o.by.number <= h.by.number })
 }
