@@ -3,6 +3,7 @@ package edge
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,7 @@ type Metrics struct {
 	refused                *prometheus.CounterVec
 
 	mu    sync.Mutex
-	edges map[string]*Edge // by zone: of two of one zone the one that began later
+	edges map[string][]*Edge // by zone, in the order in which they began: the last one speaks
 }
 
 var (
@@ -39,7 +40,7 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "coredns", Subsystem: "elchi", Name: name, Help: help}, labels)
 	}
 	m := &Metrics{
-		edges:    map[string]*Edge{},
+		edges:    map[string][]*Edge{},
 		requests: counter("requests_total", "Total number of DNS requests handled by elchi plugin.", "zone", "type"),
 		hits:     counter("cache_hits_total", "Total number of cache hits.", "zone", "type"),
 		misses:   counter("cache_misses_total", "Total number of cache misses.", "zone", "type"),
@@ -88,8 +89,8 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, zone string, v float64) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, zone)
 	}
-	for zone, e := range m.edges {
-		h := e.Health()
+	for zone, all := range m.edges {
+		h := all[len(all)-1].Health()
 		gauge(cacheSize, zone, float64(h.RecordsCount))
 		if h.AgeSeconds != nil {
 			gauge(cacheAge, zone, *h.AgeSeconds)
@@ -157,7 +158,7 @@ func (m *Metrics) zone(e *Edge) *zoneMeters {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.edges[name] = e
+	m.edges[name] = append(m.edges[name], e)
 	return z
 }
 
@@ -168,7 +169,8 @@ func (z *zoneMeters) forget(e *Edge) {
 	}
 	z.m.mu.Lock()
 	defer z.m.mu.Unlock()
-	if z.m.edges[z.zone] == e {
+	left := slices.DeleteFunc(z.m.edges[z.zone], func(o *Edge) bool { return o == e })
+	if z.m.edges[z.zone] = left; len(left) == 0 {
 		delete(z.m.edges, z.zone)
 	}
 }

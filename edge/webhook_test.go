@@ -437,6 +437,11 @@ coredns_elchi_webhook_requests_total{endpoint="records",status="unauthorized"} 1
 		if len(names) != 9 {
 			t.Errorf("there are %v", names)
 		}
+		// One that has the same zone, as with another transport, began later and ends before.
+		run(t, start(t, e.o, noController))()
+		if n := testutil.CollectAndCount(m, "coredns_elchi_cache_size"); n != 1 {
+			t.Errorf("%d sizes after the end of another", n)
+		}
 		run(t, e)()
 		if n := testutil.CollectAndCount(m, "coredns_elchi_cache_size"); n != 0 {
 			t.Errorf("%d sizes after the end", n)
