@@ -438,7 +438,7 @@ func (b *Board) resolve(now time.Time) {
 		r.verdict.streak = 0
 		if r.index >= 0 {
 			b.due.remove(r)
-			r.due = b.due.at(now) + time.Duration(max(i-firstBurst, 0))*firstGap
+			r.due = b.due.at(now) + spaced(i, firstBurst)
 			b.due.add(r)
 		}
 	}

@@ -28,7 +28,7 @@ func (b *Board) SetIdle(generation uint64, idle []bool) {
 			continue
 		}
 		b.due.remove(r)
-		r.due = now + time.Duration(max(woken-firstBurst, 0))*firstGap
+		r.due = now + spaced(woken, firstBurst)
 		b.due.add(r)
 		woken++
 	}

@@ -19,12 +19,16 @@ const (
 // opening is how long after the first one of n probes that are new the i-th of them is due.
 func opening(h *spec.Health, i, n int) time.Duration {
 	batch := cmp.Or(h.StartBatch, firstBurst)
-	behind, last := max(i-batch, 0), max(n-batch, 1)
-	if within := time.Duration(last) * firstGap; h.StartWithin > 0 && h.StartWithin < within {
-		return time.Duration(float64(h.StartWithin) * float64(behind) / float64(last))
+	due, last := spaced(i, batch), spaced(n-1, batch)
+	if h.StartWithin > 0 && h.StartWithin < last {
+		return time.Duration(float64(h.StartWithin) * float64(due) / float64(last))
 	}
-	return time.Duration(behind) * firstGap
+	return due
 }
+
+// spaced is how long after the first one of many that are to be made now the i-th of them
+// is due, when so many are due at once.
+func spaced(i, batch int) time.Duration { return time.Duration(max(i-batch+1, 0)) * firstGap }
 
 // next is when a probe is made again: after its interval, give or take a twentieth,
 // from start to start, so that a probe that takes its timeout is made as often as one

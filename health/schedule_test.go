@@ -255,6 +255,28 @@ func TestLateness(t *testing.T) {
 	})
 }
 
+// The batch is due at once, the next one after it, and the last one in time.
+func TestOpeningIsExact(t *testing.T) {
+	for _, c := range []struct {
+		h                   spec.Health
+		n                   int
+		batch, after, final time.Duration // of the last one of the batch, the next one, and the last one
+	}{
+		{spec.Health{StartBatch: 100}, 1100, 0, firstGap, 1000 * firstGap},
+		{spec.Health{StartBatch: 100, StartWithin: time.Hour}, 1100, 0, firstGap, 1000 * firstGap},
+		{spec.Health{StartBatch: 100, StartWithin: time.Millisecond}, 1100, 0, time.Microsecond, time.Millisecond},
+		{spec.Health{StartBatch: 100, StartWithin: time.Millisecond}, 101, 0, firstGap, firstGap},
+	} {
+		b := c.h.StartBatch
+		if x, y, z := opening(&c.h, b-1, c.n), opening(&c.h, b, c.n), opening(&c.h, c.n-1, c.n); x != c.batch || y != c.after || z != c.final {
+			t.Errorf("%+v: %v, %v, %v", c, x, y, z)
+		}
+	}
+	if d := opening(&spec.Health{StartBatch: 1, StartWithin: time.Second}, 0, 1); d != 0 {
+		t.Errorf("of one: %v", d)
+	}
+}
+
 // How many of the first probes begin at once, and within what time the others do, is as
 // stated.
 func TestOpening(t *testing.T) {
