@@ -67,7 +67,7 @@ type slot struct {
 func (s slot) hashed() uint32 { return s.hash }
 
 // index maps names to nodes, which have numbers, by a grid that is half full or little
-// more, so that a name that is not there is known after about two looks.
+// more, so that a name that is not there is known after two or three looks.
 //
 // Nodes lie in pages as slots do. They have the order in which they came, so that names
 // that are stated together lie together.

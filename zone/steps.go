@@ -36,7 +36,8 @@ func stepsFrom(d *Data, names []byte, limit int) []step {
 // Since yields the names, in lower-case wire form, whose records may be others in d
 // than in old, perhaps several times: those of the amendments that lead from the last
 // data that both came of to either. The names are not to be changed. Not ok: nobody
-// remembers how the two are related. It costs no more than the names.
+// remembers how the two are related. It costs what the names do, and what it takes to find
+// how they are related: of data that are close a few looks, of others all steps of both.
 func (d *Data) Since(old *Data) (names iter.Seq[[]byte], ok bool) {
 	mine, theirs, ok := d.ways(old)
 	if !ok && d != old {
